@@ -1,0 +1,64 @@
+//! Events, jobs and state on disk. Knows no HTTP and no WebAssembly.
+//!
+//! [`Store`] is the contract, in the daemon's own verbs; [`sqlite`] keeps it on one file.
+
+mod error;
+mod model;
+pub mod sqlite;
+
+use async_trait::async_trait;
+use hookyard_types::{EventId, Timestamp};
+
+pub use error::StoreError;
+pub use model::*;
+
+/// What every backend does. All calls are durable when they return `Ok`.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Stores an event with its jobs and its dedupe key in one transaction, or recognises it as a
+    /// duplicate. Returns only after the event is durable.
+    ///
+    /// Jobs of which [`NewJob::lease`] is set come back leased to this process, for the caller to
+    /// run at once; the others are due now and found by [`Store::claim`].
+    async fn ingest(&self, event: NewEvent) -> Result<Ingested, StoreError>;
+
+    /// Leases up to `max` due jobs of each lane, oldest `seq` first. Lanes that are not named are
+    /// left alone: their plugin is missing, paused or busy.
+    async fn claim(&self, lanes: Vec<LaneWant>, now: Timestamp) -> Result<Claims, StoreError>;
+
+    /// Leases the unfinished job of (event, target) for a `respond` route's resend, whatever its
+    /// due time, or says what stands in the way.
+    async fn claim_job(
+        &self,
+        event: EventId,
+        target: &hookyard_types::Target,
+        now: Timestamp,
+    ) -> Result<JobClaim, StoreError>;
+
+    /// Ends an attempt: its record, the job's next state and what the handler changed, in one
+    /// transaction. Does nothing but say so when the lease is no longer held.
+    async fn complete(&self, lease: Lease, completion: Completion) -> Result<Completed, StoreError>;
+
+    /// Gives a lease back unused: the job is due again and the attempt is not counted.
+    async fn release(&self, lease: Lease) -> Result<(), StoreError>;
+
+    /// Returns when a job may have become due that [`Store::claim`] has not seen.
+    async fn wake(&self);
+
+    /// One page of events, newest first.
+    async fn events(&self, query: EventQuery) -> Result<EventPage, StoreError>;
+
+    /// One event with its jobs, their attempts and log lines.
+    async fn event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError>;
+
+    /// Returns when the store can no longer be trusted (a failed fsync) and why. The process must
+    /// end; recovery at the next start decides what is there.
+    async fn failed(&self) -> String;
+
+    /// Whether an `ingest` would be taken now.
+    fn health(&self) -> Result<(), StoreError>;
+
+    /// Finishes what is queued, checkpoints and closes. Later calls fail with
+    /// [`StoreError::Closed`].
+    async fn close(&self);
+}

@@ -1,0 +1,306 @@
+//! The values that cross the store's boundary.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hookyard_types::{Event, EventId, Headers, JobId, Target, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// An event to store, with what is to be done about it.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    pub event: Event,
+    pub dedupe: Option<Dedupe>,
+    /// Empty when the route stores ignored events.
+    pub jobs: Vec<NewJob>,
+}
+
+/// How a repetition of an event is recognised: same route, same scope, same key.
+#[derive(Clone, Debug)]
+pub struct Dedupe {
+    /// What else must be equal: the route's parameters, tenants among them.
+    pub scope: String,
+    /// The provider's id of the delivery. Stored as a hash.
+    pub key: Vec<u8>,
+    /// For how long after `received_at` a repetition is recognised.
+    pub window: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    pub target: Target,
+    /// Jobs with one key run one at a time, in order of `seq`.
+    pub order_key: Option<String>,
+    /// Lease it to this process in the same transaction.
+    pub lease: bool,
+}
+
+/// What became of an ingested event.
+#[derive(Debug)]
+pub enum Ingested {
+    Stored(Stored),
+    Duplicate(Duplicate),
+}
+
+/// Proof that an event is durable. Only a store makes one.
+#[derive(Debug)]
+pub struct Stored {
+    pub(crate) id: EventId,
+    pub(crate) seq: i64,
+    pub(crate) leases: Vec<Option<Lease>>,
+}
+
+impl Stored {
+    pub fn id(&self) -> EventId {
+        self.id
+    }
+
+    /// Its place in the order of all events; the writer assigns it.
+    pub fn seq(&self) -> i64 {
+        self.seq
+    }
+
+    /// The leases of the event's jobs, in the order of [`NewEvent::jobs`]; `None` where none was
+    /// asked for or the job must wait.
+    pub fn into_leases(self) -> Vec<Option<Lease>> {
+        self.leases
+    }
+}
+
+/// Proof that an equal event was durable before. Only a store makes one.
+#[derive(Debug)]
+pub struct Duplicate {
+    pub(crate) id: EventId,
+    pub(crate) reply: Option<StoredReply>,
+}
+
+impl Duplicate {
+    /// The event that was stored first.
+    pub fn id(&self) -> EventId {
+        self.id
+    }
+
+    /// What its succeeded `respond` job answered.
+    pub fn reply(&self) -> Option<&StoredReply> {
+        self.reply.as_ref()
+    }
+}
+
+/// A handler's answer to the sender, kept for resends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredReply {
+    pub status: u16,
+    pub headers: Headers,
+    pub body: Bytes,
+}
+
+/// The right to make one attempt. It is void once another process holds the store or another
+/// attempt has begun.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lease {
+    pub(crate) job: JobId,
+    pub(crate) incarnation: i64,
+    pub(crate) attempt: u32,
+}
+
+impl Lease {
+    pub fn job(&self) -> JobId {
+        self.job
+    }
+
+    /// 1 for the first try.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+}
+
+/// How many due jobs of a lane the caller has room for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneWant {
+    pub lane: String,
+    pub max: usize,
+}
+
+/// A leased job and its event.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub lease: Lease,
+    pub target: Target,
+    pub event: Event,
+}
+
+#[derive(Debug, Default)]
+pub struct Claims {
+    pub jobs: Vec<Claimed>,
+    /// When the next job of the wanted lanes that is not due yet will be.
+    pub next_due: Option<Timestamp>,
+}
+
+/// The answer to [`crate::Store::claim_job`].
+#[derive(Debug)]
+pub enum JobClaim {
+    Claimed(Box<Claimed>),
+    /// An attempt of it is being made now.
+    Running(JobId),
+    /// It ended well, with this reply if it gave one.
+    Succeeded(Option<StoredReply>),
+    /// It is a dead letter, or there is no such job.
+    Ended,
+}
+
+/// How an attempt ended and what is to be recorded of it.
+#[derive(Clone, Debug)]
+pub struct Completion {
+    pub next: Next,
+    pub record: AttemptRecord,
+}
+
+/// What the job does next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    Succeeded { reply: Option<StoredReply> },
+    /// The handler said that the event is not for it.
+    Ignored,
+    RetryAt(Timestamp),
+    DeadLetter,
+}
+
+/// What is kept of an attempt.
+#[derive(Clone, Debug)]
+pub struct AttemptRecord {
+    pub started_at: Timestamp,
+    pub duration: Duration,
+    pub outcome: AttemptOutcome,
+    /// For a person: what was done, or why not.
+    pub message: String,
+    /// The SHA-256, in hex, of the plugin file that ran; empty when none did.
+    pub plugin_hash: String,
+    pub log: Vec<LogLine>,
+    /// Lines past the limit, not kept.
+    pub log_dropped: u32,
+}
+
+/// How an attempt ended, for lists and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttemptOutcome {
+    Done,
+    Ignored,
+    /// The handler asked for another try.
+    Retry,
+    /// The handler rejected the event.
+    Reject,
+    /// A trap: the plugin's code failed.
+    Trap,
+    /// A limit of time was crossed.
+    Timeout,
+    /// Another limit was crossed.
+    Limit,
+    /// The daemon ended while the attempt ran.
+    Interrupted,
+}
+
+/// A line that a handler logged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    pub at: Timestamp,
+    pub level: LogLevel,
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// The answer to [`crate::Store::complete`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completed {
+    Committed,
+    /// Another attempt or another process has the job; nothing was recorded.
+    LeaseLost,
+}
+
+#[derive(Clone, Debug)]
+pub struct EventQuery {
+    pub limit: usize,
+    /// Events with a smaller `seq` than this; from [`EventPage::next`].
+    pub before: Option<i64>,
+}
+
+#[derive(Clone, Debug)]
+pub struct EventPage {
+    pub events: Vec<EventSummary>,
+    /// The cursor of the next page.
+    pub next: Option<i64>,
+}
+
+#[derive(Clone, Debug)]
+pub struct EventSummary {
+    pub id: EventId,
+    pub seq: i64,
+    pub source: String,
+    pub kind: String,
+    pub delivery_id: Option<String>,
+    pub tenant: String,
+    pub received_at: Timestamp,
+    pub state: EventState,
+}
+
+/// An event's jobs, summed up: the state of the least finished of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventState {
+    /// Stored, and no job wants it.
+    Ignored,
+    /// A job is due, waiting or running.
+    Pending,
+    /// A job failed and will be tried again.
+    Retrying,
+    Succeeded,
+    /// A job is a dead letter.
+    DeadLetter,
+}
+
+#[derive(Clone, Debug)]
+pub struct EventDetail {
+    pub seq: i64,
+    pub event: Event,
+    pub state: EventState,
+    pub jobs: Vec<JobDetail>,
+}
+
+#[derive(Clone, Debug)]
+pub struct JobDetail {
+    pub id: JobId,
+    pub target: Target,
+    pub state: JobState,
+    /// When it is tried next, while it waits.
+    pub due_at: Option<Timestamp>,
+    pub attempts: Vec<AttemptDetail>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobState {
+    /// To be run at its due time.
+    Ready,
+    /// Behind another job of its key, or for a named signal.
+    Waiting,
+    Running,
+    Succeeded,
+    Ignored,
+    DeadLetter,
+}
+
+#[derive(Clone, Debug)]
+pub struct AttemptDetail {
+    pub number: u32,
+    pub record: AttemptRecord,
+}

@@ -1,0 +1,14 @@
+//! The few words that the verifier's caller, the store and the runtime share: an event and what it
+//! is made of. No behaviour beyond parsing and printing.
+
+mod event;
+mod headers;
+mod id;
+mod target;
+mod time;
+
+pub use event::{Event, Source};
+pub use headers::Headers;
+pub use id::{EventId, InvalidId, JobId};
+pub use target::{HandlerName, InvalidHandler, Target};
+pub use time::Timestamp;
