@@ -1,0 +1,81 @@
+//! The families in which the secret itself is sent: a header of its own, bearer, basic.
+
+use data_encoding::BASE64;
+use http::HeaderName;
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::header::single;
+use crate::reason::Reason;
+use crate::request::Request;
+use crate::secret::{Secret, SecretError};
+
+/// Where the credential is looked for.
+#[derive(Debug)]
+pub(crate) enum CredentialCheck {
+    Token { header: HeaderName },
+    Bearer,
+    Basic { user: String },
+}
+
+impl CredentialCheck {
+    /// The bytes that a request has to show to match `secret`.
+    pub(crate) fn expected(&self, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+        let secret = secret.checked()?;
+        if HeaderValue::from_bytes(secret).is_err() {
+            return Err(SecretError::NotAHeaderValue);
+        }
+        let mut expected = Zeroizing::new(Vec::new());
+        if let Self::Basic { user } = self {
+            expected.extend_from_slice(user.as_bytes());
+            expected.push(b':');
+        }
+        expected.extend_from_slice(secret);
+        Ok(expected)
+    }
+
+    /// The place of the credential that the request shows.
+    pub(crate) fn check(
+        &self,
+        expected: &[Zeroizing<Vec<u8>>],
+        request: &Request,
+    ) -> Result<usize, Reason> {
+        let headers = &request.headers;
+        match self {
+            Self::Token { header } => compare(expected, single(headers, header)?),
+            Self::Bearer => {
+                let token = after_scheme(single(headers, &AUTHORIZATION)?, b"bearer")
+                    .ok_or(Reason::MalformedCredentials { expected: "Bearer" })?;
+                compare(expected, token)
+            }
+            Self::Basic { .. } => {
+                let pair = after_scheme(single(headers, &AUTHORIZATION)?, b"basic")
+                    .and_then(|text| BASE64.decode(text).ok())
+                    .map(Zeroizing::new)
+                    .ok_or(Reason::MalformedCredentials { expected: "Basic" })?;
+                compare(expected, &pair)
+            }
+        }
+    }
+}
+
+/// Compares with every expected value in constant time. What can be told from the time is whether
+/// the length is right, no more.
+fn compare(expected: &[Zeroizing<Vec<u8>>], shown: &[u8]) -> Result<usize, Reason> {
+    let mut matched = None;
+    for (index, expected) in expected.iter().enumerate() {
+        if bool::from(expected.as_slice().ct_eq(shown)) && matched.is_none() {
+            matched = Some(index);
+        }
+    }
+    matched.ok_or(Reason::WrongCredentials { secrets: expected.len() })
+}
+
+/// What follows the name of an authentication scheme, which is case-insensitive, and its spaces.
+fn after_scheme<'v>(value: &'v [u8], scheme: &[u8]) -> Option<&'v [u8]> {
+    let (name, rest) = value.split_at_checked(scheme.len())?;
+    let rest = rest.strip_prefix(b" ")?.trim_ascii();
+    (name.eq_ignore_ascii_case(scheme) && !rest.is_empty()).then_some(rest)
+}

@@ -1,0 +1,162 @@
+//! Where in a request the kind or the delivery id is.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use http::HeaderName;
+use thiserror::Error;
+
+use crate::json;
+use crate::names::suggestion;
+use crate::request::Request;
+
+/// A place in a request that holds a short text.
+///
+/// In text: `header:NAME`, `json:/pointer` (RFC 6901), `form:FIELD`, `{param}`.
+///
+/// ```
+/// use hookyard_verify::Location;
+///
+/// assert_eq!("json:/data/id".parse(), Ok(Location::Json("/data/id".into())));
+/// assert_eq!("{tenant}".parse(), Ok(Location::Param("tenant".into())));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// A header. A value that is repeated or is not visible ASCII counts as absent.
+    Header(Cow<'static, str>),
+    /// A string, number or boolean in a JSON body, by its pointer.
+    Json(Cow<'static, str>),
+    /// The first field of that name in an `application/x-www-form-urlencoded` body.
+    Form(Cow<'static, str>),
+    /// A parameter of the route's path.
+    Param(Cow<'static, str>),
+}
+
+/// Why a text is not a location.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum LocationError {
+    #[error(
+        "`{found}` says no place{}; write `header:NAME`, `json:/pointer`, `form:FIELD` or `{{param}}`",
+        suggestion(.nearest.as_deref())
+    )]
+    Unknown { found: String, nearest: Option<String> },
+    #[error("`header:{0}` does not name a header")]
+    InvalidHeader(String),
+    #[error("the pointer in `json:{0}` must start with `/`, such as `json:/data/id`")]
+    PointerWithoutSlash(String),
+    #[error("the pointer in `json:{0}` has a `~` that is neither `~0` nor `~1`")]
+    PointerEscape(String),
+    #[error("`{0}` names nothing after its colon or inside its braces")]
+    Nameless(String),
+}
+
+impl Location {
+    /// The text at this place, when there is one that is not empty.
+    pub(crate) fn find(&self, request: &Request) -> Option<String> {
+        let found = match self {
+            Self::Header(name) => {
+                let mut lines = request.headers.get_all(name.as_ref()).iter();
+                match (lines.next(), lines.next()) {
+                    (Some(value), None) => value.to_str().ok()?.trim().to_owned(),
+                    _ => return None,
+                }
+            }
+            Self::Json(pointer) => json::text_at(&request.body, pointer)?,
+            Self::Form(field) => form_urlencoded::parse(&request.body)
+                .find(|(key, _)| key == field)
+                .map(|(_, value)| value.into_owned())?,
+            Self::Param(name) => request.param(name)?.to_owned(),
+        };
+        (!found.is_empty()).then_some(found)
+    }
+}
+
+impl FromStr for Location {
+    type Err = LocationError;
+
+    fn from_str(text: &str) -> Result<Self, LocationError> {
+        if let Some(name) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            return named(text, name, Self::Param);
+        }
+        let unknown = || LocationError::Unknown {
+            found: text.to_owned(),
+            nearest: text.split_once(':').and_then(|(word, rest)| {
+                crate::names::nearest(word, &["header", "json", "form"])
+                    .map(|word| format!("{word}:{rest}"))
+            }),
+        };
+        let (word, rest) = text.split_once(':').ok_or_else(unknown)?;
+        match word {
+            "header" if rest.is_empty() => Err(LocationError::Nameless(text.to_owned())),
+            "header" => match HeaderName::from_bytes(rest.as_bytes()) {
+                Ok(name) => Ok(Self::Header(Cow::Owned(name.as_str().to_owned()))),
+                Err(_) => Err(LocationError::InvalidHeader(rest.to_owned())),
+            },
+            "json" if rest.is_empty() => Err(LocationError::Nameless(text.to_owned())),
+            "json" if !rest.starts_with('/') => {
+                Err(LocationError::PointerWithoutSlash(rest.to_owned()))
+            }
+            "json" if !json::escapes_are_valid(rest) => {
+                Err(LocationError::PointerEscape(rest.to_owned()))
+            }
+            "json" => Ok(Self::Json(Cow::Owned(rest.to_owned()))),
+            "form" => named(text, rest, Self::Form),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+fn named(
+    text: &str,
+    name: &str,
+    make: fn(Cow<'static, str>) -> Location,
+) -> Result<Location, LocationError> {
+    if name.is_empty() {
+        return Err(LocationError::Nameless(text.to_owned()));
+    }
+    Ok(make(Cow::Owned(name.to_owned())))
+}
+
+/// The text form, which parses to the same location.
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(name) => write!(f, "header:{name}"),
+            Self::Json(pointer) => write!(f, "json:{pointer}"),
+            Self::Form(field) => write!(f, "form:{field}"),
+            Self::Param(name) => write!(f, "{{{name}}}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locations_survive_printing_and_parsing() {
+        for text in ["header:x-github-event", "json:/a~1b/0", "form:MessageSid", "{tenant}"] {
+            assert_eq!(text.parse::<Location>().expect(text).to_string(), text);
+        }
+        assert_eq!("header:X-Id".parse(), Ok(Location::Header("x-id".into())));
+    }
+
+    #[test]
+    fn errors_say_what_to_write() {
+        let error = |text: &str| text.parse::<Location>().expect_err(text).to_string();
+        assert_eq!(
+            error("haeder:x-id"),
+            "`haeder:x-id` says no place; did you mean `header:x-id`?; write `header:NAME`, \
+             `json:/pointer`, `form:FIELD` or `{param}`"
+        );
+        assert_eq!(error("header:a b"), "`header:a b` does not name a header");
+        assert!(error("json:id").contains("must start with `/`"));
+        assert!(error("json:/a~2").contains("`~0` nor `~1`"));
+        for nameless in ["header:", "json:", "form:", "{}"] {
+            assert!(error(nameless).contains("names nothing"), "{nameless}");
+        }
+        assert!(error("id").contains("says no place"));
+    }
+}

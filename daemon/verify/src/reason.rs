@@ -1,0 +1,101 @@
+//! Why a request was refused.
+
+use std::time::Duration;
+
+use http::HeaderName;
+use http::header::AUTHORIZATION;
+use thiserror::Error;
+
+use crate::request::Request;
+
+/// A request that did not prove where it is from.
+#[derive(Debug, Error)]
+#[error("{reason}")]
+pub struct Refused {
+    pub reason: Reason,
+    /// The request, untouched and unproven: for logs and metrics only.
+    pub request: Box<Request>,
+}
+
+/// Why. The message is for the operator's log: it never holds a secret, an expected signature or
+/// what was received. Senders get one and the same answer for all of these.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Reason {
+    #[error("the header `{0}` is missing")]
+    MissingHeader(HeaderName),
+    #[error("the header `{0}` is there and empty; senders do that when they have no secret")]
+    EmptyHeader(HeaderName),
+    #[error("the header `{0}` came more than once; only one of them could be the sender's")]
+    DuplicateHeader(HeaderName),
+    #[error("the header `{header}` is not {expected}")]
+    MalformedSignature {
+        header: HeaderName,
+        /// What it should have been, such as "64 lower-case hexadecimal digits".
+        expected: String,
+    },
+    #[error("the header `{header}` has no entry `{version}`, the only version accepted here")]
+    NoKnownVersion { header: HeaderName, version: String },
+    #[error("the timestamp in the header `{header}` is not {expected}")]
+    MalformedTimestamp { header: HeaderName, expected: &'static str },
+    #[error(
+        "the timestamp is {} s old and at most {} s are allowed: an old request sent again, or a \
+         clock that is wrong",
+        .age.as_secs(),
+        .tolerance.as_secs()
+    )]
+    TimestampTooOld { age: Duration, tolerance: Duration },
+    #[error(
+        "the timestamp is {} s in the future and at most {} s are allowed: one of the clocks is \
+         wrong",
+        .ahead.as_secs(),
+        .tolerance.as_secs()
+    )]
+    TimestampInFuture { ahead: Duration, tolerance: Duration },
+    #[error("the header `{AUTHORIZATION}` does not hold {expected} credentials")]
+    MalformedCredentials {
+        /// "Bearer" or "Basic".
+        expected: &'static str,
+    },
+    #[error(
+        "the signature matches none of the {secrets} secret(s): another secret, or a body that was \
+         changed on its way"
+    )]
+    Mismatch { secrets: usize },
+    #[error("the credentials match none of the {secrets} secret(s)")]
+    WrongCredentials { secrets: usize },
+}
+
+impl Reason {
+    /// Every label there is, for metrics that are registered up front.
+    pub const LABELS: &'static [&'static str] = &[
+        "missing-header",
+        "empty-header",
+        "duplicate-header",
+        "malformed-signature",
+        "no-known-version",
+        "malformed-timestamp",
+        "timestamp-too-old",
+        "timestamp-in-future",
+        "malformed-credentials",
+        "mismatch",
+        "wrong-credentials",
+    ];
+
+    /// A stable word from a bounded set.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::MissingHeader(_) => "missing-header",
+            Self::EmptyHeader(_) => "empty-header",
+            Self::DuplicateHeader(_) => "duplicate-header",
+            Self::MalformedSignature { .. } => "malformed-signature",
+            Self::NoKnownVersion { .. } => "no-known-version",
+            Self::MalformedTimestamp { .. } => "malformed-timestamp",
+            Self::TimestampTooOld { .. } => "timestamp-too-old",
+            Self::TimestampInFuture { .. } => "timestamp-in-future",
+            Self::MalformedCredentials { .. } => "malformed-credentials",
+            Self::Mismatch { .. } => "mismatch",
+            Self::WrongCredentials { .. } => "wrong-credentials",
+        }
+    }
+}

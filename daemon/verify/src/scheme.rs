@@ -1,0 +1,265 @@
+//! The ways of signing, as data. A profile's table entry and a scheme written by a user are the same
+//! thing; the code that checks them is written once for each family.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::names::UnknownName;
+use crate::template::Template;
+
+/// How far a timestamp may be from now, in either direction, unless a scheme says otherwise.
+pub const DEFAULT_TOLERANCE: Duration = Duration::from_secs(300);
+
+/// What is checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Scheme {
+    /// A keyed hash over a template.
+    Hmac(HmacScheme),
+    /// The secret itself in a header of its own. It says who sends and protects no content.
+    Token {
+        /// The header whose whole value is the secret.
+        header: Cow<'static, str>,
+    },
+    /// `Authorization: Bearer SECRET`. It says who sends and protects no content.
+    Bearer,
+    /// `Authorization: Basic base64(USER:SECRET)`. It says who sends and protects no content.
+    Basic {
+        /// The user name; a colon in it is an error of set-up.
+        user: Cow<'static, str>,
+    },
+    /// Nothing. Whoever knows the URL is believed.
+    None,
+}
+
+/// A keyed hash over a template, and how a request carries it. Header names are case-insensitive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HmacScheme {
+    pub algorithm: Algorithm,
+    /// The header that carries the signature.
+    pub header: Cow<'static, str>,
+    /// How the signature is written as text.
+    pub encoding: Encoding,
+    /// What stands before each signature, such as `sha256=`; required when it is not empty.
+    pub prefix: Cow<'static, str>,
+    /// Whether the header holds one signature or a list.
+    pub layout: Layout,
+    /// The bytes that are signed.
+    pub signed: Template,
+    /// The signed timestamp, when there is one.
+    pub timestamp: Option<TimestampRule>,
+    /// The header that `{id}` stands for.
+    pub id_header: Option<Cow<'static, str>>,
+    /// How a secret's text becomes a key.
+    pub key: KeyForm,
+}
+
+impl HmacScheme {
+    /// One signature of the body in `header`: lower-case hexadecimal, no prefix, no timestamp, the
+    /// secret's text as the key. Change the fields that differ.
+    ///
+    /// ```
+    /// use hookyard_verify::{Algorithm, HmacScheme, TimestampRule};
+    ///
+    /// let mut scheme = HmacScheme::new(Algorithm::Sha256, "x-signature");
+    /// scheme.prefix = "sha256=".into();
+    /// scheme.signed = "{timestamp}.{body}".parse()?;
+    /// scheme.timestamp = Some(TimestampRule::header("x-timestamp"));
+    /// # Ok::<(), hookyard_verify::TemplateError>(())
+    /// ```
+    pub fn new(algorithm: Algorithm, header: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            algorithm,
+            header: header.into(),
+            encoding: Encoding::Hex,
+            prefix: Cow::Borrowed(""),
+            layout: Layout::Single,
+            signed: Template::body(),
+            timestamp: None,
+            id_header: None,
+            key: KeyForm::Text,
+        }
+    }
+}
+
+/// The hash under the HMAC. It is fixed by the scheme: no header of a request can choose another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// Only for senders that know nothing better. HMAC-SHA-1 is not broken as SHA-1 is.
+    Sha1,
+    Sha256,
+    Sha512,
+}
+
+impl Algorithm {
+    /// The length of a signature in bytes.
+    pub const fn output_len(self) -> usize {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+            Self::Sha512 => 64,
+        }
+    }
+}
+
+/// How a signature's bytes are written. Each form is read strictly, so that a signature has exactly
+/// one spelling: a flipped bit never goes unnoticed, not even one of letter case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Encoding {
+    /// Hexadecimal in lower case, which is what senders send.
+    Hex,
+    /// Hexadecimal in capitals.
+    HexUpper,
+    /// The standard alphabet, padded.
+    Base64,
+    /// The URL-safe alphabet, without padding.
+    Base64Url,
+}
+
+/// How signatures sit in their header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Layout {
+    /// The whole value is one signature.
+    Single,
+    /// The value is a list of named entries, such as `t=1700000000,v1=abc,v1=def` or
+    /// `v1,abc v1,def`. Any entry called `version` may match; other entries and malformed ones are
+    /// passed over, because senders add versions and rotate keys.
+    Entries {
+        /// What stands between entries; spaces around an entry are dropped.
+        between: char,
+        /// What stands between an entry's name and its value: its first occurrence counts.
+        joint: char,
+        /// The name of the entries that are checked. No other version is ever accepted.
+        version: Cow<'static, str>,
+    },
+}
+
+/// Where the signed timestamp is, how it is written, and how old or new it may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimestampRule {
+    pub at: TimestampPlace,
+    pub format: TimestampFormat,
+    /// The greatest distance from now, in the past and in the future, the limit itself included.
+    pub tolerance: Duration,
+}
+
+impl TimestampRule {
+    /// Unix seconds in a header, within [`DEFAULT_TOLERANCE`].
+    pub fn header(name: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            at: TimestampPlace::Header(name.into()),
+            format: TimestampFormat::Seconds,
+            tolerance: DEFAULT_TOLERANCE,
+        }
+    }
+
+    /// Unix seconds in the entry `name` of the signature header, within [`DEFAULT_TOLERANCE`].
+    pub fn entry(name: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            at: TimestampPlace::Entry(name.into()),
+            format: TimestampFormat::Seconds,
+            tolerance: DEFAULT_TOLERANCE,
+        }
+    }
+}
+
+/// Where the timestamp is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TimestampPlace {
+    Header(Cow<'static, str>),
+    /// An entry of the signature header, such as `t`; needs [`Layout::Entries`].
+    Entry(Cow<'static, str>),
+}
+
+/// How a timestamp is written: digits only, without sign, space or leading zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TimestampFormat {
+    /// Seconds since the Unix epoch.
+    Seconds,
+    /// Milliseconds since the Unix epoch.
+    Millis,
+}
+
+/// How a secret's text becomes the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyForm {
+    /// The text itself, as UTF-8 bytes.
+    Text,
+    /// Base64 of the key, padded or not, after a prefix that may be missing. The key has at least
+    /// 16 bytes.
+    Base64 { prefix: Cow<'static, str> },
+    /// Hexadecimal, in either case.
+    Hex,
+}
+
+macro_rules! words {
+    ($type:ident, $what:literal, $($word:literal => $value:ident),+ $(,)?) => {
+        impl $type {
+            /// The words that parse, in the order of the variants.
+            pub const NAMES: &'static [&'static str] = &[$($word),+];
+
+            /// The word for it in configuration.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$value => $word),+ }
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = UnknownName;
+
+            fn from_str(text: &str) -> Result<Self, UnknownName> {
+                match text {
+                    $($word => Ok(Self::$value),)+
+                    _ => Err(UnknownName::new($what, text, Self::NAMES)),
+                }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words!(Algorithm, "algorithm", "sha1" => Sha1, "sha256" => Sha256, "sha512" => Sha512);
+words!(
+    Encoding, "encoding",
+    "hex" => Hex, "hex-upper" => HexUpper, "base64" => Base64, "base64url" => Base64Url,
+);
+words!(TimestampFormat, "timestamp format", "seconds" => Seconds, "milliseconds" => Millis);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_survive_printing_and_parsing_and_slips_are_named() {
+        for name in Algorithm::NAMES {
+            assert_eq!(name.parse::<Algorithm>().expect(name).as_str(), *name);
+        }
+        for name in Encoding::NAMES {
+            assert_eq!(name.parse::<Encoding>().expect(name).as_str(), *name);
+        }
+        for name in TimestampFormat::NAMES {
+            assert_eq!(name.parse::<TimestampFormat>().expect(name).as_str(), *name);
+        }
+        assert_eq!(
+            "sha-256".parse::<Algorithm>().expect_err("not a name").to_string(),
+            "unknown algorithm `sha-256`; did you mean `sha256`?; known: sha1, sha256, sha512"
+        );
+        assert_eq!(
+            "zzz".parse::<Encoding>().expect_err("not a name").to_string(),
+            "unknown encoding `zzz`; known: hex, hex-upper, base64, base64url"
+        );
+    }
+}

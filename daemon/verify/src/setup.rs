@@ -1,0 +1,56 @@
+//! What can be wrong with a scheme or its secrets before the first request comes.
+
+use http::HeaderName;
+use thiserror::Error;
+
+use crate::secret::SecretError;
+
+/// Why no verifier could be made.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    #[error("no secret is given; without one nothing can be verified")]
+    NoSecret,
+    #[error("a secret is given and nothing is verified, so that it would never be looked at")]
+    UnusedSecret,
+    #[error("secret {} of {of} cannot be right: {problem}", .index + 1)]
+    Secret {
+        /// Its place in the list, from 0.
+        index: usize,
+        of: usize,
+        #[source]
+        problem: SecretError,
+    },
+    #[error("`{0}` is not a header name")]
+    InvalidHeader(String),
+    #[error("the template signs nothing of the request; most senders sign `{{body}}`")]
+    NothingSigned,
+    #[error("the template has `{{timestamp}}`, and nothing says where the timestamp is")]
+    TimestampWithoutPlace,
+    #[error(
+        "there is a timestamp that the template does not sign: anyone could write a new one; add \
+         `{{timestamp}}` to the template or drop the timestamp"
+    )]
+    UnsignedTimestamp,
+    #[error("the template has `{{id}}`, and no id header is named")]
+    IdWithoutHeader,
+    #[error(
+        "there is an id header that the template does not sign: add `{{id}}` to the template or \
+         drop the id header"
+    )]
+    UnsignedId,
+    #[error("the template signs the header that carries the signature")]
+    SignedSignature,
+    #[error("the tolerance is zero, so that no request could pass")]
+    NoTolerance,
+    #[error("the timestamp is in an entry of the signature header, and that header holds no list")]
+    EntryWithoutList,
+    #[error("the entries' names and separators are empty or collide with each other")]
+    InvalidEntries,
+    #[error("the user name of basic authentication is empty or has a colon or a control character")]
+    InvalidUser,
+}
+
+pub(crate) fn header_name(name: &str) -> Result<HeaderName, SetupError> {
+    HeaderName::from_bytes(name.as_bytes()).map_err(|_| SetupError::InvalidHeader(name.to_owned()))
+}

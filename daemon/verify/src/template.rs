@@ -1,0 +1,226 @@
+//! The text that a sender signs, as a template such as `{timestamp}.{body}`.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+use crate::names::{nearest, suggestion};
+
+/// One piece of what is signed, in the order of signing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Piece {
+    /// Literal text.
+    Text(Cow<'static, str>),
+    /// The timestamp, byte for byte as it was received.
+    Timestamp,
+    /// The raw body.
+    Body,
+    /// The method, in capitals.
+    Method,
+    /// The path as received, without the query.
+    Path,
+    /// The full public URL, with the query.
+    Url,
+    /// The value of the scheme's id header.
+    Id,
+    /// The value of a header, byte for byte as received.
+    Header(Cow<'static, str>),
+}
+
+/// The placeholders as they are written.
+pub(crate) const PLACEHOLDERS: &[&str] =
+    &["timestamp", "body", "method", "path", "url", "id", "header:NAME"];
+
+/// What is signed: literal text and placeholders.
+///
+/// In text, the placeholders are `{timestamp}`, `{body}`, `{method}`, `{path}`, `{url}`, `{id}` and
+/// `{header:NAME}`; `{{` and `}}` stand for braces.
+///
+/// ```
+/// use hookyard_verify::Template;
+///
+/// let template: Template = "{timestamp}.{body}".parse()?;
+/// assert_eq!(template.to_string(), "{timestamp}.{body}");
+///
+/// let error = "{timestmap}.{body}".parse::<Template>().unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "unknown placeholder `{timestmap}` at byte 0; did you mean `{timestamp}`?"
+/// );
+/// # Ok::<(), hookyard_verify::TemplateError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    pieces: Cow<'static, [Piece]>,
+}
+
+impl Template {
+    /// A template for a table of constants.
+    pub const fn of(pieces: &'static [Piece]) -> Self {
+        Self { pieces: Cow::Borrowed(pieces) }
+    }
+
+    /// `{body}` alone, which is what most senders sign.
+    pub const fn body() -> Self {
+        Self::of(&[Piece::Body])
+    }
+
+    pub fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+}
+
+/// Why a text is not a template. Offsets are in bytes from its start.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TemplateError {
+    #[error("the template is empty: nothing would be signed")]
+    Empty,
+    #[error(
+        "the template `{0}` has no placeholder: every request would carry the same signature; \
+         most senders sign `{{body}}`"
+    )]
+    NothingSigned(String),
+    #[error("unknown placeholder `{{{name}}}` at byte {at}{}", did_you_mean(*.nearest))]
+    UnknownPlaceholder { name: String, at: usize, nearest: Option<&'static str> },
+    #[error("`{{header:{name}}}` at byte {at} does not name a header")]
+    InvalidHeader { name: String, at: usize },
+    #[error("the `{{` at byte {at} is never closed; write `{{{{` for a brace")]
+    Unclosed { at: usize },
+    #[error("the `}}` at byte {at} closes nothing; write `}}}}` for a brace")]
+    Unopened { at: usize },
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    match nearest {
+        Some(name) => suggestion(Some(&format!("{{{name}}}"))),
+        None => format!("; known: {{{}}}", PLACEHOLDERS.join("}, {")),
+    }
+}
+
+impl FromStr for Template {
+    type Err = TemplateError;
+
+    fn from_str(text: &str) -> Result<Self, TemplateError> {
+        let mut pieces = Vec::new();
+        let mut literal = String::new();
+        let mut at = 0;
+        while let Some(rest) = text.get(at..)
+            && let Some(first) = rest.chars().next()
+        {
+            if rest.starts_with("{{") || rest.starts_with("}}") {
+                literal.push(first);
+                at += 2;
+            } else if first == '}' {
+                return Err(TemplateError::Unopened { at });
+            } else if let Some(inner) = rest.strip_prefix('{') {
+                let (name, _) = inner.split_once('}').ok_or(TemplateError::Unclosed { at })?;
+                if !literal.is_empty() {
+                    pieces.push(Piece::Text(Cow::Owned(std::mem::take(&mut literal))));
+                }
+                pieces.push(placeholder(name, at)?);
+                at += name.len() + 2;
+            } else {
+                literal.push(first);
+                at += first.len_utf8();
+            }
+        }
+        if pieces.is_empty() {
+            return Err(if literal.is_empty() {
+                TemplateError::Empty
+            } else {
+                TemplateError::NothingSigned(text.to_owned())
+            });
+        }
+        if !literal.is_empty() {
+            pieces.push(Piece::Text(Cow::Owned(literal)));
+        }
+        Ok(Self { pieces: Cow::Owned(pieces) })
+    }
+}
+
+fn placeholder(name: &str, at: usize) -> Result<Piece, TemplateError> {
+    Ok(match name {
+        "timestamp" => Piece::Timestamp,
+        "body" => Piece::Body,
+        "method" => Piece::Method,
+        "path" => Piece::Path,
+        "url" => Piece::Url,
+        "id" => Piece::Id,
+        _ => match name.strip_prefix("header:") {
+            Some(header) => match http::HeaderName::from_bytes(header.as_bytes()) {
+                Ok(valid) => Piece::Header(Cow::Owned(valid.as_str().to_owned())),
+                Err(_) => {
+                    return Err(TemplateError::InvalidHeader { name: header.to_owned(), at });
+                }
+            },
+            None => {
+                return Err(TemplateError::UnknownPlaceholder {
+                    name: name.to_owned(),
+                    at,
+                    nearest: nearest(name, PLACEHOLDERS),
+                });
+            }
+        },
+    })
+}
+
+/// The text form, which parses to the same template.
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for piece in self.pieces() {
+            match piece {
+                Piece::Text(text) => {
+                    f.write_str(&text.replace('{', "{{").replace('}', "}}"))?;
+                }
+                Piece::Timestamp => f.write_str("{timestamp}")?,
+                Piece::Body => f.write_str("{body}")?,
+                Piece::Method => f.write_str("{method}")?,
+                Piece::Path => f.write_str("{path}")?,
+                Piece::Url => f.write_str("{url}")?,
+                Piece::Id => f.write_str("{id}")?,
+                Piece::Header(name) => write!(f, "{{header:{name}}}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        text.parse::<Template>().expect_err(text).to_string()
+    }
+
+    #[test]
+    fn every_placeholder_survives_printing_and_parsing() {
+        let text = "v0:{timestamp}:{id}.{method} {path}{url}{header:x-nonce}{{é}}{body}";
+        let template: Template = text.parse().expect("a valid template");
+        assert_eq!(template.to_string(), text);
+        assert_eq!(template.pieces().len(), 15);
+    }
+
+    #[test]
+    fn errors_name_the_place_and_the_nearest_placeholder() {
+        assert_eq!(error(""), "the template is empty: nothing would be signed");
+        assert!(error("abc").contains("`abc` has no placeholder"), "{}", error("abc"));
+        assert_eq!(
+            error("a.{Body}"),
+            "unknown placeholder `{Body}` at byte 2; did you mean `{body}`?"
+        );
+        assert_eq!(
+            error("{qqq}"),
+            "unknown placeholder `{qqq}` at byte 0; known: {timestamp}, {body}, {method}, {path}, \
+             {url}, {id}, {header:NAME}"
+        );
+        assert_eq!(error("{header:}"), "`{header:}` at byte 0 does not name a header");
+        assert_eq!(error("{header: x}{body}"), "`{header: x}` at byte 0 does not name a header");
+        assert_eq!(error("a{body"), "the `{` at byte 1 is never closed; write `{{` for a brace");
+        assert_eq!(error("{body}é}"), "the `}` at byte 8 closes nothing; write `}}` for a brace");
+    }
+}

@@ -1,0 +1,126 @@
+//! What has been proven, and what has not.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::location::Location;
+use crate::request::Request;
+
+/// A part of a request that a signature may or may not cover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The event's type, as the profile or the route locates it.
+    Kind,
+    /// The delivery id, as the profile or the route locates it.
+    DeliveryId,
+    Method,
+    Path,
+    Query,
+    /// The parameters that the path matched.
+    Params,
+    /// The headers, apart from those that the scheme itself signs.
+    Headers,
+    Body,
+}
+
+impl Part {
+    pub const ALL: &'static [Self] = &[
+        Self::Kind,
+        Self::DeliveryId,
+        Self::Method,
+        Self::Path,
+        Self::Query,
+        Self::Params,
+        Self::Headers,
+        Self::Body,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kind => "kind",
+            Self::DeliveryId => "delivery-id",
+            Self::Method => "method",
+            Self::Path => "path",
+            Self::Query => "query",
+            Self::Params => "params",
+            Self::Headers => "headers",
+            Self::Body => "body",
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What holds for every request of a verifier.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) kind: Vec<Location>,
+    pub(crate) delivery_id: Vec<Location>,
+    pub(crate) unauthenticated: Vec<Part>,
+}
+
+/// A request whose signature held. Only [`Verifier::verify`](crate::Verifier::verify) makes one.
+///
+/// The body is exactly the bytes that were checked. See [`Verified::unauthenticated`] for what was
+/// not.
+pub struct Verified {
+    request: Request,
+    matched_secret: Option<usize>,
+    facts: Arc<Facts>,
+}
+
+impl Verified {
+    pub(crate) fn new(request: Request, matched_secret: Option<usize>, facts: Arc<Facts>) -> Self {
+        Self { request, matched_secret, facts }
+    }
+
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    pub fn into_request(self) -> Request {
+        self.request
+    }
+
+    /// The place, in the verifier's list, of the secret that matched, so that an operator can see
+    /// when an old one is no longer in use. Nothing when the scheme is [`None`](crate::Scheme::None).
+    pub fn matched_secret(&self) -> Option<usize> {
+        self.matched_secret
+    }
+
+    /// The event's type, from the first location that has one. Where it is in the body, the body is
+    /// read anew by each call: keep the answer.
+    pub fn kind(&self) -> Option<String> {
+        first(&self.facts.kind, &self.request)
+    }
+
+    /// The sender's id of this delivery, from the first location that has one. As with the kind,
+    /// keep the answer.
+    pub fn delivery_id(&self) -> Option<String> {
+        first(&self.facts.delivery_id, &self.request)
+    }
+
+    /// The parts that the signature does not cover, in the order of [`Part::ALL`]: someone who got
+    /// hold of one genuine request can change them. Kind and delivery id are listed when one of
+    /// their locations is not covered, and left out when they have no location at all.
+    pub fn unauthenticated(&self) -> &[Part] {
+        &self.facts.unauthenticated
+    }
+}
+
+fn first(locations: &[Location], request: &Request) -> Option<String> {
+    locations.iter().find_map(|location| location.find(request))
+}
+
+impl fmt::Debug for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified")
+            .field("request", &self.request)
+            .field("matched_secret", &self.matched_secret)
+            .finish_non_exhaustive()
+    }
+}
