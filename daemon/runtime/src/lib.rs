@@ -1,1 +1,37 @@
 //! Plugins: loading, reload, limits and calls, on wasmtime. Knows no HTTP and no store.
+//!
+//! [`Plugins`] watches a folder and keeps the newest good version of each plugin in it. A
+//! [`Plugin`] runs a handler on an event, in a fresh instance with its own bounds, and always
+//! answers with an [`Attempt`]: nothing that a plugin does is an error of the daemon.
+//!
+//! What a plugin may do and use is decided by the caller's [`Admission`].
+
+mod attempt;
+mod bindings;
+mod engine;
+mod failure;
+mod grant;
+mod hash;
+mod manifest;
+mod meter;
+mod options;
+mod plugin;
+mod plugins;
+mod reply;
+mod state;
+mod status;
+mod text;
+mod version;
+
+pub use attempt::{Attempt, Level, LogLine, Outcome, Reply};
+pub use compile::compile_main;
+pub use grant::{Admission, Grant, Limits};
+pub use hash::ContentHash;
+pub use manifest::{HandlerInfo, InvalidManifest, Manifest, Setting};
+pub use options::{Compiler, Options};
+pub use plugin::Plugin;
+pub use plugins::{Plugins, StartError};
+pub use status::{PluginStatus, State as PluginState};
+
+mod compile;
+mod shape;

@@ -1,0 +1,81 @@
+//! The interfaces of `plugin-sdk/wit`, as Rust.
+//!
+//! What plugins import is generated. What they export is written by hand, because it is called
+//! thousands of times a second: an event is lowered from borrowed text, without a copy.
+
+#![expect(missing_debug_implementations, reason = "generated")]
+
+use wasmtime::component::{ComponentType, Lift, Lower};
+
+wasmtime::component::bindgen!({
+    path: "../../plugin-sdk/wit",
+    world: "imports",
+    imports: { default: trappable },
+});
+
+pub(crate) use hookyard::plugin::{clock, log, random, settings, types};
+
+pub(crate) const MANIFEST: &str = "hookyard:plugin/manifest@0.1.0";
+pub(crate) const WEBHOOK: &str = "hookyard:plugin/webhook@0.1.0";
+
+pub(crate) type Pair<'a> = (&'a str, &'a str);
+
+/// `types.event`.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct Event<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) source: &'a str,
+    pub(crate) kind: &'a str,
+    #[component(name = "delivery-id")]
+    pub(crate) delivery_id: Option<&'a str>,
+    pub(crate) tenant: &'a str,
+    #[component(name = "received-at")]
+    pub(crate) received_at: u64,
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) query: Option<&'a str>,
+    pub(crate) params: &'a [Pair<'a>],
+    pub(crate) headers: &'a [(&'a str, &'a [u8])],
+    pub(crate) body: &'a [u8],
+    pub(crate) unauthenticated: &'a [&'a str],
+    pub(crate) attributes: &'a [Pair<'a>],
+}
+
+/// `types.attempt`.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct Attempt<'a> {
+    #[component(name = "job-id")]
+    pub(crate) job_id: &'a str,
+    pub(crate) number: u32,
+    pub(crate) attributes: &'a [Pair<'a>],
+}
+
+/// `manifest.manifest`.
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Manifest {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) handlers: Vec<Handler>,
+    pub(crate) settings: Vec<Setting>,
+    pub(crate) attributes: Vec<(String, String)>,
+}
+
+/// `manifest.handler`.
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Handler {
+    pub(crate) name: String,
+    pub(crate) kinds: Vec<String>,
+    pub(crate) description: String,
+}
+
+/// `manifest.setting`.
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Setting {
+    pub(crate) name: String,
+    pub(crate) required: bool,
+}

@@ -1,0 +1,104 @@
+//! Turns what ended a guest into words for the person who reads the attempt.
+
+use wasmtime::{Error, Trap, WasmBacktrace};
+
+use crate::state::{LimitReached, State};
+use crate::text::line;
+use crate::{Limits, Outcome};
+
+/// The longest message, in bytes.
+const MAX: usize = 2048;
+
+/// Whose failure it is, and under which limits.
+pub(crate) struct Subject<'a> {
+    pub(crate) plugin: &'a str,
+    pub(crate) limits: &'a Limits,
+}
+
+impl Subject<'_> {
+    pub(crate) fn timeout(&self) -> String {
+        let Self { plugin, limits } = self;
+        format!(
+            "ran longer than its `timeout` of {:?}: make it faster, or raise `timeout` under \
+             `[plugin.{plugin}]`",
+            limits.timeout
+        )
+    }
+
+    pub(crate) fn cpu(&self) -> String {
+        let Self { plugin, limits } = self;
+        format!(
+            "used more than its `cpu` of {:?} of processor time: look for an endless loop, or \
+             raise `cpu` under `[plugin.{plugin}]`",
+            limits.cpu
+        )
+    }
+
+    fn memory(&self, wanted: u64) -> String {
+        let Self { plugin, limits } = self;
+        format!(
+            "needed {wanted} bytes of memory, more than its `memory` of {}: raise `memory` under \
+             `[plugin.{plugin}]`",
+            limits.memory
+        )
+    }
+
+    fn copied(&self) -> String {
+        let Self { plugin, limits } = self;
+        format!(
+            "passed more data in one call than its `reply_bytes` of {} allows: pass less, or raise \
+             `reply_bytes` under `[plugin.{plugin}]`",
+            limits.reply_bytes
+        )
+    }
+}
+
+/// The outcome of an attempt whose call failed with `error`.
+pub(crate) fn outcome(error: &Error, state: &State, subject: &Subject<'_>) -> Outcome {
+    if let Some(limit) = error.downcast_ref::<LimitReached>() {
+        return Outcome::Limit(limit.to_string());
+    }
+    let said = state.last_error.as_deref().map(|text| line(text, 1024));
+    if let Some(wanted) = state.memory.refused {
+        // What the guest said is likely its own account of the same.
+        let said = said.map(|said| format!(" (it said: {said})")).unwrap_or_default();
+        return Outcome::Limit(subject.memory(wanted) + &said);
+    }
+    // The engine's error for this has no public type.
+    if format!("{:#}", error.root_cause()).contains("fuel allocated for hostcalls") {
+        return Outcome::Limit(subject.copied());
+    }
+    let mut message = reason(error);
+    let functions = functions(error);
+    if !functions.is_empty() {
+        message += &format!(" in {functions}");
+    }
+    if let Some(said) = said {
+        message = format!("{said} ({message})");
+    }
+    Outcome::Trap(line(&message, MAX))
+}
+
+/// What ended the guest, without the engine's backtrace.
+fn reason(error: &Error) -> String {
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::StackOverflow) => {
+            "wasm trap: call stack exhausted, which is usually endless recursion".into()
+        }
+        Some(trap) => trap.to_string(),
+        None => line(&error.root_cause().to_string(), MAX / 2),
+    }
+}
+
+/// The innermost functions with a name, as `c < b < a`.
+fn functions(error: &Error) -> String {
+    let Some(trace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
+    let names: Vec<String> = trace
+        .frames()
+        .iter()
+        .filter_map(|frame| frame.func_name())
+        .take(4)
+        .map(|name| line(name, 120))
+        .collect();
+    names.join(" < ")
+}

@@ -1,0 +1,64 @@
+//! What a plugin may do and use, and who decides it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::Manifest;
+
+/// The bounds of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Wall clock, from the moment the instance is made.
+    pub timeout: Duration,
+    /// Time on a processor, the guest's code and the host's work for it together.
+    pub cpu: Duration,
+    /// Bytes of all linear memories together.
+    pub memory: u64,
+    /// Bytes of log lines kept: messages, field names and values, and 32 for each line. What does
+    /// not fit is dropped and counted.
+    pub log_bytes: usize,
+    /// Bytes of a reply's body and header lines together.
+    pub reply_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(10),
+            cpu: Duration::from_secs(1),
+            memory: 64 << 20,
+            log_bytes: 64 << 10,
+            reply_bytes: 1 << 20,
+        }
+    }
+}
+
+/// What config.toml gives a plugin.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Grant {
+    pub limits: Limits,
+    /// What the plugin reads as its settings.
+    pub settings: BTreeMap<String, serde_json::Value>,
+}
+
+/// Decides which plugins may serve, and with what. The daemon answers from its configuration.
+///
+/// The methods are called from the loader's thread and from [`Plugins::check`] and
+/// [`Plugins::readmit`]; they must not wait for the loader.
+///
+/// [`Plugins::check`]: crate::Plugins::check
+/// [`Plugins::readmit`]: crate::Plugins::readmit
+pub trait Admission: Send + Sync + 'static {
+    /// What a plugin with this manifest gets.
+    ///
+    /// # Errors
+    /// Why it must not serve: a whole sentence that names both sides and says what to change, as
+    /// "route `github` uses `github-push/record`, which this version does not have: …".
+    fn admit(&self, manifest: &Manifest) -> Result<Grant, String>;
+
+    /// The plugins that routes use. At a start, one of these that has no good file is served by its
+    /// last good version.
+    fn wanted(&self) -> Vec<String> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,240 @@
+//! A plugin that serves: one version of it, with what config.toml gives it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hookyard_types::{Event, JobId};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use wasmtime::Store;
+
+use crate::bindings::{self, types};
+use crate::failure::{self, Subject};
+use crate::meter::{Overrun, metered};
+use crate::reply;
+use crate::state::{Settings, State};
+use crate::text::clip;
+use crate::version::Version;
+use crate::{Attempt, ContentHash, Grant, HandlerInfo, Limits, Manifest, Outcome};
+
+/// The longest message of an outcome, in bytes.
+const MAX_MESSAGE: usize = 4096;
+
+/// One version of a plugin with one grant. Cheap to hold; whoever holds it keeps the version.
+pub struct Plugin {
+    version: Arc<Version>,
+    limits: Limits,
+    settings: Settings,
+    /// One permit for each slot of the pool that attempts may use.
+    slots: Arc<Semaphore>,
+}
+
+impl Plugin {
+    pub(crate) fn new(version: Arc<Version>, grant: Grant, slots: Arc<Semaphore>) -> Self {
+        let settings =
+            grant.settings.into_iter().map(|(name, value)| (name, value.to_string())).collect();
+        Self { version, limits: grant.limits, settings: Arc::new(settings), slots }
+    }
+
+    /// The plugin's name in config.toml.
+    pub fn name(&self) -> &str {
+        &self.version.manifest.name
+    }
+
+    /// What its manifest calls this version.
+    pub fn version(&self) -> &str {
+        &self.version.manifest.version
+    }
+
+    /// The SHA-256 of its file.
+    pub fn hash(&self) -> ContentHash {
+        self.version.hash
+    }
+
+    pub fn manifest(&self) -> &Manifest {
+        &self.version.manifest
+    }
+
+    pub fn handlers(&self) -> &[HandlerInfo] {
+        &self.version.manifest.handlers
+    }
+
+    /// The bounds of its attempts.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn loaded(&self) -> &Arc<Version> {
+        &self.version
+    }
+
+    /// Runs `handler` on `event` in a fresh instance.
+    ///
+    /// Waits while all instances of the pool are in use: that time counts towards `deadline` and
+    /// not towards the plugin's `timeout`. Ends by `deadline` at the latest. Whatever the plugin
+    /// does, this returns an attempt; dropping the future ends the guest and frees what it had.
+    ///
+    /// Must be polled inside a tokio runtime whose time is enabled. A guest that computes holds the
+    /// worker thread for at most 5 ms at a time.
+    pub async fn run(
+        &self,
+        handler: &str,
+        event: &Event,
+        job: JobId,
+        attempt: u32,
+        deadline: Option<Instant>,
+    ) -> Attempt {
+        let Some(_slot) = self.slot(deadline).await else {
+            return self.unstarted(Outcome::Timeout(
+                "no instance was free before the deadline: raise `concurrency` under `[runtime]`, \
+                 or give slow handlers to a queue route"
+                    .into(),
+            ));
+        };
+        if self.version.manifest.handler(handler).is_none() {
+            return self.unstarted(Outcome::Trap(format!(
+                "plugin `{}` {} has no handler `{}`",
+                self.name(),
+                self.version(),
+                clip(handler, 64)
+            )));
+        }
+
+        let limits = &self.limits;
+        let started = Instant::now();
+        let mut end = started + limits.timeout;
+        let mut cut = false;
+        if let Some(deadline) = deadline.filter(|deadline| *deadline < end) {
+            (end, cut) = (deadline, true);
+        }
+        let mut store = self.version.store(
+            limits.log_bytes,
+            limits.memory,
+            limits.reply_bytes,
+            self.settings.clone(),
+        );
+        let (ended, cpu) =
+            metered(self.call(&mut store, handler, event, job, attempt), limits.cpu, end).await;
+
+        let subject = Subject { plugin: self.name(), limits };
+        let outcome = match ended {
+            Ok(Ok(outcome)) => self.outcome(outcome),
+            Ok(Err(error)) => failure::outcome(&error, store.data(), &subject),
+            Err(Overrun::Cpu) => Outcome::Timeout(subject.cpu()),
+            Err(Overrun::Clock) if cut => Outcome::Timeout(format!(
+                "the route's deadline passed {:?} after the attempt began",
+                round(started.elapsed())
+            )),
+            Err(Overrun::Clock) => Outcome::Timeout(subject.timeout()),
+        };
+        let state = store.into_data();
+        Attempt {
+            outcome,
+            log: state.log,
+            log_dropped: state.log_dropped,
+            duration: started.elapsed(),
+            cpu,
+            memory_peak: state.memory.peak,
+            plugin_hash: self.hash(),
+        }
+    }
+
+    async fn slot(&self, deadline: Option<Instant>) -> Option<SemaphorePermit<'_>> {
+        if let Ok(slot) = self.slots.try_acquire() {
+            return Some(slot);
+        }
+        let wait = self.slots.acquire();
+        let slot = match deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline.into(), wait).await.ok()?,
+            None => wait.await,
+        };
+        // The semaphore is never closed.
+        slot.ok()
+    }
+
+    async fn call(
+        &self,
+        store: &mut Store<State>,
+        handler: &str,
+        event: &Event,
+        job: JobId,
+        attempt: u32,
+    ) -> wasmtime::Result<types::Outcome> {
+        let id = event.id.to_string();
+        let job_id = job.to_string();
+        let params: Vec<bindings::Pair<'_>> =
+            event.params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let headers: Vec<(&str, &[u8])> = event.headers.iter().collect();
+        let unauthenticated: Vec<&str> = event.unauthenticated.iter().map(String::as_str).collect();
+        let event = bindings::Event {
+            id: &id,
+            source: event.source.name(),
+            kind: &event.kind,
+            delivery_id: event.delivery_id.as_deref(),
+            tenant: &event.tenant,
+            received_at: u64::try_from(event.received_at.as_millis()).unwrap_or(0),
+            method: &event.method,
+            path: &event.path,
+            query: event.query.as_deref(),
+            params: &params,
+            headers: &headers,
+            body: &event.body,
+            unauthenticated: &unauthenticated,
+            attributes: &[],
+        };
+        let attempt = bindings::Attempt { job_id: &job_id, number: attempt, attributes: &[] };
+        self.version.handle(store, handler, event, attempt).await
+    }
+
+    fn outcome(&self, outcome: types::Outcome) -> Outcome {
+        let clip = |text: String| clip(&text, MAX_MESSAGE);
+        match outcome {
+            types::Outcome::Done(done) => {
+                match done.reply.map(|reply| reply::check(reply, self.limits.reply_bytes)) {
+                    None => Outcome::Done { reply: None, message: done.message.map(clip) },
+                    Some(Ok(reply)) => {
+                        Outcome::Done { reply: Some(reply), message: done.message.map(clip) }
+                    }
+                    Some(Err(error @ reply::BadReply::Large { .. })) => Outcome::Limit(format!(
+                        "the reply {error}: answer with less, or raise it under `[plugin.{}]`",
+                        self.name()
+                    )),
+                    Some(Err(error)) => Outcome::Trap(format!("the reply {error}")),
+                }
+            }
+            types::Outcome::Ignored(reason) => Outcome::Ignored(clip(reason)),
+            types::Outcome::Retry(retry) => Outcome::Retry {
+                after: retry.after_ms.map(Duration::from_millis),
+                message: clip(retry.message),
+            },
+            types::Outcome::Reject(reason) => Outcome::Reject(clip(reason)),
+        }
+    }
+
+    fn unstarted(&self, outcome: Outcome) -> Attempt {
+        Attempt {
+            outcome,
+            log: Vec::new(),
+            log_dropped: 0,
+            duration: Duration::ZERO,
+            cpu: Duration::ZERO,
+            memory_peak: 0,
+            plugin_hash: self.hash(),
+        }
+    }
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plugin")
+            .field("name", &self.name())
+            .field("version", &self.version())
+            .field("hash", &self.hash())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whole milliseconds: what a person reads.
+fn round(duration: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,171 @@
+//! What one instance has on the host's side: its log, its settings, and the count of its memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use wasmtime::ResourceLimiter;
+
+use crate::bindings::{clock, log, random, settings, types};
+use crate::engine::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
+use crate::text::clip;
+use crate::{Level, LogLine};
+
+/// The most random bytes of one call, as the interface says.
+const MAX_RANDOM: u32 = 64 << 10;
+/// What a line costs besides its text, so that empty lines are bounded too.
+const LINE_COST: usize = 32;
+
+/// A plugin's settings as JSON text, made once for all attempts.
+pub(crate) type Settings = Arc<BTreeMap<String, String>>;
+
+pub(crate) struct State {
+    pub(crate) log: Vec<LogLine>,
+    log_left: usize,
+    pub(crate) log_dropped: u64,
+    /// The last line of level `error`: when the instance traps, that is the panic's message.
+    pub(crate) last_error: Option<String>,
+    settings: Settings,
+    started: Instant,
+    pub(crate) memory: Memory,
+}
+
+impl State {
+    pub(crate) fn new(log_bytes: usize, memory: u64, settings: Settings, started: Instant) -> Self {
+        Self {
+            log: Vec::new(),
+            log_left: log_bytes,
+            log_dropped: 0,
+            last_error: None,
+            settings,
+            started,
+            memory: Memory { limit: memory, used: 0, peak: 0, refused: None, elements: 0 },
+        }
+    }
+}
+
+impl types::Host for State {}
+
+impl log::Host for State {
+    fn write(
+        &mut self,
+        level: log::Level,
+        message: String,
+        fields: Vec<(String, String)>,
+    ) -> wasmtime::Result<()> {
+        let level = match level {
+            log::Level::Debug => Level::Debug,
+            log::Level::Info => Level::Info,
+            log::Level::Warn => Level::Warn,
+            log::Level::Error => Level::Error,
+        };
+        if level == Level::Error {
+            self.last_error = Some(clip(&message, 1024));
+        }
+        let text: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let cost = LINE_COST * (1 + fields.len()) + message.len() + text;
+        match self.log_left.checked_sub(cost) {
+            Some(left) => {
+                self.log_left = left;
+                self.log.push(LogLine { at: SystemTime::now(), level, message, fields });
+            }
+            None => self.log_dropped += 1,
+        }
+        Ok(())
+    }
+}
+
+impl settings::Host for State {
+    fn get(&mut self, name: String) -> wasmtime::Result<Option<String>> {
+        Ok(self.settings.get(&name).cloned())
+    }
+}
+
+impl clock::Host for State {
+    fn now(&mut self) -> wasmtime::Result<u64> {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn monotonic(&mut self) -> wasmtime::Result<u64> {
+        Ok(u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+impl random::Host for State {
+    fn bytes(&mut self, len: u32) -> wasmtime::Result<Vec<u8>> {
+        if len > MAX_RANDOM {
+            return Err(LimitReached(format!(
+                "asked for {len} random bytes at once: {MAX_RANDOM} is the most"
+            ))
+            .into());
+        }
+        let mut bytes = vec![0; usize::try_from(len)?];
+        let mut filled = 0;
+        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            filled += rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty())?;
+        }
+        Ok(bytes)
+    }
+}
+
+/// A plugin asked the host for more than an interface allows.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct LimitReached(pub(crate) String);
+
+/// Counts all of an instance's linear memories together, and its tables.
+pub(crate) struct Memory {
+    limit: u64,
+    used: u64,
+    pub(crate) peak: u64,
+    /// What a refused growth would have made of `used`.
+    pub(crate) refused: Option<u64>,
+    elements: usize,
+}
+
+impl ResourceLimiter for Memory {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let more = u64::try_from(desired.saturating_sub(current)).unwrap_or(u64::MAX);
+        let wanted = self.used.saturating_add(more);
+        if wanted > self.limit {
+            // The guest sees a failed `memory.grow` and may go on; if it traps, this says why.
+            self.refused = Some(wanted);
+            return Ok(false);
+        }
+        self.used = wanted;
+        self.peak = self.peak.max(wanted);
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let wanted = self.elements.saturating_add(desired.saturating_sub(current));
+        if wanted > MAX_TABLE_ELEMENTS {
+            return Ok(false);
+        }
+        self.elements = wanted;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        usize::try_from(MAX_CORE_INSTANCES).unwrap_or(usize::MAX)
+    }
+
+    fn tables(&self) -> usize {
+        usize::try_from(MAX_TABLES).unwrap_or(usize::MAX)
+    }
+
+    fn memories(&self) -> usize {
+        usize::try_from(MAX_MEMORIES).unwrap_or(usize::MAX)
+    }
+}
