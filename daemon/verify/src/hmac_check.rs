@@ -41,7 +41,12 @@ impl HmacCheck {
             _ => {}
         }
         if let Layout::Entries { version, between, joint } = &scheme.layout {
-            if version.is_empty() || version.contains([*between, *joint]) || between == joint {
+            let ascii = between.is_ascii() && joint.is_ascii() && between != joint;
+            // Between entries nothing may stand that is part of an entry.
+            let splits = between.is_ascii_alphanumeric()
+                || "+/=-_".contains(*between)
+                || scheme.prefix.contains(*between);
+            if !ascii || splits || !names_an_entry(version, *between, *joint) {
                 return Err(SetupError::InvalidEntries);
             }
         }
@@ -55,8 +60,8 @@ impl HmacCheck {
                 (TimestampPlace::Entry(_), Layout::Single) => {
                     return Err(SetupError::EntryWithoutList);
                 }
-                (TimestampPlace::Entry(name), Layout::Entries { version, .. }) => {
-                    if name.is_empty() || name == version {
+                (TimestampPlace::Entry(name), Layout::Entries { version, between, joint }) => {
+                    if name == version || !names_an_entry(name, *between, *joint) {
                         return Err(SetupError::InvalidEntries);
                     }
                 }
@@ -254,6 +259,10 @@ impl HmacCheck {
             Err(Reason::TimestampInFuture { ahead: distance, tolerance })
         }
     }
+}
+
+fn names_an_entry(name: &str, between: char, joint: char) -> bool {
+    !name.is_empty() && name.trim() == name && !name.contains([between, joint])
 }
 
 /// Strict: digits only, no sign, space, fraction or leading zero, and not longer than a moment that

@@ -1,4 +1,91 @@
-//! Webhook signature verification.
+//! Webhook signatures, checked: bytes, headers and the time in, a typed verdict out.
+//!
+//! This crate does no I/O, starts nothing, and reads no clock. It takes a [`Request`] as it was
+//! received and gives back either a [`Verified`], which cannot be made in any other way, or a
+//! [`Refused`] with the [`Reason`].
+//!
+//! ```
+//! use hookyard_verify::{Request, Secret, UnixTime, Verifier, profile};
+//!
+//! let github = profile("github")?;
+//! let verifier = Verifier::for_profile(github, [Secret::from("It's a Secret to Everybody")])?;
+//!
+//! let mut headers = http::HeaderMap::new();
+//! headers.insert(
+//!     "x-hub-signature-256",
+//!     "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17".parse()?,
+//! );
+//! headers.insert("x-github-event", "push".parse()?);
+//! let request = Request {
+//!     method: http::Method::POST,
+//!     url: "https://hooks.example.com/hooks/github".to_owned(),
+//!     path: "/hooks/github".to_owned(),
+//!     query: None,
+//!     params: Vec::new(),
+//!     headers,
+//!     body: "Hello, World!".into(),
+//! };
+//!
+//! let now = UnixTime::from_secs(1_750_000_000);
+//! let verified = verifier.verify(request.clone(), now)?;
+//! assert_eq!(verified.kind().as_deref(), Some("push"));
+//!
+//! let refused = verifier.verify(Request { body: "Hello, Mars!".into(), ..request }, now);
+//! assert_eq!(refused.unwrap_err().reason.label(), "mismatch");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Senders are data
+//!
+//! A [`Profile`] is a table entry: the scheme, where the kind and the delivery id are, how long the
+//! sender retries. The code is written once for each family of schemes. A [`Scheme`] that a user
+//! writes goes through the same code:
+//!
+//! ```
+//! use hookyard_verify::{HmacScheme, Scheme, Secret, TimestampRule, Verifier};
+//!
+//! let mut scheme = HmacScheme::new("sha256".parse()?, "x-signature");
+//! scheme.encoding = "base64".parse()?;
+//! scheme.prefix = "sha256=".into();
+//! scheme.signed = "{timestamp}.{body}".parse()?;
+//! scheme.timestamp = Some(TimestampRule::header("x-timestamp"));
+//! let verifier = Verifier::new(Scheme::Hmac(scheme), [Secret::from("new"), Secret::from("old")])?
+//!     .with_kind(vec!["json:/type".parse()?])
+//!     .with_delivery_id(vec!["header:x-request-id".parse()?]);
+//! // The id is in a header that is not signed.
+//! assert!(verifier.unauthenticated().iter().any(|part| part.as_str() == "delivery-id"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What holds
+//!
+//! - The signature is checked over the received bytes, before anything in them is parsed, and the
+//!   body of a [`Verified`] is those bytes.
+//! - The scheme is fixed by whoever sets it up. Nothing in a request chooses an algorithm, a
+//!   version or a key.
+//! - Signatures have their exact length and one spelling (hexadecimal in lower case, unless the
+//!   scheme says capitals; base64 in its canonical form), and are compared in constant time, every
+//!   secret with every candidate.
+//! - A header that decides something is there once and is not empty. A second line of it is
+//!   refused, because software on the way joins or picks.
+//! - Timestamps are plain digits, signed, and within a tolerance in both directions.
+//! - A scheme that could not protect anything is refused when the verifier is made: no secret, a
+//!   blank one, a timestamp outside the signature, a template that signs nothing.
+//! - Secrets and what is derived from them are wiped on drop, and are in no `Debug` output and in no
+//!   message. Nor is an expected signature.
+//!
+//! What a signature does not cover is told by [`Verified::unauthenticated`]. Most senders sign the
+//! body alone; with [`Scheme::Token`], [`Scheme::Bearer`] and [`Scheme::Basic`] nothing is covered,
+//! and only TLS keeps the request together.
+//!
+//! A template without separators, such as `{timestamp}{body}`, lets the bytes at the seam belong to
+//! either side. The strict reading of timestamps leaves no room for that in practice; prefer a
+//! separator all the same.
+//!
+//! # What is not here yet
+//!
+//! Asymmetric signatures, `v1a` of Standard Webhooks among them: such entries are passed over, and a
+//! `whpk_` key is refused with a message that says so.
 #![forbid(unsafe_code)]
 
 mod credential_check;

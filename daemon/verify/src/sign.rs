@@ -38,7 +38,7 @@ pub struct Signer {
 }
 
 enum Key {
-    Mac(Keyed),
+    Mac(Box<Keyed>),
     Credential(Zeroizing<Vec<u8>>),
     None,
 }
@@ -64,7 +64,7 @@ impl Signer {
         let key = match &check {
             Check::Hmac(hmac) => {
                 let key = secret.key(&hmac.scheme.key).map_err(wrong)?;
-                Key::Mac(Keyed::new(hmac.scheme.algorithm, &key))
+                Key::Mac(Box::new(Keyed::new(hmac.scheme.algorithm, &key)))
             }
             Check::Credential(credential) => {
                 Key::Credential(credential.expected(secret).map_err(wrong)?)

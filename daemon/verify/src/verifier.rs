@@ -28,7 +28,7 @@ pub struct Verifier {
 
 #[derive(Debug)]
 pub(crate) enum Check {
-    Hmac(HmacCheck),
+    Hmac(Box<HmacCheck>),
     Credential(CredentialCheck),
     None,
 }
@@ -126,7 +126,7 @@ impl fmt::Debug for Verifier {
 impl Check {
     pub(crate) fn new(scheme: Scheme) -> Result<Self, SetupError> {
         Ok(match scheme {
-            Scheme::Hmac(scheme) => Self::Hmac(HmacCheck::new(scheme)?),
+            Scheme::Hmac(scheme) => Self::Hmac(Box::new(HmacCheck::new(scheme)?)),
             Scheme::Token { header } => {
                 Self::Credential(CredentialCheck::Token { header: header_name(&header)? })
             }

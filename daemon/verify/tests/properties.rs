@@ -1,0 +1,285 @@
+//! For every scheme that can be written: what was signed passes, one bit away from it does not, and
+//! nothing that arrives can make the verifier panic.
+
+use bytes::Bytes;
+use hookyard_verify::{
+    Algorithm, Encoding, HmacScheme, Layout, Location, Request, Scheme, Secret, Template,
+    TimestampFormat, TimestampRule, UnixTime, Verifier, profiles, sign,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const ID: &str = "x-id";
+const NONCE: &str = "x-nonce";
+
+/// Now is far from both ends of what a timestamp can say.
+fn now() -> impl Strategy<Value = UnixTime> {
+    (1_000_000_000_000i64..4_000_000_000_000).prop_map(UnixTime::from_millis)
+}
+
+fn body() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![prop::collection::vec(any::<u8>(), 0..300), "[ -~]{0,80}".prop_map(String::into)]
+}
+
+/// A body that has at least one bit to flip.
+fn some_body() -> impl Strategy<Value = Vec<u8>> {
+    body().prop_map(|mut body| {
+        body.push(b'\n');
+        body
+    })
+}
+
+fn header_text() -> impl Strategy<Value = String> {
+    "[a-zA-Z0-9_-]{1,30}"
+}
+
+/// Schemes as users could write them, all parts of the machinery among them.
+fn hmac_scheme() -> impl Strategy<Value = HmacScheme> {
+    let algorithm = select(vec![Algorithm::Sha1, Algorithm::Sha256, Algorithm::Sha512]);
+    let encoding =
+        select(vec![Encoding::Hex, Encoding::HexUpper, Encoding::Base64, Encoding::Base64Url]);
+    let prefix = select(vec!["", "sha256=", "v0:"]);
+    let layout = select(vec![None, Some((',', '=')), Some((' ', ',')), Some((';', ':'))]);
+    let timestamp = select(vec![None, Some(false), Some(true)]);
+    let format = select(vec![TimestampFormat::Seconds, TimestampFormat::Millis]);
+    let extra = select(vec!["", "{method}", "{path}:", "{url}", "{{x}}"]);
+    (algorithm, encoding, prefix, layout, timestamp, format, extra, any::<(bool, bool)>()).prop_map(
+        |(algorithm, encoding, prefix, layout, timestamp, format, extra, (id, nonce))| {
+            let mut scheme = HmacScheme::new(algorithm, "X-Signature");
+            scheme.encoding = encoding;
+            scheme.prefix = prefix.into();
+            let mut template = String::from(extra);
+            if let Some((between, joint)) = layout {
+                scheme.layout = Layout::Entries { between, joint, version: "v1".into() };
+            }
+            if let Some(in_list) = timestamp {
+                let rule = if in_list && layout.is_some() {
+                    TimestampRule::entry("t")
+                } else {
+                    TimestampRule::header("X-Timestamp")
+                };
+                scheme.timestamp = Some(TimestampRule { format, ..rule });
+                template.push_str("{timestamp}.");
+            }
+            if id {
+                scheme.id_header = Some(ID.into());
+                template.push_str("{id}.");
+            }
+            if nonce {
+                template.push_str("{header:x-nonce}.");
+            }
+            template.push_str("{body}");
+            scheme.signed = template.parse().expect("a template");
+            scheme
+        },
+    )
+}
+
+/// The schemes of all profiles, and random ones.
+fn scheme() -> impl Strategy<Value = Scheme> {
+    let known: Vec<Scheme> = profiles().iter().map(|profile| profile.scheme.clone()).collect();
+    prop_oneof![select(known), hmac_scheme().prop_map(Scheme::Hmac)]
+}
+
+fn hmac(scheme: &Scheme) -> &HmacScheme {
+    match scheme {
+        Scheme::Hmac(scheme) => scheme,
+        other => panic!("{other:?} is not a keyed hash"),
+    }
+}
+
+/// The names of the headers that `scheme` protects or reads.
+fn headers_of(scheme: &HmacScheme) -> Vec<HeaderName> {
+    let mut names = vec![scheme.header.to_string()];
+    names.extend(scheme.id_header.as_ref().map(ToString::to_string));
+    if scheme.signed.to_string().contains(NONCE) {
+        names.push(NONCE.to_owned());
+    }
+    if let Some(rule) = &scheme.timestamp
+        && let hookyard_verify::TimestampPlace::Header(name) = &rule.at
+    {
+        names.push(name.to_string());
+    }
+    names.iter().map(|name| name.parse().expect("a name")).collect()
+}
+
+fn signed(scheme: &Scheme, body: Vec<u8>, header: &str, now: UnixTime) -> Request {
+    let mut request = Request {
+        method: Method::POST,
+        url: "https://hooks.example.com/in?x=1".to_owned(),
+        path: "/in".to_owned(),
+        query: Some("x=1".to_owned()),
+        params: Vec::new(),
+        headers: HeaderMap::new(),
+        body: Bytes::from(body),
+    };
+    let id = hmac(scheme).id_header.clone().unwrap_or(ID.into());
+    for name in [id.as_ref(), NONCE] {
+        request.headers.insert(
+            name.parse::<HeaderName>().expect("a name"),
+            header.parse().expect("a header value"),
+        );
+    }
+    let headers = sign(scheme, &Secret::from(SECRET), &request, now).expect("signed");
+    request.headers.extend(headers);
+    request
+}
+
+fn verifier(scheme: &Scheme) -> Verifier {
+    Verifier::new(
+        scheme.clone(),
+        [Secret::from("whsec_b3RoZXJvdGhlcm90aGVyb3RoZXI="), SECRET.into()],
+    )
+    .expect("a scheme")
+}
+
+fn flip(bytes: &mut [u8], at: Index) {
+    let bit = at.index(bytes.len() * 8);
+    bytes[bit / 8] ^= 1 << (bit % 8);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn what_was_signed_passes(
+        scheme in scheme(), body in body(), header in header_text(), now in now(),
+        late in -299_000i64..299_000,
+    ) {
+        let request = signed(&scheme, body.clone(), &header, now);
+        let later = UnixTime::from_millis(now.as_millis() + late);
+        let verified = verifier(&scheme).verify(request, later).expect("genuine");
+        prop_assert_eq!(verified.matched_secret(), Some(1));
+        prop_assert_eq!(&verified.request().body[..], &body[..]);
+    }
+
+    #[test]
+    fn a_flipped_bit_in_the_body_fails(
+        scheme in scheme(), body in some_body(), header in header_text(), now in now(),
+        at in any::<Index>(),
+    ) {
+        let mut request = signed(&scheme, body.clone(), &header, now);
+        let mut changed = body;
+        flip(&mut changed, at);
+        request.body = Bytes::from(changed);
+        prop_assert!(verifier(&scheme).verify(request, now).is_err());
+    }
+
+    /// The signature, the timestamp, the id and every header that the template names: whichever
+    /// bit is flipped, and as long as the result is a header value at all.
+    #[test]
+    fn a_flipped_bit_in_a_header_fails(
+        scheme in scheme(), body in body(), header in header_text(), now in now(),
+        which in any::<Index>(), at in any::<Index>(),
+    ) {
+        let mut request = signed(&scheme, body, &header, now);
+        let names = headers_of(hmac(&scheme));
+        let name = &names[which.index(names.len())];
+        let mut value = request.headers[name].as_bytes().to_vec();
+        flip(&mut value, at);
+        if let Ok(value) = HeaderValue::from_bytes(&value) {
+            request.headers.insert(name.clone(), value);
+            prop_assert!(verifier(&scheme).verify(request, now).is_err());
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_longer_or_shorter_fails(
+        scheme in scheme(), body in some_body(), header in header_text(), now in now(),
+        more in body(),
+    ) {
+        let request = signed(&scheme, body.clone(), &header, now);
+        let verifier = verifier(&scheme);
+        let mut shorter = request.clone();
+        shorter.body = Bytes::copy_from_slice(&body[..body.len() - 1]);
+        prop_assert!(verifier.verify(shorter, now).is_err());
+        if !more.is_empty() {
+            let mut longer = request;
+            longer.body = Bytes::from([body, more].concat());
+            prop_assert!(verifier.verify(longer, now).is_err());
+        }
+    }
+
+    #[test]
+    fn another_secret_fails(
+        scheme in scheme(), body in body(), header in header_text(), now in now(),
+    ) {
+        let request = signed(&scheme, body, &header, now);
+        let other = Secret::from("whsec_b3RoZXJvdGhlcm90aGVyb3RoZXI=");
+        let verifier = Verifier::new(scheme, [other]).expect("a scheme");
+        let refused = verifier.verify(request, now).expect_err("another secret");
+        prop_assert_eq!(refused.reason.label(), "mismatch");
+    }
+
+    /// Random values under the very headers that are read, and random clocks and bodies.
+    #[test]
+    fn nothing_that_arrives_panics(
+        scheme in scheme(), body in body(), now in any::<i64>(),
+        values in prop::collection::vec(
+            prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..80),
+                "(t=[0-9]{0,20}|v1[=,:][a-zA-Z0-9+/=]{0,90}|[,;: =]){0,6}".prop_map(String::into),
+                "[0-9]{0,22}".prop_map(String::into),
+            ],
+            5,
+        ),
+    ) {
+        let mut request = signed(&scheme, body, "x", UnixTime::from_secs(1_750_000_000));
+        for (name, value) in headers_of(hmac(&scheme)).into_iter().zip(values) {
+            match HeaderValue::from_bytes(&value) {
+                Ok(value) => drop(request.headers.insert(name, value)),
+                Err(_) => drop(request.headers.remove(name)),
+            }
+        }
+        let now = UnixTime::from_millis(now);
+        prop_assert!(verifier(&scheme).verify(request, now).is_err());
+    }
+
+    #[test]
+    fn credentials_never_panic_and_pass_only_when_right(
+        value in prop::collection::vec(any::<u8>(), 0..60),
+        name in select(vec!["Bearer ", "Basic ", "basic", ""]),
+    ) {
+        let value = [name.as_bytes(), &value].concat();
+        let Ok(value) = HeaderValue::from_bytes(&value) else { return Ok(()) };
+        for scheme in [
+            Scheme::Token { header: "authorization".into() },
+            Scheme::Bearer,
+            Scheme::Basic { user: "u".into() },
+        ] {
+            let mut request = signed(&profiles()[0].scheme, Vec::new(), "x", UnixTime::from_secs(1));
+            request.headers.insert("authorization", value.clone());
+            prop_assert!(verifier(&scheme).verify(request, UnixTime::from_secs(1)).is_err());
+        }
+    }
+
+    #[test]
+    fn texts_parse_or_say_why(text in "[{}a-z:/~.é]{0,24}") {
+        match text.parse::<Template>() {
+            Ok(template) => prop_assert_eq!(template.to_string().parse::<Template>(), Ok(template)),
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
+        }
+        match text.parse::<Location>() {
+            Ok(location) => prop_assert_eq!(location.to_string().parse::<Location>(), Ok(location)),
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
+        }
+    }
+
+    /// A body of any kind can be asked for its kind and its id.
+    #[test]
+    fn any_body_can_be_searched(body in body(), json in "[\\[\\]{}\":,a0-9.]{0,40}") {
+        let verifier = Verifier::new(Scheme::None, []).expect("no secret needed");
+        for body in [body, json.into_bytes()] {
+            let verifier = verifier
+                .clone()
+                .with_kind(vec![Location::Json("/a/0".into()), Location::Json("/0/a".into())])
+                .with_delivery_id(vec![Location::Form("a".into())]);
+            let request = signed(&profiles()[0].scheme, body, "x", UnixTime::from_secs(1));
+            let verified = verifier.verify(request, UnixTime::from_secs(1)).expect("anything");
+            prop_assert!(verified.kind().is_none_or(|kind| !kind.is_empty()));
+            prop_assert!(verified.delivery_id().is_none_or(|id| !id.is_empty()));
+        }
+    }
+}
