@@ -129,7 +129,8 @@ fn push(
 
     story.step("Ask what happened to that event");
     let stored = yard.handled(&id)?;
-    story.quote(&format!("hookyard events show {id}\n{}", yard.ask(&["events", "show", &id])?));
+    story.quote(&format!("hookyard events show {id}"));
+    story.quote_cut(&yard.ask(&["events", "show", &id])?);
     let event = &stored["event"];
     story.check(
         event["kind"] == "push" && event["delivery_id"] == delivery.id.as_str(),

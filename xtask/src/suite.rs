@@ -22,9 +22,13 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     });
     // Before the tests, which load the shipped plugins and the hostile ones.
     let plugins = steps.run("plugins", || {
-        let shipped = build(root, "plugins", &root.join("plugins"))?;
-        let tests = build(root, "tests/plugins", &root.join("tests/plugins"))?;
-        Ok(((), format!("{shipped} shipped, {tests} for the tests")))
+        let shipped = packages_under(root, "plugins")?;
+        let hostile = packages_under(root, "tests/plugins")?;
+        let names: Vec<&str> = shipped.iter().chain(&hostile).map(String::as_str).collect();
+        let folder = root.join("target/test-plugins");
+        plugins::build(root, &names, &folder)?;
+        let note = format!("({} shipped, {} for the tests)", shipped.len(), hostile.len());
+        Ok((folder, note))
     });
     steps.run("lints", || {
         let mut clippy = cargo(root);
@@ -36,30 +40,22 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
         let binary = build_daemon(root)?;
         Ok((binary, String::new()))
     });
-    if let (Some(()), Some(binary)) = (plugins, daemon) {
+    if let (Some(plugins), Some(binary)) = (plugins, daemon) {
         steps.run("unit, property, documentation and end-to-end tests", || {
-            let passed = test(root, &binary)?;
+            let passed = test(root, &binary, &plugins)?;
             Ok(((), format!("({passed} tests passed)")))
         });
     }
     steps.finish()
 }
 
-/// Builds the plugins of one folder; says how many.
-fn build(root: &Path, folder: &str, out_dir: &Path) -> anyhow::Result<usize> {
-    let packages = packages_under(root, folder)?;
-    if packages.is_empty() {
-        return Ok(0);
-    }
-    let names: Vec<&str> = packages.iter().map(String::as_str).collect();
-    Ok(plugins::build(root, &names, out_dir)?.len())
-}
-
-/// Runs every test of the workspace against `daemon`; says how many passed.
-fn test(root: &Path, daemon: &Path) -> anyhow::Result<u64> {
+/// Runs every test of the workspace, against `daemon` and with what is in the folder `plugins`;
+/// says how many passed.
+fn test(root: &Path, daemon: &Path, plugins: &Path) -> anyhow::Result<u64> {
     let mut command = cargo(root);
     command.args(["test", "--release", "--workspace", "--no-fail-fast"]);
-    command.env("HOOKYARD_BIN", daemon).stdout(Stdio::piped());
+    command.env("HOOKYARD_BIN", daemon).env("HOOKYARD_TEST_PLUGINS", plugins);
+    command.stdout(Stdio::piped());
     let mut child =
         command.spawn().with_context(|| format!("could not start `{}`", shown(&command)))?;
     let output = child.stdout.take().context("the tests' output is piped")?;

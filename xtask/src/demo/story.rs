@@ -2,6 +2,9 @@
 
 use anyhow::bail;
 
+/// Characters of a line that is cut.
+const WIDTH: usize = 100;
+
 /// Prints the demo's steps and counts its checks.
 pub(crate) struct Story {
     step: u32,
@@ -30,6 +33,15 @@ impl Story {
     pub(crate) fn quote(&self, text: &str) {
         for line in text.trim_end().lines() {
             println!("   | {line}");
+        }
+    }
+
+    /// The same, with long lines cut: a payload is one line of kilobytes.
+    pub(crate) fn quote_cut(&self, text: &str) {
+        for line in text.trim_end().lines() {
+            let start: String = line.chars().take(WIDTH).collect();
+            let more = if start.len() < line.len() { " …" } else { "" };
+            println!("   | {start}{more}");
         }
     }
 

@@ -161,7 +161,7 @@ impl Yard {
         loop {
             let mut arguments = vec!["events", "list", "--limit", "500"];
             if let Some(cursor) = &cursor {
-                arguments.extend(["--after", cursor]);
+                arguments.extend(["--cursor", cursor]);
             }
             let mut page = self.ask_json(&arguments)?;
             let listed = page["events"].as_array_mut().context("a page lists events")?;
