@@ -1,0 +1,301 @@
+//! What a handler can ask of the daemon.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::{Duration, SystemTime};
+
+use serde::de::DeserializeOwned;
+
+use crate::Failure;
+use crate::guest::bindings::imports::hookyard::plugin::types;
+use crate::log::{self, Level};
+
+#[cfg(target_arch = "wasm32")]
+#[path = "host/guest.rs"]
+pub(crate) mod calls;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "host/native.rs"]
+pub(crate) mod calls;
+
+/// What a handler can ask of the daemon: settings, log, time, randomness, and which try this is.
+///
+/// None of it needs a grant in config.toml. A plugin's import list shows which of these it uses.
+///
+/// ```
+/// use hookyard_sdk::prelude::*;
+///
+/// /// Greets in the language of its setting.
+/// #[handler]
+/// fn greet(_event: Event, host: Host) -> Outcome {
+///     let greeting: String = host.setting_or("greeting", "hello".into())?;
+///     host.info(format!("attempt {}", host.attempt().number()));
+///     reply(200).text(greeting)
+/// }
+///
+/// hookyard_sdk::plugin!(greet, settings(optional greeting));
+/// # fn main() {}
+/// ```
+#[derive(Debug)]
+pub struct Host {
+    attempt: Attempt,
+    /// The native fake belongs to the thread that runs the handler.
+    not_send: PhantomData<*const ()>,
+}
+
+/// The try that is being made.
+///
+/// ```
+/// use hookyard_sdk::prelude::*;
+/// use hookyard_sdk::testing;
+///
+/// fn careful(_event: Event, host: Host) -> Outcome {
+///     if host.attempt().number() > 3 {
+///         return reject("three tries are enough");
+///     }
+///     retry("not yet")
+/// }
+///
+/// let run = testing::host().attempt(4).run(careful, testing::event().build());
+/// assert_eq!(run.expect_rejected(), "three tries are enough");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    job_id: String,
+    number: u32,
+}
+
+impl Attempt {
+    /// The job's id: the same on every attempt of it, another for a replay or another handler. Good
+    /// as an idempotency key.
+    pub fn job_id(&self) -> &str {
+        &self.job_id
+    }
+
+    /// 1 for the first try.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+}
+
+impl Host {
+    pub(crate) fn new(attempt: types::Attempt) -> Self {
+        let attempt = Attempt { job_id: attempt.job_id, number: attempt.number };
+        Self { attempt, not_send: PhantomData }
+    }
+
+    /// The try that is being made.
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    /// use hookyard_sdk::testing;
+    ///
+    /// fn tell(_event: Event, host: Host) -> Outcome {
+    ///     reply(200).text(format!("{} {}", host.attempt().job_id(), host.attempt().number()))
+    /// }
+    ///
+    /// let run = testing::host().job_id("j-1").run(tell, testing::event().build());
+    /// assert_eq!(run.expect_reply().text(), "j-1 1");
+    /// ```
+    pub fn attempt(&self) -> &Attempt {
+        &self.attempt
+    }
+
+    /// The value of a setting from `settings` in the plugin's table of config.toml.
+    ///
+    /// A setting that is not there, or is not a `T`, is a reject that says so. Declare settings in
+    /// [`plugin!`](crate::plugin) as `required`, and the daemon refuses to load the plugin without them.
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    /// use hookyard_sdk::testing;
+    ///
+    /// fn limited(event: Event, host: Host) -> Outcome {
+    ///     let limit: usize = host.setting("limit")?;
+    ///     if event.body().len() > limit { ignore("too long") } else { done() }
+    /// }
+    ///
+    /// let event = testing::event().text("hello").build();
+    /// testing::host().setting("limit", 10).run(limited, event.clone()).expect_done();
+    /// let run = testing::run(limited, event);
+    /// assert!(run.expect_rejected().starts_with("the setting `limit` is not set"));
+    /// ```
+    pub fn setting<T: DeserializeOwned>(&self, name: &str) -> Result<T, Failure> {
+        self.optional_setting(name)?.ok_or_else(|| {
+            Failure::reject(format!(
+                "the setting `{name}` is not set: add it to `settings` in the plugin's table of config.toml"
+            ))
+        })
+    }
+
+    /// As [`setting`](Self::setting), and `None` when it is not set.
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    /// use hookyard_sdk::testing;
+    ///
+    /// fn branch(_event: Event, host: Host) -> Outcome {
+    ///     match host.optional_setting::<String>("branch")? {
+    ///         Some(branch) => done().message(format!("only {branch}")),
+    ///         None => done().message("every branch"),
+    ///     }
+    /// }
+    ///
+    /// let run = testing::run(branch, testing::event().build());
+    /// assert_eq!(run.expect_done().message(), Some("every branch"));
+    /// ```
+    pub fn optional_setting<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Failure> {
+        let Some(text) = calls::setting(name) else { return Ok(None) };
+        match serde_json::from_str(&text) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => Err(Failure::reject(format!(
+                "the setting `{name}` in the plugin's table of config.toml is not what the plugin expects: {error}"
+            ))),
+        }
+    }
+
+    /// As [`setting`](Self::setting), and `default` when it is not set.
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    /// use hookyard_sdk::testing;
+    ///
+    /// fn greet(_event: Event, host: Host) -> Outcome {
+    ///     reply(200).text(host.setting_or("greeting", String::from("hello"))?)
+    /// }
+    ///
+    /// let event = testing::event().build();
+    /// assert_eq!(testing::run(greet, event.clone()).expect_reply().text(), "hello");
+    /// let run = testing::host().setting("greeting", "salut").run(greet, event);
+    /// assert_eq!(run.expect_reply().text(), "salut");
+    /// ```
+    pub fn setting_or<T: DeserializeOwned>(&self, name: &str, default: T) -> Result<T, Failure> {
+        Ok(self.optional_setting(name)?.unwrap_or(default))
+    }
+
+    /// Logs a line at level `debug`. With fields: [`debug!`](crate::debug).
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    ///
+    /// fn quiet(event: Event, host: Host) -> Outcome {
+    ///     host.debug(format!("headers: {}", event.headers().count()));
+    ///     done()
+    /// }
+    /// # hookyard_sdk::testing::run(quiet, hookyard_sdk::testing::event().build()).expect_done();
+    /// ```
+    pub fn debug(&self, message: impl fmt::Display) {
+        log::write(Level::Debug, message.to_string(), Vec::new());
+    }
+
+    /// Logs a line at level `info`. With fields: [`info!`](crate::info).
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    /// use hookyard_sdk::testing;
+    ///
+    /// fn tell(_event: Event, host: Host) -> Outcome {
+    ///     host.info("seen");
+    ///     done()
+    /// }
+    ///
+    /// let run = testing::run(tell, testing::event().build());
+    /// assert_eq!(run.logs()[0].message, "seen");
+    /// ```
+    pub fn info(&self, message: impl fmt::Display) {
+        log::write(Level::Info, message.to_string(), Vec::new());
+    }
+
+    /// Logs a line at level `warn`. With fields: [`warn!`](crate::warn).
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    ///
+    /// fn picky(event: Event, host: Host) -> Outcome {
+    ///     if event.header("user-agent").is_none() {
+    ///         host.warn("the sender does not say who it is");
+    ///     }
+    ///     done()
+    /// }
+    /// # hookyard_sdk::testing::run(picky, hookyard_sdk::testing::event().build()).expect_done();
+    /// ```
+    pub fn warn(&self, message: impl fmt::Display) {
+        log::write(Level::Warn, message.to_string(), Vec::new());
+    }
+
+    /// Logs a line at level `error`. With fields: [`error!`](crate::error).
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    ///
+    /// fn strict(event: Event, host: Host) -> Outcome {
+    ///     if event.body().is_empty() {
+    ///         host.error("nothing to read");
+    ///         return reject("the body is empty");
+    ///     }
+    ///     done()
+    /// }
+    /// # hookyard_sdk::testing::run(strict, hookyard_sdk::testing::event().build()).expect_rejected();
+    /// ```
+    pub fn error(&self, message: impl fmt::Display) {
+        log::write(Level::Error, message.to_string(), Vec::new());
+    }
+
+    /// The time of day, to the millisecond. (`SystemTime::now()` panics on `wasm32-unknown-unknown`.)
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    /// use hookyard_sdk::testing;
+    ///
+    /// fn fresh(event: Event, host: Host) -> Outcome {
+    ///     let age = host.now().duration_since(event.received_at()).unwrap_or_default();
+    ///     if age > Duration::from_secs(3600) { ignore("an hour old") } else { done() }
+    /// }
+    ///
+    /// testing::run(fresh, testing::event().build()).expect_done();
+    /// ```
+    pub fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(calls::now())
+    }
+
+    /// Time since some fixed moment, to the nanosecond; it never goes back. For measuring.
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    ///
+    /// fn timed(event: Event, host: Host) -> Outcome {
+    ///     let begun = host.monotonic();
+    ///     let _: Value = event.json()?;
+    ///     host.info(format!("parsed in {:?}", host.monotonic() - begun));
+    ///     done()
+    /// }
+    /// # let event = hookyard_sdk::testing::event().json(&json!({})).build();
+    /// # hookyard_sdk::testing::run(timed, event).expect_done();
+    /// ```
+    pub fn monotonic(&self) -> Duration {
+        Duration::from_nanos(calls::monotonic())
+    }
+
+    /// `len` random bytes, fit for keys.
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    /// use hookyard_sdk::testing;
+    ///
+    /// fn token(_event: Event, host: Host) -> Outcome {
+    ///     let hex: String = host.random_bytes(8).iter().map(|byte| format!("{byte:02x}")).collect();
+    ///     reply(200).text(hex)
+    /// }
+    ///
+    /// let run = testing::run(token, testing::event().build());
+    /// assert_eq!(run.expect_reply().text().len(), 16);
+    /// ```
+    pub fn random_bytes(&self, len: usize) -> Vec<u8> {
+        // The interface gives at most 64 KiB at once.
+        const MOST: usize = 64 * 1024;
+        let mut bytes = calls::random(len.min(MOST));
+        while bytes.len() < len {
+            bytes.append(&mut calls::random((len - bytes.len()).min(MOST)));
+        }
+        bytes
+    }
+}
