@@ -27,11 +27,13 @@ impl CredentialCheck {
         if HeaderValue::from_bytes(secret).is_err() {
             return Err(SecretError::NotAHeaderValue);
         }
-        let mut expected = Zeroizing::new(Vec::new());
-        if let Self::Basic { user } = self {
-            expected.extend_from_slice(user.as_bytes());
-            expected.push(b':');
-        }
+        let user = match self {
+            Self::Basic { user } => format!("{user}:"),
+            Self::Token { .. } | Self::Bearer => String::new(),
+        };
+        // Room for all of it at once: a vector that grows leaves copies behind.
+        let mut expected = Zeroizing::new(Vec::with_capacity(user.len() + secret.len()));
+        expected.extend_from_slice(user.as_bytes());
         expected.extend_from_slice(secret);
         Ok(expected)
     }

@@ -11,7 +11,11 @@ use crate::json;
 use crate::names::suggestion;
 use crate::request::Request;
 
-/// A place in a request that holds a short text.
+/// The longest text that counts, in bytes.
+const LONGEST: usize = 1024;
+
+/// A place in a request that holds a short text. A text that is empty, longer than 1024 bytes or
+/// has control characters counts as absent: it is going to be a name in logs and listings.
 ///
 /// In text: `header:NAME`, `json:/pointer` (RFC 6901), `form:FIELD`, `{param}`.
 ///
@@ -53,7 +57,7 @@ pub enum LocationError {
 }
 
 impl Location {
-    /// The text at this place, when there is one that is not empty.
+    /// The text at this place, when there is one that is fit for use.
     pub(crate) fn find(&self, request: &Request) -> Option<String> {
         let found = match self {
             Self::Header(name) => {
@@ -69,7 +73,9 @@ impl Location {
                 .map(|(_, value)| value.into_owned())?,
             Self::Param(name) => request.param(name)?.to_owned(),
         };
-        (!found.is_empty()).then_some(found)
+        let usable =
+            !found.is_empty() && found.len() <= LONGEST && !found.contains(char::is_control);
+        usable.then_some(found)
     }
 }
 
@@ -141,6 +147,46 @@ mod tests {
             assert_eq!(text.parse::<Location>().expect(text).to_string(), text);
         }
         assert_eq!("header:X-Id".parse(), Ok(Location::Header("x-id".into())));
+    }
+
+    #[test]
+    fn only_short_clean_texts_count() {
+        let find = |body: String| {
+            let request = Request {
+                method: http::Method::POST,
+                url: String::new(),
+                path: String::new(),
+                query: None,
+                params: Vec::new(),
+                headers: http::HeaderMap::new(),
+                body: body.into(),
+            };
+            Location::Json("/id".into()).find(&request)
+        };
+        let longest = "x".repeat(LONGEST);
+        assert_eq!(find(format!(r#"{{"id":"{longest}"}}"#)), Some(longest.clone()));
+        assert_eq!(find(format!(r#"{{"id":"{longest}x"}}"#)), None);
+        assert_eq!(find(r#"{"id":"a\nb"}"#.to_owned()), None);
+        assert_eq!(find(r#"{"id":""}"#.to_owned()), None);
+    }
+
+    #[test]
+    fn repeated_headers_are_absent() {
+        let mut headers = http::HeaderMap::new();
+        headers.append("x-id", http::HeaderValue::from_static(" 1 "));
+        let mut request = Request {
+            method: http::Method::POST,
+            url: String::new(),
+            path: String::new(),
+            query: None,
+            params: Vec::new(),
+            headers,
+            body: bytes::Bytes::new(),
+        };
+        let location = Location::Header("x-id".into());
+        assert_eq!(location.find(&request).as_deref(), Some("1"));
+        request.headers.append("x-id", http::HeaderValue::from_static("2"));
+        assert_eq!(location.find(&request), None);
     }
 
     #[test]

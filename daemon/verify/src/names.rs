@@ -8,9 +8,11 @@ use thiserror::Error;
 pub struct UnknownName {
     /// What was being read, such as "encoding".
     pub what: &'static str,
+    /// What was there instead.
     pub found: String,
     /// The known word that looks most like it, when one does.
     pub nearest: Option<&'static str>,
+    /// All words that would do.
     pub known: &'static [&'static str],
 }
 

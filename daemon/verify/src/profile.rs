@@ -17,6 +17,7 @@ pub struct Profile {
     pub name: &'static str,
     /// Its name for people.
     pub title: &'static str,
+    /// How it signs. A route that needs another tolerance clones this and changes it.
     pub scheme: Scheme,
     /// Where the event's type is; the first location that has one counts.
     pub kind: &'static [Location],

@@ -12,6 +12,7 @@ use crate::request::Request;
 #[derive(Debug, Error)]
 #[error("{reason}")]
 pub struct Refused {
+    /// What was wrong.
     pub reason: Reason,
     /// The request, untouched and unproven: for logs and metrics only.
     pub request: Box<Request>,

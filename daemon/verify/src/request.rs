@@ -8,6 +8,7 @@ use http::{HeaderMap, Method};
 /// A request as it was received. Nothing in it has been proven.
 #[derive(Clone)]
 pub struct Request {
+    /// The method as received.
     pub method: Method,
     /// The full public URL as the provider calls it, query included: some providers sign it. Made
     /// from configuration, never from `Host` or `X-Forwarded-*`, which the sender chooses.
@@ -18,6 +19,7 @@ pub struct Request {
     pub query: Option<String>,
     /// The parameters that the route's path matched, decoded, in their order.
     pub params: Vec<(String, String)>,
+    /// All header lines, repeated ones kept apart.
     pub headers: HeaderMap,
     /// The raw body: after transfer decoding, before anything else.
     pub body: Bytes,
@@ -48,6 +50,7 @@ impl fmt::Debug for Request {
 pub struct UnixTime(i64);
 
 impl UnixTime {
+    /// The moment `millis` milliseconds after the epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
@@ -57,6 +60,7 @@ impl UnixTime {
         Self(seconds.saturating_mul(1000))
     }
 
+    /// Milliseconds since the epoch; negative before it.
     pub const fn as_millis(self) -> i64 {
         self.0
     }

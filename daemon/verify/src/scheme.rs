@@ -37,6 +37,7 @@ pub enum Scheme {
 /// A keyed hash over a template, and how a request carries it. Header names are case-insensitive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HmacScheme {
+    /// The hash; no request can choose another.
     pub algorithm: Algorithm,
     /// The header that carries the signature.
     pub header: Cow<'static, str>,
@@ -90,7 +91,9 @@ impl HmacScheme {
 pub enum Algorithm {
     /// Only for senders that know nothing better. HMAC-SHA-1 is not broken as SHA-1 is.
     Sha1,
+    /// What most senders use.
     Sha256,
+    /// A few senders use it.
     Sha512,
 }
 
@@ -142,7 +145,9 @@ pub enum Layout {
 /// Where the signed timestamp is, how it is written, and how old or new it may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimestampRule {
+    /// Where its text is.
     pub at: TimestampPlace,
+    /// How its text is written.
     pub format: TimestampFormat,
     /// The greatest distance from now, in the past and in the future, the limit itself included.
     pub tolerance: Duration,
@@ -172,6 +177,7 @@ impl TimestampRule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimestampPlace {
+    /// The whole value of a header.
     Header(Cow<'static, str>),
     /// An entry of the signature header, such as `t`; needs [`Layout::Entries`].
     Entry(Cow<'static, str>),

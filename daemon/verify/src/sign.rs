@@ -47,6 +47,7 @@ enum Key {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SignError {
+    /// The scheme or the secret cannot be right.
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// A header that the scheme signs is not in the request, or not once.
@@ -58,6 +59,7 @@ pub enum SignError {
 }
 
 impl Signer {
+    /// Reads the secret once for all requests. Fails as [`Verifier::new`](crate::Verifier::new) does.
     pub fn new(scheme: &Scheme, secret: &Secret) -> Result<Self, SetupError> {
         let wrong = |problem: SecretError| SetupError::Secret { index: 0, of: 1, problem };
         let check = Check::new(scheme.clone())?;

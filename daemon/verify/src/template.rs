@@ -68,6 +68,7 @@ impl Template {
         Self::of(&[Piece::Body])
     }
 
+    /// The pieces in the order in which they are signed.
     pub fn pieces(&self) -> &[Piece] {
         &self.pieces
     }

@@ -13,17 +13,22 @@ pub enum Part {
     Kind,
     /// The delivery id, as the profile or the route locates it.
     DeliveryId,
+    /// The request's method.
     Method,
+    /// The path as received, without the query.
     Path,
+    /// What follows the `?`.
     Query,
     /// The parameters that the path matched.
     Params,
     /// The headers, apart from those that the scheme itself signs.
     Headers,
+    /// The raw body.
     Body,
 }
 
 impl Part {
+    /// Every part, in the order in which they are listed.
     pub const ALL: &'static [Self] = &[
         Self::Kind,
         Self::DeliveryId,
@@ -35,6 +40,7 @@ impl Part {
         Self::Body,
     ];
 
+    /// A stable word for it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Kind => "kind",
@@ -78,10 +84,12 @@ impl Verified {
         Self { request, matched_secret, facts }
     }
 
+    /// The request whose signature held.
     pub fn request(&self) -> &Request {
         &self.request
     }
 
+    /// The request, without the proof that it was checked.
     pub fn into_request(self) -> Request {
         self.request
     }

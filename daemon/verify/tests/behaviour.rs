@@ -400,7 +400,7 @@ fn secrets_are_named_by_their_place_and_never_shown() {
         let request = signed(&scheme, "hunter2", request("x"), NOW);
         let refused = verifier.with_secrets([Secret::from("hunter4")]).expect("a secret");
         let refused = refused.verify(request.clone(), NOW).expect_err("another secret");
-        let shown = format!("{verifier:?} {refused:?} {refused} {:?} {error:?}", request);
+        let shown = format!("{verifier:?} {refused:?} {refused} {request:?} {error:?}");
         assert!(!shown.contains("hunter"), "{shown}");
         assert!(!shown.contains("aHVudGVy") && !shown.contains("aHVud"), "{shown}");
         let verified = verifier.verify(request, NOW).expect("genuine");

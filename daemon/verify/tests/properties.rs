@@ -137,7 +137,9 @@ fn verifier(scheme: &Scheme) -> Verifier {
 
 fn flip(bytes: &mut [u8], at: Index) {
     let bit = at.index(bytes.len() * 8);
-    bytes[bit / 8] ^= 1 << (bit % 8);
+    if let Some(byte) = bytes.get_mut(bit / 8) {
+        *byte ^= 1 << (bit % 8);
+    }
 }
 
 proptest! {
