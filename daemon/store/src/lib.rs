@@ -22,8 +22,9 @@ pub trait Store: Send + Sync + 'static {
     /// run at once; the others are due now and found by [`Store::claim`].
     async fn ingest(&self, event: NewEvent) -> Result<Ingested, StoreError>;
 
-    /// Leases up to `max` due jobs of each lane, oldest `seq` first. Lanes that are not named are
-    /// left alone: their plugin is missing, paused or busy.
+    /// Leases up to `max` due jobs of each lane, the longest due first and the oldest `seq` first
+    /// among equals. Lanes that are not named are left alone: their plugin is missing, paused or
+    /// busy.
     async fn claim(&self, lanes: Vec<LaneWant>, now: Timestamp) -> Result<Claims, StoreError>;
 
     /// Leases the unfinished job of (event, target) for a `respond` route's resend, whatever its
@@ -37,12 +38,14 @@ pub trait Store: Send + Sync + 'static {
 
     /// Ends an attempt: its record, the job's next state and what the handler changed, in one
     /// transaction. Does nothing but say so when the lease is no longer held.
-    async fn complete(&self, lease: Lease, completion: Completion) -> Result<Completed, StoreError>;
+    async fn complete(&self, lease: Lease, completion: Completion)
+    -> Result<Completed, StoreError>;
 
     /// Gives a lease back unused: the job is due again and the attempt is not counted.
     async fn release(&self, lease: Lease) -> Result<(), StoreError>;
 
-    /// Returns when a job may have become due that [`Store::claim`] has not seen.
+    /// Returns when a job may have become due that [`Store::claim`] has not seen. One task waits
+    /// here: what is signalled while it is elsewhere is kept for it, but not for two.
     async fn wake(&self);
 
     /// One page of events, newest first.

@@ -60,6 +60,11 @@ impl Stored {
         self.seq
     }
 
+    /// The same as [`Stored::into_leases`], kept.
+    pub fn leases(&self) -> &[Option<Lease>] {
+        &self.leases
+    }
+
     /// The leases of the event's jobs, in the order of [`NewEvent::jobs`]; `None` where none was
     /// asked for or the job must wait.
     pub fn into_leases(self) -> Vec<Option<Lease>> {
@@ -101,6 +106,9 @@ pub struct Lease {
     pub(crate) job: JobId,
     pub(crate) incarnation: i64,
     pub(crate) attempt: u32,
+    /// Its number among all leases of the job. An attempt that is given back is not counted, so
+    /// the attempt's number alone does not tell the old lease from the next one.
+    pub(crate) serial: i64,
 }
 
 impl Lease {
@@ -140,9 +148,9 @@ pub struct Claims {
 #[derive(Debug)]
 pub enum JobClaim {
     Claimed(Box<Claimed>),
-    /// An attempt of it is being made now.
+    /// An attempt of it is being made now, or it waits behind another job of its key.
     Running(JobId),
-    /// It ended well, with this reply if it gave one.
+    /// It ended well, ignored included, with this reply if it gave one.
     Succeeded(Option<StoredReply>),
     /// It is a dead letter, or there is no such job.
     Ended,
@@ -158,7 +166,9 @@ pub struct Completion {
 /// What the job does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    Succeeded { reply: Option<StoredReply> },
+    Succeeded {
+        reply: Option<StoredReply>,
+    },
     /// The handler said that the event is not for it.
     Ignored,
     RetryAt(Timestamp),

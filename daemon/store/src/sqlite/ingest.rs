@@ -1,0 +1,195 @@
+//! Storing an event, with its jobs and its dedupe key.
+
+use hookyard_types::{EventId, JobId, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+use sha2::{Digest, Sha256};
+
+use super::fault::Fault;
+use super::rows::{self, Encoded};
+use super::writer::{Batch, Verb};
+use crate::{Duplicate, Ingested, Lease, NewEvent, NewJob, StoreError, Stored};
+
+/// An event made ready for the writer.
+#[derive(Debug)]
+pub(super) struct Ingest {
+    new: NewEvent,
+    encoded: Encoded,
+    key: Option<Key>,
+}
+
+#[derive(Debug)]
+struct Key {
+    hash: [u8; 32],
+    expires_at: Timestamp,
+}
+
+impl Ingest {
+    pub(super) fn of(new: NewEvent) -> Result<Self, StoreError> {
+        let key = new.dedupe.as_ref().map(|dedupe| Key {
+            hash: Sha256::digest(&dedupe.key).into(),
+            expires_at: new.event.received_at.saturating_add(dedupe.window),
+        });
+        Ok(Self { encoded: Encoded::of(&new.event)?, key, new })
+    }
+
+    /// Takes the dedupe key for this event, or says which event has it.
+    fn take_key(&self, conn: &Connection) -> Result<Option<EventId>, Fault> {
+        let (Some(dedupe), Some(key)) = (&self.new.dedupe, &self.key) else { return Ok(None) };
+        let event = &self.new.event;
+        let taken = conn
+            .prepare_cached(
+                "INSERT INTO dedupe (route, scope, key_hash, tenant, event_id, expires_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+                 ON CONFLICT (route, scope, key_hash) DO UPDATE SET \
+                 tenant = excluded.tenant, event_id = excluded.event_id, \
+                 expires_at = excluded.expires_at \
+                 WHERE dedupe.expires_at <= ?7",
+            )?
+            .execute(params![
+                event.source.name(),
+                dedupe.scope,
+                key.hash,
+                event.tenant,
+                event.id.as_bytes(),
+                key.expires_at.as_millis(),
+                event.received_at.as_millis(),
+            ])?;
+        if taken == 1 {
+            return Ok(None);
+        }
+        let first = conn
+            .prepare_cached(
+                "SELECT event_id FROM dedupe WHERE route = ?1 AND scope = ?2 AND key_hash = ?3",
+            )?
+            .query_row(params![event.source.name(), dedupe.scope, key.hash], |r| r.get(0))?;
+        Ok(Some(EventId::from_bytes(first)))
+    }
+}
+
+impl Verb for Ingest {
+    type Output = Ingested;
+    const ADMITS: bool = true;
+
+    fn size(&self) -> usize {
+        self.new.event.body.len() + self.encoded.headers.len()
+    }
+
+    fn run(&self, batch: &mut Batch<'_>) -> Result<Ingested, Fault> {
+        let conn = batch.conn;
+        if let Some(first) = self.take_key(conn)? {
+            let reply = reply_of(conn, first)?;
+            return Ok(Ingested::Duplicate(Duplicate { id: first, reply }));
+        }
+        let seq = batch.next_seq;
+        let event = &self.new.event;
+        conn.prepare_cached(
+            "INSERT INTO events (seq, id, tenant, source_kind, source, kind, delivery_id, \
+             received_at, method, path, query, params, headers, client, unauthenticated, \
+             caused_by, traceparent) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+        )?
+        .execute(params![
+            seq,
+            event.id.as_bytes(),
+            event.tenant,
+            rows::source_kind(&event.source),
+            event.source.name(),
+            event.kind,
+            event.delivery_id,
+            event.received_at.as_millis(),
+            event.method,
+            event.path,
+            event.query,
+            self.encoded.params,
+            self.encoded.headers,
+            self.encoded.client,
+            self.encoded.unauthenticated,
+            event.caused_by.as_ref().map(EventId::as_bytes),
+            event.traceparent,
+        ])?;
+        conn.prepare_cached("INSERT INTO bodies (event, body) VALUES (?1, ?2)")?
+            .execute(params![seq, event.body.as_ref()])?;
+        let mut leases = Vec::with_capacity(self.new.jobs.len());
+        for job in &self.new.jobs {
+            leases.push(insert_job(batch, seq, &self.new, job)?);
+        }
+        batch.next_seq = seq + 1;
+        Ok(Ingested::Stored(Stored { id: event.id, seq, leases }))
+    }
+
+    fn leases(output: &Ingested) -> Vec<Lease> {
+        match output {
+            Ingested::Stored(stored) => stored.leases.iter().flatten().cloned().collect(),
+            Ingested::Duplicate(_) => Vec::new(),
+        }
+    }
+}
+
+fn insert_job(
+    batch: &mut Batch<'_>,
+    seq: i64,
+    new: &NewEvent,
+    job: &NewJob,
+) -> Result<Option<Lease>, Fault> {
+    let conn = batch.conn;
+    let (target_kind, target) = rows::target_columns(&job.target);
+    let waits = match &job.order_key {
+        None => false,
+        Some(key) => conn
+            .prepare_cached(
+                "SELECT 1 FROM jobs WHERE order_key = ?1 AND target_kind = ?2 AND target = ?3 \
+                 AND order_key IS NOT NULL AND state IN ('ready', 'waiting', 'running') LIMIT 1",
+            )?
+            .exists(params![key, target_kind, target])?,
+    };
+    let lease = (job.lease && !waits).then(|| Lease {
+        job: JobId::new(),
+        incarnation: batch.incarnation,
+        attempt: 1,
+        serial: 1,
+    });
+    let state = match (&lease, waits) {
+        (Some(_), _) => "running",
+        (None, true) => "waiting",
+        (None, false) => {
+            batch.wakes = true;
+            "ready"
+        }
+    };
+    let id = lease.as_ref().map_or_else(JobId::new, |lease| lease.job);
+    let begun = i64::from(lease.is_some());
+    let received_at = new.event.received_at.as_millis();
+    conn.prepare_cached(
+        "INSERT INTO jobs (id, event, tenant, target_kind, target, lane, order_key, state, \
+         due_at, attempts, incarnation, leased_at, leases) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?10)",
+    )?
+    .execute(params![
+        id.as_bytes(),
+        seq,
+        new.event.tenant,
+        target_kind,
+        target,
+        job.target.lane(),
+        job.order_key,
+        state,
+        received_at,
+        begun,
+        lease.as_ref().map(|lease| lease.incarnation),
+        lease.as_ref().map(|_| received_at),
+    ])?;
+    Ok(lease)
+}
+
+/// What the event's succeeded job answered, if one did.
+fn reply_of(conn: &Connection, event: EventId) -> Result<Option<crate::StoredReply>, Fault> {
+    let mut statement = conn.prepare_cached(
+        "SELECT j.reply_status, j.reply_headers, j.reply_body FROM events e \
+         JOIN jobs j ON j.event = e.seq \
+         WHERE e.id = ?1 AND j.state = 'succeeded' AND j.reply_status IS NOT NULL \
+         ORDER BY j.job DESC LIMIT 1",
+    )?;
+    let reply =
+        statement.query_row([event.as_bytes()], |row| Ok(rows::reply(row, 0))).optional()?;
+    reply.transpose().map(Option::flatten)
+}

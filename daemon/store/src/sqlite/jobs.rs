@@ -1,0 +1,272 @@
+//! Leasing jobs, ending their attempts, giving them back.
+
+use hookyard_types::{EventId, Target, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::fault::Fault;
+use super::rows::{self, EVENT_COLUMNS, EVENT_WIDTH};
+use super::writer::{Batch, Verb};
+use crate::{
+    Claimed, Claims, Completed, Completion, JobClaim, JobState, LaneWant, Lease, Next, StoreError,
+};
+
+/// See [`crate::Store::claim`].
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) lanes: Vec<LaneWant>,
+    pub(super) now: Timestamp,
+}
+
+impl Verb for Claim {
+    type Output = Claims;
+
+    fn run(&self, batch: &mut Batch<'_>) -> Result<Claims, Fault> {
+        let mut claims = Claims::default();
+        for want in &self.lanes {
+            let due = due_jobs(batch.conn, want, self.now)?;
+            for (job, candidate) in due {
+                claims.jobs.push(lease(batch, job, candidate, self.now)?);
+            }
+            let next: Option<i64> = batch
+                .conn
+                .prepare_cached(
+                    "SELECT min(due_at) FROM jobs WHERE state = 'ready' AND lane = ?1 \
+                     AND due_at > ?2 AND state IN ('ready', 'running')",
+                )?
+                .query_row(params![want.lane, self.now.as_millis()], |r| r.get(0))?;
+            if let Some(next) = next.map(Timestamp::from_millis) {
+                claims.next_due = Some(claims.next_due.map_or(next, |known| known.min(next)));
+            }
+        }
+        Ok(claims)
+    }
+
+    fn leases(output: &Claims) -> Vec<Lease> {
+        output.jobs.iter().map(|claimed| claimed.lease.clone()).collect()
+    }
+}
+
+/// A job that could be leased: as it will be once it is, with its lease's `incarnation` to be set.
+fn candidate(row: &Row<'_>) -> Result<(i64, Claimed), Fault> {
+    let (_, event) = rows::event(row)?;
+    let kind: String = row.get(EVENT_WIDTH + 2)?;
+    let target: String = row.get(EVENT_WIDTH + 3)?;
+    let lease = Lease {
+        job: rows::job_id(row, EVENT_WIDTH + 1)?,
+        incarnation: 0,
+        attempt: row.get::<_, u32>(EVENT_WIDTH + 4)?.saturating_add(1),
+        serial: row.get::<_, i64>(EVENT_WIDTH + 5)?.saturating_add(1),
+    };
+    let claimed = Claimed { lease, target: rows::target(&kind, &target)?, event };
+    Ok((row.get(EVENT_WIDTH)?, claimed))
+}
+
+fn due_jobs(
+    conn: &Connection,
+    want: &LaneWant,
+    now: Timestamp,
+) -> Result<Vec<(i64, Claimed)>, Fault> {
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {EVENT_COLUMNS}, j.job, j.id, j.target_kind, j.target, j.attempts, j.leases \
+         FROM jobs j JOIN events e ON e.seq = j.event JOIN bodies b ON b.event = j.event \
+         WHERE j.state = 'ready' AND j.lane = ?1 AND j.due_at <= ?2 \
+         AND j.state IN ('ready', 'running') ORDER BY j.due_at, j.job LIMIT ?3",
+    ))?;
+    let max = i64::try_from(want.max).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![want.lane, now.as_millis(), max])?;
+    let mut due = Vec::new();
+    while let Some(row) = rows.next()? {
+        due.push(candidate(row)?);
+    }
+    Ok(due)
+}
+
+fn lease(
+    batch: &Batch<'_>,
+    job: i64,
+    mut claimed: Claimed,
+    now: Timestamp,
+) -> Result<Claimed, Fault> {
+    claimed.lease.incarnation = batch.incarnation;
+    batch
+        .conn
+        .prepare_cached(
+            "UPDATE jobs SET state = 'running', attempts = ?2, leases = ?3, incarnation = ?4, \
+             leased_at = ?5 WHERE job = ?1",
+        )?
+        .execute(params![
+            job,
+            claimed.lease.attempt,
+            claimed.lease.serial,
+            batch.incarnation,
+            now.as_millis()
+        ])?;
+    Ok(claimed)
+}
+
+/// See [`crate::Store::claim_job`].
+#[derive(Debug)]
+pub(super) struct ClaimJob {
+    pub(super) event: EventId,
+    pub(super) target: Target,
+    pub(super) now: Timestamp,
+}
+
+impl Verb for ClaimJob {
+    type Output = JobClaim;
+
+    fn run(&self, batch: &mut Batch<'_>) -> Result<JobClaim, Fault> {
+        let (kind, target) = rows::target_columns(&self.target);
+        // Of several jobs of one target the unfinished one counts, else the youngest.
+        let mut statement = batch.conn.prepare_cached(&format!(
+            "SELECT {EVENT_COLUMNS}, j.job, j.id, j.target_kind, j.target, j.attempts, j.leases, \
+             j.state, j.reply_status, j.reply_headers, j.reply_body \
+             FROM events e JOIN jobs j ON j.event = e.seq JOIN bodies b ON b.event = e.seq \
+             WHERE e.id = ?1 AND j.target_kind = ?2 AND j.target = ?3 \
+             ORDER BY j.state IN ('ready', 'waiting', 'running') DESC, j.job DESC LIMIT 1",
+        ))?;
+        let mut found = statement.query(params![self.event.as_bytes(), kind, target])?;
+        let Some(row) = found.next()? else { return Ok(JobClaim::Ended) };
+        let state: String = row.get(EVENT_WIDTH + 6)?;
+        match rows::state(&state)? {
+            JobState::Ready => {
+                let (job, claimed) = candidate(row)?;
+                drop(found);
+                Ok(JobClaim::Claimed(Box::new(lease(batch, job, claimed, self.now)?)))
+            }
+            JobState::Waiting | JobState::Running => {
+                Ok(JobClaim::Running(rows::job_id(row, EVENT_WIDTH + 1)?))
+            }
+            JobState::Succeeded => Ok(JobClaim::Succeeded(rows::reply(row, EVENT_WIDTH + 7)?)),
+            JobState::Ignored => Ok(JobClaim::Succeeded(None)),
+            JobState::DeadLetter => Ok(JobClaim::Ended),
+        }
+    }
+
+    fn leases(output: &JobClaim) -> Vec<Lease> {
+        match output {
+            JobClaim::Claimed(claimed) => vec![claimed.lease.clone()],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// See [`crate::Store::complete`].
+#[derive(Debug)]
+pub(super) struct Complete {
+    lease: Lease,
+    completion: Completion,
+    log: String,
+    reply_headers: Option<String>,
+}
+
+impl Complete {
+    pub(super) fn of(lease: Lease, completion: Completion) -> Result<Self, StoreError> {
+        let log = rows::json(&completion.record.log)?;
+        let reply_headers = match &completion.next {
+            Next::Succeeded { reply: Some(reply) } => Some(rows::headers_to_json(&reply.headers)?),
+            _ => None,
+        };
+        Ok(Self { lease, completion, log, reply_headers })
+    }
+}
+
+impl Verb for Complete {
+    type Output = Completed;
+
+    fn run(&self, batch: &mut Batch<'_>) -> Result<Completed, Fault> {
+        let conn = batch.conn;
+        let (state, due_at, reply) = match &self.completion.next {
+            Next::Succeeded { reply } => ("succeeded", None, reply.as_ref()),
+            Next::Ignored => ("ignored", None, None),
+            Next::DeadLetter => ("dead-letter", None, None),
+            Next::RetryAt(at) => ("ready", Some(at.as_millis()), None),
+        };
+        let ended = conn
+            .prepare_cached(
+                "UPDATE jobs SET state = ?4, due_at = ?5, interrupted = 0, incarnation = NULL, \
+                 leased_at = NULL, reply_status = ?6, reply_headers = ?7, reply_body = ?8 \
+                 WHERE id = ?1 AND state = 'running' AND incarnation = ?2 AND leases = ?3 \
+                 RETURNING job, tenant, order_key IS NOT NULL",
+            )?
+            .query_row(
+                params![
+                    self.lease.job.as_bytes(),
+                    self.lease.incarnation,
+                    self.lease.serial,
+                    state,
+                    due_at,
+                    reply.map(|reply| reply.status),
+                    self.reply_headers,
+                    reply.map(|reply| reply.body.as_ref()),
+                ],
+                |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get(2)?)),
+            )
+            .optional()?;
+        let Some((job, tenant, ordered)) = ended else { return Ok(Completed::LeaseLost) };
+        let record = &self.completion.record;
+        conn.prepare_cached(
+            "INSERT INTO attempts (job, number, tenant, started_at, duration, outcome, message, \
+             plugin_hash, log, log_dropped) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute(params![
+            job,
+            self.lease.attempt,
+            tenant,
+            record.started_at.as_millis(),
+            i64::try_from(record.duration.as_micros()).unwrap_or(i64::MAX),
+            rows::outcome_column(record.outcome),
+            record.message,
+            record.plugin_hash,
+            self.log,
+            record.log_dropped,
+        ])?;
+        if due_at.is_some() {
+            batch.wakes = true;
+        } else if ordered {
+            batch.wakes |= unblock_after(conn, job)?;
+        }
+        Ok(Completed::Committed)
+    }
+}
+
+/// Makes the next job of an ended job's order key ready. Says whether there was one.
+pub(super) fn unblock_after(conn: &Connection, ended: i64) -> rusqlite::Result<bool> {
+    let unblocked = conn
+        .prepare_cached(
+            "UPDATE jobs SET state = 'ready' WHERE state = 'waiting' AND signal IS NULL AND job = \
+             (SELECT n.job FROM jobs d JOIN jobs n ON n.order_key = d.order_key \
+              AND n.target_kind = d.target_kind AND n.target = d.target \
+              WHERE d.job = ?1 AND n.order_key IS NOT NULL \
+              AND n.state IN ('ready', 'waiting', 'running') ORDER BY n.event, n.job LIMIT 1)",
+        )?
+        .execute([ended])?;
+    Ok(unblocked > 0)
+}
+
+/// See [`crate::Store::release`].
+#[derive(Debug)]
+pub(super) struct Release {
+    pub(super) lease: Lease,
+}
+
+impl Verb for Release {
+    type Output = ();
+
+    fn run(&self, batch: &mut Batch<'_>) -> Result<(), Fault> {
+        let released = batch
+            .conn
+            .prepare_cached(
+                "UPDATE jobs SET state = 'ready', attempts = attempts - 1, incarnation = NULL, \
+                 leased_at = NULL \
+                 WHERE id = ?1 AND state = 'running' AND incarnation = ?2 AND leases = ?3",
+            )?
+            .execute(params![
+                self.lease.job.as_bytes(),
+                self.lease.incarnation,
+                self.lease.serial
+            ])?;
+        batch.wakes |= released > 0;
+        Ok(())
+    }
+}

@@ -1,0 +1,244 @@
+//! The store on one SQLite file: a write-ahead log, one writer that groups commits, readers beside
+//! it, and checkpoints beside both.
+
+mod checkpoint;
+mod fault;
+mod ingest;
+mod jobs;
+mod lock;
+mod open;
+mod reader;
+mod rows;
+mod shared;
+mod space;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use hookyard_types::{EventId, Target, Timestamp};
+use tokio::sync::mpsc;
+
+pub use open::OpenError;
+pub use reader::SqliteReader;
+
+use crate::{
+    Claims, Completed, Completion, EventDetail, EventPage, EventQuery, Ingested, JobClaim,
+    LaneWant, Lease, NewEvent, Store, StoreError,
+};
+use checkpoint::Keeper;
+use reader::Readers;
+use shared::Shared;
+use space::Space;
+use writer::{Pending, Request, Verb};
+
+/// Requests that wait for the writer.
+const QUEUE: usize = 4096;
+
+/// Bytes of events that wait for the writer.
+const QUEUE_BYTES: usize = 64 << 20;
+
+/// Where a store is and how large it may become. `synchronous` is always FULL.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// The database's file; its folder must exist. The log, its index and the lock lie beside it.
+    pub path: PathBuf,
+    /// Past so many bytes of write-ahead log the writer moves it into the database before it goes
+    /// on. The file can be longer by one transaction.
+    pub wal_max: u64,
+    /// Most bytes of database and log; `None` leaves it to the file system. Events are refused
+    /// from seven eighths of it on (or 64 MiB before it, if that is more), so that what was begun
+    /// can be finished.
+    pub max_size: Option<u64>,
+    /// Events are refused while fewer bytes than this are free on the file system.
+    pub min_free: u64,
+}
+
+impl SqliteOptions {
+    /// A store at `path`: 64 MiB of log, no limit of size, 128 MiB kept free.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), wal_max: 64 << 20, max_size: None, min_free: 128 << 20 }
+    }
+}
+
+/// Figures of a store since it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SqliteStats {
+    /// Transactions committed, each with one fsync.
+    pub commits: u64,
+    /// Requests that they held.
+    pub items: u64,
+    /// The length of the write-ahead log's file, in bytes.
+    pub wal_bytes: u64,
+}
+
+/// Events, jobs and their state in one SQLite file, held by one process at a time.
+///
+/// Dropped without [`Store::close`], it finishes what it took in and lets go of the file on its
+/// writer's thread, shortly after.
+#[derive(Debug)]
+pub struct SqliteStore {
+    queue: mpsc::Sender<Request>,
+    readers: Arc<Readers>,
+    shared: Arc<Shared>,
+}
+
+impl SqliteStore {
+    /// Opens the store for writing; creates it if it does not exist. Brings its schema up to date
+    /// and ends, as interrupted, the attempts that a dead process left.
+    pub async fn open(options: SqliteOptions) -> Result<Self, OpenError> {
+        let path = options.path.clone();
+        match tokio::task::spawn_blocking(move || Self::open_blocking(options)).await {
+            Ok(opened) => opened,
+            Err(error) => Err(OpenError::Io { path, source: std::io::Error::other(error) }),
+        }
+    }
+
+    /// Opens the store at `path` for reading only, whether or not a daemon holds it.
+    pub async fn open_reader(path: impl AsRef<Path>) -> Result<SqliteReader, OpenError> {
+        SqliteReader::open(path.as_ref().to_owned()).await
+    }
+
+    /// Figures for metrics and tests.
+    pub fn stats(&self) -> SqliteStats {
+        let counters = &self.shared.counters;
+        SqliteStats {
+            commits: counters.commits.load(Ordering::Relaxed),
+            items: counters.items.load(Ordering::Relaxed),
+            wal_bytes: self.shared.space.log_size(),
+        }
+    }
+
+    fn open_blocking(options: SqliteOptions) -> Result<Self, OpenError> {
+        let SqliteOptions { path, wal_max, max_size, min_free } = options;
+        let held = lock::Lock::take(&path)?;
+        let mut opened = open::for_writing(&path, max_size)?;
+        // A log as large as the whole store would leave no room for the store.
+        let wal_max = max_size.map_or(wal_max, |size| wal_max.min(size / 4));
+        let shared = Arc::new(Shared::new(Space::new(&path, min_free, max_size)));
+        shared.space.sample();
+        let sql = |source| OpenError::Sql { path: path.clone(), source };
+        let io = |source| OpenError::Io { path: path.clone(), source };
+        let counted = Arc::clone(&shared);
+        opened
+            .conn
+            .wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
+                let pages = u64::try_from(pages).unwrap_or(0);
+                counted.counters.wal_pages.store(pages, Ordering::Relaxed);
+                Ok(())
+            }))
+            .map_err(sql)?;
+        let beside = open::for_checkpoints(&path).map_err(sql)?;
+        let keeper = Keeper::spawn(beside, opened.page_size, Arc::clone(&shared)).map_err(io)?;
+        // Full: events are refused as busy, what ends or gives back an attempt waits its turn.
+        let (queue, requests) = mpsc::channel(QUEUE);
+        let _ = shared.nudge.set(queue.downgrade());
+        writer::spawn(opened, held, keeper, Arc::clone(&shared), requests, wal_max).map_err(io)?;
+        Ok(Self { queue, readers: Arc::new(Readers::new(path)), shared })
+    }
+
+    /// Hands `verb` to the writer and waits for its commit.
+    async fn submit<V: Verb>(&self, verb: V) -> Result<V::Output, StoreError> {
+        if self.shared.closing.load(Ordering::Acquire) {
+            return Err(StoreError::Closed);
+        }
+        if let Some(failure) = self.shared.failure() {
+            return Err(failure);
+        }
+        let size = verb.size();
+        let (pending, answer) = Pending::new(verb);
+        if V::ADMITS {
+            let permit = self.queue.try_reserve().map_err(|error| match error {
+                mpsc::error::TrySendError::Full(()) => StoreError::Busy,
+                mpsc::error::TrySendError::Closed(()) => StoreError::Closed,
+            })?;
+            let queued = self.shared.queued_bytes.fetch_add(size, Ordering::Relaxed);
+            if queued > QUEUE_BYTES {
+                self.shared.queued_bytes.fetch_sub(size, Ordering::Relaxed);
+                return Err(StoreError::Busy);
+            }
+            permit.send(Request::Step(pending));
+        } else {
+            let permit = self.queue.reserve().await.map_err(|_| StoreError::Closed)?;
+            self.shared.queued_bytes.fetch_add(size, Ordering::Relaxed);
+            permit.send(Request::Step(pending));
+        }
+        match answer.await {
+            Ok(parcel) => parcel.open(),
+            Err(_) => Err(self.shared.failure().unwrap_or(StoreError::Closed)),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn ingest(&self, event: NewEvent) -> Result<Ingested, StoreError> {
+        if !self.shared.closing.load(Ordering::Acquire) {
+            self.health()?;
+        }
+        self.submit(ingest::Ingest::of(event)?).await
+    }
+
+    async fn claim(&self, lanes: Vec<LaneWant>, now: Timestamp) -> Result<Claims, StoreError> {
+        self.submit(jobs::Claim { lanes, now }).await
+    }
+
+    async fn claim_job(
+        &self,
+        event: EventId,
+        target: &Target,
+        now: Timestamp,
+    ) -> Result<JobClaim, StoreError> {
+        self.submit(jobs::ClaimJob { event, target: target.clone(), now }).await
+    }
+
+    async fn complete(
+        &self,
+        lease: Lease,
+        completion: Completion,
+    ) -> Result<Completed, StoreError> {
+        self.submit(jobs::Complete::of(lease, completion)?).await
+    }
+
+    async fn release(&self, lease: Lease) -> Result<(), StoreError> {
+        self.submit(jobs::Release { lease }).await
+    }
+
+    async fn wake(&self) {
+        self.shared.wake.notified().await;
+    }
+
+    async fn events(&self, query: EventQuery) -> Result<EventPage, StoreError> {
+        self.readers.events(query).await
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError> {
+        self.readers.event(id).await
+    }
+
+    async fn failed(&self) -> String {
+        self.shared.failed().await
+    }
+
+    fn health(&self) -> Result<(), StoreError> {
+        if let Some(failure) = self.shared.failure() {
+            return Err(failure);
+        }
+        if self.shared.closing.load(Ordering::Acquire) {
+            return Err(StoreError::Closed);
+        }
+        self.shared.space.admits()
+    }
+
+    async fn close(&self) {
+        if !self.shared.closing.swap(true, Ordering::AcqRel) {
+            self.readers.close().await;
+            // An error means that the writer has ended already.
+            let _ = self.queue.send(Request::Close).await;
+        }
+        let mut stopped = self.shared.stopped.subscribe();
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    }
+}

@@ -1,0 +1,519 @@
+//! The one writer: what waits at a moment goes into one transaction and one fsync.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::checkpoint::{self, Keeper};
+use super::fault::{Fault, Reach};
+use super::jobs::Release;
+use super::lock::Lock;
+use super::open::Opened;
+use super::shared::{Shared, lock};
+use crate::{Lease, StoreError};
+
+/// Most requests in one transaction: bounds how long the first of them waits.
+const BATCH_ITEMS: usize = 1024;
+
+/// Most bytes of events in one transaction; the log's limit can make it less.
+const BATCH_BYTES: u64 = 16 << 20;
+
+/// How long the writer waits for readers when it ends a checkpoint.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(250);
+
+/// One of the store's verbs, ready to be carried out inside a transaction.
+pub(super) trait Verb: Send + 'static {
+    type Output: Send + 'static;
+    /// Whether it brings something new in, which a full store refuses.
+    const ADMITS: bool = false;
+
+    /// How many bytes it holds while it waits, roughly.
+    fn size(&self) -> usize {
+        0
+    }
+
+    /// May run more than once: a transaction that failed is begun again.
+    fn run(&self, batch: &mut Batch<'_>) -> Result<Self::Output, Fault>;
+
+    /// The leases in an output, to be given back when nobody receives it.
+    fn leases(_output: &Self::Output) -> Vec<Lease> {
+        Vec::new()
+    }
+}
+
+/// An open transaction.
+#[derive(Debug)]
+pub(super) struct Batch<'a> {
+    pub(super) conn: &'a Connection,
+    pub(super) incarnation: i64,
+    /// The next event's `seq`.
+    pub(super) next_seq: i64,
+    /// Whether it leaves ready jobs that nobody holds.
+    pub(super) wakes: bool,
+}
+
+/// What the writer's queue carries.
+#[derive(Debug)]
+pub(super) enum Request {
+    Step(Box<dyn Step>),
+    /// There are leases to give back.
+    Orphans,
+    Close,
+}
+
+/// A verb with somebody waiting for its output.
+pub(super) trait Step: Send + fmt::Debug {
+    fn admits(&self) -> bool;
+    fn size(&self) -> usize;
+    /// Carries it out and keeps the output.
+    fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), Fault>;
+    /// Answers: with `error`, or with what was kept.
+    fn answer(self: Box<Self>, error: Option<StoreError>, shared: &Arc<Shared>);
+}
+
+/// An answer on its way. Leases in it go back to the writer if it is dropped on the way, as it is
+/// when a sender hangs up while its event is being stored.
+pub(super) struct Parcel<T> {
+    content: Option<Result<T, StoreError>>,
+    leases: Vec<Lease>,
+    shared: Arc<Shared>,
+}
+
+impl<T> Parcel<T> {
+    pub(super) fn open(mut self) -> Result<T, StoreError> {
+        self.leases.clear();
+        self.content.take().unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+impl<T> Drop for Parcel<T> {
+    fn drop(&mut self) {
+        if !self.leases.is_empty() {
+            self.shared.orphan(std::mem::take(&mut self.leases));
+        }
+    }
+}
+
+pub(super) struct Pending<V: Verb> {
+    verb: V,
+    output: Option<Result<V::Output, StoreError>>,
+    answer: Option<oneshot::Sender<Parcel<V::Output>>>,
+}
+
+impl<V: Verb> Pending<V> {
+    pub(super) fn new(verb: V) -> (Box<Self>, oneshot::Receiver<Parcel<V::Output>>) {
+        let (answer, receiver) = oneshot::channel();
+        (Box::new(Self { verb, output: None, answer: Some(answer) }), receiver)
+    }
+
+    /// One that nobody waits for.
+    fn unheard(verb: V) -> Box<Self> {
+        Box::new(Self { verb, output: None, answer: None })
+    }
+}
+
+impl<V: Verb> fmt::Debug for Pending<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").finish_non_exhaustive()
+    }
+}
+
+impl<V: Verb> Step for Pending<V> {
+    fn admits(&self) -> bool {
+        V::ADMITS
+    }
+
+    fn size(&self) -> usize {
+        self.verb.size()
+    }
+
+    fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), Fault> {
+        self.output = Some(Ok(self.verb.run(batch)?));
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, error: Option<StoreError>, shared: &Arc<Shared>) {
+        let Self { output, answer, .. } = *self;
+        let content = match error {
+            Some(error) => Err(error),
+            None => output.unwrap_or(Err(StoreError::Closed)),
+        };
+        let leases = content.as_ref().map(V::leases).unwrap_or_default();
+        let parcel = Parcel { content: Some(content), leases, shared: Arc::clone(shared) };
+        if let Some(answer) = answer {
+            // A receiver that is gone drops the parcel, which gives its leases back.
+            let _ = answer.send(parcel);
+        }
+    }
+}
+
+/// Starts the writer's thread. It ends after [`Request::Close`] or when every sender is gone, and
+/// has then committed all that it took in.
+pub(super) fn spawn(
+    opened: Opened,
+    lock: Lock,
+    keeper: Keeper,
+    shared: Arc<Shared>,
+    queue: mpsc::Receiver<Request>,
+    wal_max: u64,
+) -> std::io::Result<()> {
+    let writer = Writer {
+        next_seq: opened.last_seq.saturating_add(1),
+        conn: opened.conn,
+        incarnation: opened.incarnation,
+        shared,
+        batch_bytes: BATCH_BYTES.min(wal_max / 2),
+        wal_max_pages: (wal_max / opened.page_size).max(1),
+        try_checkpoint_at: 0,
+    };
+    std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
+        let mut ended = Ended { shared: Arc::clone(&writer.shared), in_order: false };
+        writer.work(queue, keeper);
+        // The next holder must find the file as this one left it.
+        drop(lock);
+        ended.in_order = true;
+    })?;
+    Ok(())
+}
+
+/// Tells the handle that the writer has ended, and, if it panicked, that the store failed.
+struct Ended {
+    shared: Arc<Shared>,
+    in_order: bool,
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if !self.in_order {
+            self.shared.fail("the writer's thread ended unexpectedly");
+        }
+        self.shared.stopped.send_replace(true);
+    }
+}
+
+struct Writer {
+    conn: Connection,
+    shared: Arc<Shared>,
+    incarnation: i64,
+    next_seq: i64,
+    batch_bytes: u64,
+    wal_max_pages: u64,
+    /// After a checkpoint that readers held up: at how many pages to try again.
+    try_checkpoint_at: u64,
+}
+
+impl Writer {
+    fn work(mut self, mut queue: mpsc::Receiver<Request>, keeper: Keeper) {
+        loop {
+            // `None`: the handle is gone and the queue is empty.
+            let Some(request) = queue.blocking_recv() else { break };
+            if matches!(request, Request::Close) {
+                queue.close();
+                continue;
+            }
+            self.take(request, &mut queue);
+        }
+        self.finish_orphans();
+        keeper.stop();
+        if self.shared.closing.load(Ordering::Acquire) && self.shared.failure().is_none() {
+            self.last_checkpoint();
+        }
+    }
+
+    /// Carries out `first` and what else waits.
+    fn take(&mut self, first: Request, queue: &mut mpsc::Receiver<Request>) {
+        self.shared.space.refresh();
+        let mut intake = Intake::new(self.batch_bytes);
+        intake.take(first, &self.shared);
+        self.commit(intake, Some(queue));
+        self.bound_log();
+    }
+
+    fn finish_orphans(&mut self) {
+        let mut intake = Intake::new(self.batch_bytes);
+        intake.take_orphans(&self.shared);
+        if !intake.steps.is_empty() {
+            self.commit(intake, None);
+        }
+    }
+
+    /// Runs a batch to its end: every step of it is answered when this returns. What arrives in
+    /// `queue` while the batch is carried out joins it.
+    fn commit(&mut self, mut intake: Intake, mut queue: Option<&mut mpsc::Receiver<Request>>) {
+        let shared = Arc::clone(&self.shared);
+        if let Some(failure) = shared.failure() {
+            return refuse(intake.steps, &failure, &shared);
+        }
+        let mut plan = Plan::Together;
+        loop {
+            if let Err(full) = shared.space.admits() {
+                intake.refuse_newcomers(&full, &shared);
+            }
+            let attempt = match plan {
+                Plan::Together => self.together(&mut intake, queue.as_deref_mut()),
+                Plan::Apart => self.apart(&mut intake),
+                Plan::Alone => return self.alone(intake.steps),
+            };
+            let fault = match attempt {
+                Ok(()) => break,
+                Err(fault) => fault,
+            };
+            self.roll_back();
+            match fault.reach() {
+                Reach::Item => plan = Plan::Apart,
+                Reach::Full => {
+                    let newcomers = intake.steps.iter().any(|step| step.admits());
+                    // Refuses the newcomers at the loop's start; what was begun goes on.
+                    shared.space.met_full();
+                    // The log begins anew in the room that it has, if its content can move.
+                    self.restart_log();
+                    plan = if newcomers { plan } else { Plan::Alone };
+                }
+                Reach::Locked | Reach::Store => {
+                    let error = fault.into_error();
+                    if let StoreError::Untrusted(reason) = &error {
+                        shared.fail(reason);
+                    }
+                    return refuse(intake.steps, &error, &shared);
+                }
+            }
+            if let Some(failure) = shared.failure() {
+                return refuse(intake.steps, &failure, &shared);
+            }
+            queue = None;
+        }
+        let count = intake.steps.len() as u64;
+        for (step, refusal) in intake.steps.into_iter().zip(intake.refusals) {
+            step.answer(refusal, &shared);
+        }
+        shared.counters.items.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// One transaction without savepoints: the common case.
+    fn together(
+        &mut self,
+        intake: &mut Intake,
+        mut queue: Option<&mut mpsc::Receiver<Request>>,
+    ) -> Result<(), Fault> {
+        let mut batch = self.begin()?;
+        let mut next = 0;
+        while let Some(step) = intake.steps.get_mut(next) {
+            step.run(&mut batch)?;
+            next += 1;
+            if next == intake.steps.len()
+                && let Some(queue) = queue.as_deref_mut()
+            {
+                intake.fill(queue, &self.shared);
+            }
+        }
+        let (next_seq, wakes) = (batch.next_seq, batch.wakes);
+        self.end(next_seq, wakes)?;
+        intake.refusals.clear();
+        intake.refusals.resize(intake.steps.len(), None);
+        Ok(())
+    }
+
+    /// One transaction with a savepoint for each step, after one of them was refused: the others
+    /// are not affected.
+    fn apart(&mut self, intake: &mut Intake) -> Result<(), Fault> {
+        let mut batch = self.begin()?;
+        intake.refusals.clear();
+        for step in &mut intake.steps {
+            batch.conn.execute_batch("SAVEPOINT step")?;
+            let before = (batch.next_seq, batch.wakes);
+            let refusal = match step.run(&mut batch) {
+                Ok(()) => None,
+                Err(fault) if fault.reach() == Reach::Item => {
+                    (batch.next_seq, batch.wakes) = before;
+                    batch.conn.execute_batch("ROLLBACK TO step")?;
+                    Some(fault.into_error())
+                }
+                Err(fault) => return Err(fault),
+            };
+            batch.conn.execute_batch("RELEASE step")?;
+            intake.refusals.push(refusal);
+        }
+        let (next_seq, wakes) = (batch.next_seq, batch.wakes);
+        self.end(next_seq, wakes)
+    }
+
+    /// A transaction for each step, when there is not room for all.
+    fn alone(&mut self, steps: Vec<Box<dyn Step>>) {
+        let shared = Arc::clone(&self.shared);
+        for mut step in steps {
+            if let Some(failure) = shared.failure() {
+                step.answer(Some(failure), &shared);
+                continue;
+            }
+            let outcome = self.one(step.as_mut());
+            let error = outcome.err().map(|fault| {
+                self.roll_back();
+                let error = fault.into_error();
+                if let StoreError::Untrusted(reason) = &error {
+                    shared.fail(reason);
+                }
+                error
+            });
+            step.answer(error, &shared);
+            shared.counters.items.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn one(&mut self, step: &mut dyn Step) -> Result<(), Fault> {
+        let mut batch = self.begin()?;
+        step.run(&mut batch)?;
+        let (next_seq, wakes) = (batch.next_seq, batch.wakes);
+        self.end(next_seq, wakes)
+    }
+
+    fn begin(&self) -> Result<Batch<'_>, Fault> {
+        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(Batch {
+            conn: &self.conn,
+            incarnation: self.incarnation,
+            next_seq: self.next_seq,
+            wakes: false,
+        })
+    }
+
+    fn end(&mut self, next_seq: i64, wakes: bool) -> Result<(), Fault> {
+        if let Err(error) = self.conn.prepare_cached("COMMIT").and_then(|mut c| c.execute([])) {
+            let fault = Fault::Sql(error);
+            if fault.reach() != Reach::Item {
+                return Err(fault);
+            }
+            // A commit that fails for no reason of its items: what is on disk is not known.
+            let reason = format!("a commit failed: {}", fault.into_error());
+            return Err(Fault::Store(StoreError::Untrusted(reason)));
+        }
+        self.next_seq = next_seq;
+        self.shared.counters.commits.fetch_add(1, Ordering::Relaxed);
+        if wakes {
+            self.shared.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    fn roll_back(&self) {
+        if self.conn.is_autocommit() {
+            return;
+        }
+        if let Err(error) = self.conn.execute_batch("ROLLBACK") {
+            self.shared.fail(&format!("a transaction could not be rolled back: {error}"));
+        }
+    }
+
+    /// Ends the checkpoint that runs beside the writer when the log has grown past its limit.
+    fn bound_log(&mut self) {
+        let pages = self.shared.counters.wal_pages.load(Ordering::Relaxed);
+        if pages < self.wal_max_pages.max(self.try_checkpoint_at) {
+            return;
+        }
+        if self.restart_log() {
+            self.try_checkpoint_at = 0;
+        } else {
+            // Somebody reads an old snapshot. Waiting for them at every commit would stop the
+            // store; the log grows a little instead.
+            self.try_checkpoint_at = pages.saturating_add(self.wal_max_pages / 4);
+            tracing::warn!(pages, "a long read holds up the checkpoint of the store's log");
+        }
+    }
+
+    /// Moves all of the log into the database, so that the next commit writes from its start.
+    fn restart_log(&self) -> bool {
+        if self.shared.failure().is_some() {
+            return false;
+        }
+        let _alone = lock(&self.shared.checkpoint);
+        let _ = self.conn.busy_timeout(CHECKPOINT_PATIENCE);
+        let done = checkpoint::run(&self.conn, "RESTART", &self.shared);
+        let _ = self.conn.busy_timeout(super::open::BUSY_TIMEOUT);
+        if done {
+            self.shared.counters.wal_pages.store(0, Ordering::Relaxed);
+        }
+        done
+    }
+
+    fn last_checkpoint(&self) {
+        let _alone = lock(&self.shared.checkpoint);
+        // A reader may still be there; the log it holds is worked off at the next start.
+        let _ = self.conn.busy_timeout(CHECKPOINT_PATIENCE);
+        checkpoint::run(&self.conn, "TRUNCATE", &self.shared);
+    }
+}
+
+/// How a batch is carried out.
+#[derive(Clone, Copy, Debug)]
+enum Plan {
+    Together,
+    Apart,
+    Alone,
+}
+
+/// The steps of one transaction.
+struct Intake {
+    steps: Vec<Box<dyn Step>>,
+    /// For each step, once the transaction is committed: why it was left out.
+    refusals: Vec<Option<StoreError>>,
+    bytes: u64,
+    max_bytes: u64,
+}
+
+impl Intake {
+    fn new(max_bytes: u64) -> Self {
+        Self { steps: Vec::new(), refusals: Vec::new(), bytes: 0, max_bytes }
+    }
+
+    fn take(&mut self, request: Request, shared: &Arc<Shared>) {
+        match request {
+            Request::Step(step) => {
+                let size = step.size();
+                shared.queued_bytes.fetch_sub(size, Ordering::Relaxed);
+                self.bytes = self.bytes.saturating_add(size as u64);
+                if step.admits()
+                    && let Err(full) = shared.space.admits()
+                {
+                    return step.answer(Some(full), shared);
+                }
+                self.steps.push(step);
+            }
+            Request::Orphans => self.take_orphans(shared),
+            // `close` has shut the door already; the queue is worked off by then.
+            Request::Close => {}
+        }
+    }
+
+    fn take_orphans(&mut self, shared: &Shared) {
+        for lease in shared.take_orphans() {
+            self.steps.push(Pending::unheard(Release { lease }));
+        }
+    }
+
+    /// Takes what waits, as far as one transaction goes.
+    fn fill(&mut self, queue: &mut mpsc::Receiver<Request>, shared: &Arc<Shared>) {
+        while self.steps.len() < BATCH_ITEMS && self.bytes < self.max_bytes {
+            match queue.try_recv() {
+                Ok(Request::Close) => queue.close(),
+                Ok(request) => self.take(request, shared),
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn refuse_newcomers(&mut self, full: &StoreError, shared: &Arc<Shared>) {
+        let (newcomers, rest) =
+            std::mem::take(&mut self.steps).into_iter().partition(|step| step.admits());
+        self.steps = rest;
+        refuse(newcomers, full, shared);
+    }
+}
+
+fn refuse(steps: Vec<Box<dyn Step>>, error: &StoreError, shared: &Arc<Shared>) {
+    for step in steps {
+        step.answer(Some(error.clone()), shared);
+    }
+}
