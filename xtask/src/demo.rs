@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use serde_json::Value;
 
 use crate::steps::clock;
@@ -329,9 +329,14 @@ fn leave_running(yard: &mut Yard) -> anyhow::Result<()> {
 
 /// The file of [`PLUGIN`] in the demo's folder.
 fn plugin_file(yard: &Yard) -> anyhow::Result<PathBuf> {
-    let file = yard.folder.join("plugins").join("github_push.wasm");
-    ensure!(file.is_file(), "{} is not there", file.display());
-    Ok(file)
+    let folder = yard.folder.join("plugins");
+    fs::read_dir(&folder)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            stem.replace('_', "-") == PLUGIN && path.extension().is_some_and(|ext| ext == "wasm")
+        })
+        .with_context(|| format!("{PLUGIN} is not in {}", folder.display()))
 }
 
 /// Every attempt of every job of what `events show --json` says.

@@ -2,6 +2,7 @@
 //! message and another version, in a workspace of its own beside the daemon's data.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
@@ -19,10 +20,15 @@ pub(crate) fn with_new_message(root: &Path, folder: &Path) -> anyhow::Result<Pat
     let crate_folder = workspace.join("plugins/github-push");
     copy(&root.join("plugins/github-push"), &crate_folder)?;
 
-    let manifest = read(&root.join("Cargo.toml"))?;
-    fs::write(workspace.join("Cargo.toml"), alone(&manifest, root)?)?;
+    let whole = read(&root.join("Cargo.toml"))?;
+    fs::write(workspace.join("Cargo.toml"), alone(&whole, root)?)?;
     fs::copy(root.join("Cargo.lock"), workspace.join("Cargo.lock"))?;
-    change(&crate_folder.join("Cargo.toml"), "version.workspace = true", "version = \"0.2.0\"")?;
+    // What it needs is compiled already. The library gets another name, so that in the shared
+    // target folder the shipped plugin's files stay what they are.
+    symlink(root.join("target"), workspace.join("target"))?;
+    let manifest = crate_folder.join("Cargo.toml");
+    change(&manifest, "\nversion.workspace = true", "\nversion = \"0.2.0\"")?;
+    change(&manifest, "[lib]\n", "[lib]\nname = \"github_push_changed\"\n")?;
     let (old, new) = (format!("\"{OLD_MESSAGE} "), format!("\"{NEW_MESSAGE} "));
     change(&crate_folder.join("src/lib.rs"), &old, &new)?;
 
@@ -41,7 +47,7 @@ fn alone(manifest: &str, root: &Path) -> anyhow::Result<String> {
 
 fn change(file: &Path, old: &str, new: &str) -> anyhow::Result<()> {
     let text = read(file)?;
-    ensure!(text.contains(old), "{} does not contain {old}", file.display());
+    ensure!(text.contains(old), "{} does not contain {old:?}", file.display());
     fs::write(file, text.replace(old, new))?;
     Ok(())
 }
