@@ -1,1 +1,42 @@
-fn main() {}
+//! The `hookyard` program: arguments, then one command, then an exit code.
+#![forbid(unsafe_code)]
+
+mod admin;
+mod admission;
+mod app;
+mod cli;
+mod config;
+mod dispatch;
+mod event;
+mod ingress;
+mod live;
+mod reload;
+mod route;
+mod secret;
+mod supervise;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Serve { config, log } => {
+            telemetry::start(log);
+            app::serve(&config.config)
+        }
+        Command::Check { config, json } => cli::check::run(&config.config, json),
+        Command::Init { folder } => cli::init::run(&folder),
+        Command::Events { command } => cli::events::run(command),
+        Command::CompilePlugin { arguments } => {
+            return hookyard_runtime::compile_main(arguments.into_iter());
+        }
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("hookyard: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -13,150 +13,150 @@ use ipnet::IpNet;
 
 /// A whole, valid config.toml.
 #[derive(Debug)]
-pub struct Config {
+pub(crate) struct Config {
     /// The file it was read from.
-    pub file: PathBuf,
-    pub server: Server,
-    pub admin: Admin,
-    pub store: Store,
-    pub runtime: Runtime,
+    pub(crate) file: PathBuf,
+    pub(crate) server: Server,
+    pub(crate) admin: Admin,
+    pub(crate) store: Store,
+    pub(crate) runtime: Runtime,
     /// `[plugin.NAME]` by name.
-    pub plugins: BTreeMap<String, Plugin>,
+    pub(crate) plugins: BTreeMap<String, Plugin>,
     /// In the order of the file.
-    pub routes: Vec<Route>,
+    pub(crate) routes: Vec<Route>,
 }
 
 /// `[server]`: the public listener.
 #[derive(Debug, PartialEq)]
-pub struct Server {
-    pub listen: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) listen: SocketAddr,
     /// The URL that providers call, without a trailing slash; some of them sign it.
-    pub public_url: Option<String>,
+    pub(crate) public_url: Option<String>,
     /// Peers whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpNet>,
-    pub tls: Option<Tls>,
-    pub limits: Limits,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) limits: Limits,
     /// How long a stop waits for requests and attempts in flight.
-    pub drain: Duration,
+    pub(crate) drain: Duration,
 }
 
 /// `[server.tls]`: PEM files, read again when they change.
 #[derive(Debug, PartialEq)]
-pub struct Tls {
-    pub cert: PathBuf,
-    pub key: PathBuf,
+pub(crate) struct Tls {
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 /// `[server.limits]`.
-#[derive(Debug, PartialEq)]
-pub struct Limits {
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Limits {
     /// From the connection's (or the previous response's) end to the last header byte.
-    pub header_timeout: Duration,
+    pub(crate) header_timeout: Duration,
     /// From the last header byte to the last body byte.
-    pub body_timeout: Duration,
+    pub(crate) body_timeout: Duration,
     /// The whole TLS handshake.
-    pub handshake_timeout: Duration,
+    pub(crate) handshake_timeout: Duration,
     /// Bytes of a body; a route can set its own.
-    pub body: u64,
+    pub(crate) body: u64,
     /// Bytes of request line and headers.
-    pub headers: usize,
+    pub(crate) headers: usize,
     /// Open connections in all.
-    pub connections: usize,
+    pub(crate) connections: usize,
     /// Open connections from one peer address.
-    pub connections_per_client: usize,
+    pub(crate) connections_per_client: usize,
     /// Requests being answered at one time.
-    pub in_flight: usize,
+    pub(crate) in_flight: usize,
 }
 
 /// `[admin]`: health, and later the API.
 #[derive(Debug, PartialEq)]
-pub struct Admin {
-    pub listen: SocketAddr,
+pub(crate) struct Admin {
+    pub(crate) listen: SocketAddr,
 }
 
 /// `[store]`.
 #[derive(Debug, PartialEq)]
-pub struct Store {
-    pub path: PathBuf,
+pub(crate) struct Store {
+    pub(crate) path: PathBuf,
     /// Bytes of the write-ahead log past which the writer ends a checkpoint itself.
-    pub wal_max: u64,
+    pub(crate) wal_max: u64,
     /// Bytes of database and log at which nothing more is taken in.
-    pub max_size: Option<u64>,
+    pub(crate) max_size: Option<u64>,
     /// Bytes of free disk space under which nothing more is taken in.
-    pub min_free: u64,
+    pub(crate) min_free: u64,
 }
 
 /// `[runtime]`: the engine, and what a plugin gets when its own table does not say.
 #[derive(Debug, PartialEq)]
-pub struct Runtime {
-    pub plugins_dir: PathBuf,
+pub(crate) struct Runtime {
+    pub(crate) plugins_dir: PathBuf,
     /// Compiled plugins; private to the daemon.
-    pub cache_dir: PathBuf,
+    pub(crate) cache_dir: PathBuf,
     /// Attempts running at one time, all plugins together.
-    pub concurrency: usize,
+    pub(crate) concurrency: usize,
     /// Wall clock of one compilation.
-    pub compile_timeout: Duration,
+    pub(crate) compile_timeout: Duration,
     /// Address space of one compilation, in bytes.
-    pub compile_memory: u64,
-    pub defaults: PluginLimits,
+    pub(crate) compile_memory: u64,
+    pub(crate) defaults: PluginLimits,
 }
 
 /// What bounds one plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PluginLimits {
+pub(crate) struct PluginLimits {
     /// Wall clock of an attempt.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// Time inside the guest, of an attempt.
-    pub cpu: Duration,
+    pub(crate) cpu: Duration,
     /// Bytes of linear memory.
-    pub memory: u64,
+    pub(crate) memory: u64,
     /// Attempts running at one time.
-    pub concurrency: usize,
+    pub(crate) concurrency: usize,
     /// Bytes of log lines kept of an attempt.
-    pub log_bytes: usize,
+    pub(crate) log_bytes: usize,
     /// Bytes of a reply, headers and body.
-    pub reply_bytes: usize,
+    pub(crate) reply_bytes: usize,
 }
 
 /// `[plugin.NAME]`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Plugin {
-    pub limits: PluginLimits,
-    pub settings: BTreeMap<String, serde_json::Value>,
+pub(crate) struct Plugin {
+    pub(crate) limits: PluginLimits,
+    pub(crate) settings: BTreeMap<String, serde_json::Value>,
 }
 
 /// `[[route]]`.
 #[derive(Debug)]
-pub struct Route {
-    pub name: String,
+pub(crate) struct Route {
+    pub(crate) name: String,
     /// 1-based, of the `[[route]]` line; for messages.
-    pub line: usize,
-    pub path: String,
-    pub methods: Vec<http::Method>,
-    pub host: Option<String>,
-    pub verify: Verify,
+    pub(crate) line: usize,
+    pub(crate) path: String,
+    pub(crate) methods: Vec<http::Method>,
+    pub(crate) host: Option<String>,
+    pub(crate) verify: Verify,
     /// Any of them may match. Empty only where the scheme needs none.
-    pub secrets: Vec<SecretRef>,
-    pub mode: Mode,
-    pub handlers: Vec<RouteHandler>,
+    pub(crate) secrets: Vec<SecretRef>,
+    pub(crate) mode: Mode,
+    pub(crate) handlers: Vec<RouteHandler>,
     /// Kinds that the route takes; empty for all.
-    pub kinds: Vec<String>,
+    pub(crate) kinds: Vec<String>,
     /// Text with `{parameters}`.
-    pub tenant: Option<String>,
+    pub(crate) tenant: Option<String>,
     /// Where the kind is, when not where the profile says.
-    pub kind: Option<Location>,
+    pub(crate) kind: Option<Location>,
     /// Where the delivery id is, when not where the profile says.
-    pub id: Option<Location>,
+    pub(crate) id: Option<Location>,
     /// How long a repeated id is recognised; without an id there is no dedupe.
-    pub dedupe: Duration,
-    pub store_ignored: bool,
+    pub(crate) dedupe: Duration,
+    pub(crate) store_ignored: bool,
     /// Bytes of a body.
-    pub body: u64,
+    pub(crate) body: u64,
 }
 
 /// How a route checks what it receives.
 #[derive(Debug)]
-pub enum Verify {
+pub(crate) enum Verify {
     Profile(&'static Profile),
     /// `verify = { … }`.
     Scheme(Scheme),
@@ -166,7 +166,7 @@ pub enum Verify {
 
 /// When the sender is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// As soon as the event is durable.
     Queue,
     /// When its one handler has answered.
@@ -175,42 +175,50 @@ pub enum Mode {
 
 /// The settings of a `respond` route.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Respond {
-    pub deadline: Duration,
+pub(crate) struct Respond {
+    pub(crate) deadline: Duration,
     /// `fallback = "queue"`: at the deadline the running attempt becomes the queue's.
-    pub fallback_to_queue: bool,
+    pub(crate) fallback_to_queue: bool,
     /// `false` gives up promises 2 and 3 for the route.
-    pub store: bool,
+    pub(crate) store: bool,
 }
 
 /// One entry of `handlers`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RouteHandler {
-    pub name: HandlerName,
+pub(crate) struct RouteHandler {
+    pub(crate) name: HandlerName,
     /// Kinds that this handler gets; empty for all that the route takes.
-    pub kinds: Vec<String>,
-    pub retry: Retry,
+    pub(crate) kinds: Vec<String>,
+    pub(crate) retry: Retry,
 }
 
 /// `retry = { … }`: exponential, with full jitter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Retry {
+pub(crate) struct Retry {
     /// Attempts in all, the first included.
-    pub max_attempts: u32,
+    pub(crate) max_attempts: u32,
     /// The longest wait before the second attempt; doubled for each further one.
-    pub first: Duration,
+    pub(crate) first: Duration,
     /// No wait is longer.
-    pub max: Duration,
+    pub(crate) max: Duration,
 }
 
 /// Where a secret is. Its value is never part of the configuration.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub enum SecretRef {
+pub(crate) enum SecretRef {
     Env(String),
     /// A file's path; it may hold the route's `{parameters}`.
     File(String),
     /// A systemd credential, under `$CREDENTIALS_DIRECTORY`.
     Credential(String),
+}
+
+impl SecretRef {
+    /// Whether the place depends on a request's parameters, so that the value cannot be read before
+    /// one comes.
+    pub(crate) fn has_params(&self) -> bool {
+        matches!(self, Self::File(path) if path.contains('{'))
+    }
 }
 
 impl fmt::Debug for SecretRef {
@@ -220,5 +228,48 @@ impl fmt::Debug for SecretRef {
             Self::File(path) => write!(f, "file {path}"),
             Self::Credential(name) => write!(f, "credential {name}"),
         }
+    }
+}
+
+impl Limits {
+    /// For the admin listener: small requests from few clients.
+    pub(crate) const ADMIN: Self = Self {
+        header_timeout: Duration::from_secs(10),
+        body_timeout: Duration::from_secs(10),
+        handshake_timeout: Duration::from_secs(10),
+        body: 64 << 10,
+        headers: 32 << 10,
+        connections: 256,
+        connections_per_client: 256,
+        in_flight: 64,
+    };
+}
+
+impl Config {
+    /// The limits of a plugin: its table's, else the defaults.
+    pub(crate) fn plugin_limits(&self, name: &str) -> &PluginLimits {
+        self.plugins.get(name).map_or(&self.runtime.defaults, |plugin| &plugin.limits)
+    }
+
+    /// The plugins that routes send events to, each once.
+    pub(crate) fn plugins_used(&self) -> Vec<String> {
+        let names = self.routes.iter().flat_map(|route| &route.handlers);
+        let names: std::collections::BTreeSet<_> =
+            names.map(|handler| &handler.name.plugin).collect();
+        names.into_iter().cloned().collect()
+    }
+
+    /// How a route's handler is tried again; the defaults when the route is gone.
+    pub(crate) fn retry(&self, route: &str, handler: &HandlerName) -> Retry {
+        let route = self.routes.iter().find(|candidate| candidate.name == route);
+        let handler = route.and_then(|route| route.handlers.iter().find(|h| h.name == *handler));
+        handler.map(|handler| handler.retry.clone()).unwrap_or_default()
+    }
+}
+
+impl Default for Retry {
+    /// Twelve attempts over about two and a half hours at the longest waits.
+    fn default() -> Self {
+        Self { max_attempts: 12, first: Duration::from_secs(5), max: Duration::from_secs(3600) }
     }
 }

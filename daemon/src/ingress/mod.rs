@@ -18,12 +18,11 @@ mod tests;
 use std::net::SocketAddr;
 
 pub(crate) use body::Body;
-pub(crate) use client::client_address;
 pub(crate) use drain::{Drain, DrainToken};
-pub(crate) use receive::Receiver;
 pub(crate) use listen::{Listener, ServeOptions, serve};
-pub(crate) use respond::{Problem, Response, accepted, duplicate, ignored, reply};
-pub(crate) use tls::{TlsError, TlsReloader};
+pub(crate) use receive::Receiver;
+pub(crate) use respond::Response;
+pub(crate) use tls::TlsReloader;
 
 /// Answers requests. One is made for a listener and shared by all of its connections.
 pub(crate) trait Answer: Send + Sync + 'static {

@@ -1,0 +1,78 @@
+//! Which plugins may serve: what config.toml says, asked by the loader.
+
+use std::sync::Arc;
+
+use hookyard_runtime::{Admission, Grant, Limits, Manifest};
+
+use crate::config::Config;
+use crate::live::Live;
+
+/// Answers from the configuration in force at each question.
+pub(crate) struct LiveAdmission(pub(crate) Arc<Live>);
+
+impl Admission for LiveAdmission {
+    fn admit(&self, manifest: &Manifest) -> Result<Grant, String> {
+        ConfigAdmission(self.0.config()).admit(manifest)
+    }
+
+    fn wanted(&self) -> Vec<String> {
+        ConfigAdmission(self.0.config()).wanted()
+    }
+}
+
+/// Answers from one configuration: to try it before it is in force.
+pub(crate) struct ConfigAdmission(pub(crate) Arc<Config>);
+
+impl Admission for ConfigAdmission {
+    fn admit(&self, manifest: &Manifest) -> Result<Grant, String> {
+        let Self(config) = self;
+        let settings = config.plugins.get(&manifest.name).map(|plugin| &plugin.settings);
+        for setting in manifest.settings.iter().filter(|setting| setting.required) {
+            if settings.is_none_or(|settings| !settings.contains_key(&setting.name)) {
+                return Err(format!(
+                    "plugin `{plugin}` needs the setting `{setting}`, which {file} does not give: \
+                     add `settings = {{ {setting} = … }}` to [plugin.{plugin}]",
+                    plugin = manifest.name,
+                    setting = setting.name,
+                    file = config.file.display(),
+                ));
+            }
+        }
+        for route in &config.routes {
+            for handler in route.handlers.iter().filter(|h| h.name.plugin == manifest.name) {
+                if manifest.handler(&handler.name.handler).is_none() {
+                    return Err(format!(
+                        "route `{route}` ({file}:{line}) uses the handler `{name}`, which version \
+                         {version} of the plugin does not have; it has: {has}",
+                        route = route.name,
+                        file = config.file.display(),
+                        line = route.line,
+                        name = handler.name,
+                        version = manifest.version,
+                        has = handler_names(manifest),
+                    ));
+                }
+            }
+        }
+        let limits = config.plugin_limits(&manifest.name);
+        Ok(Grant {
+            limits: Limits {
+                timeout: limits.timeout,
+                cpu: limits.cpu,
+                memory: limits.memory,
+                log_bytes: limits.log_bytes,
+                reply_bytes: limits.reply_bytes,
+            },
+            settings: settings.cloned().unwrap_or_default(),
+        })
+    }
+
+    fn wanted(&self) -> Vec<String> {
+        self.0.plugins_used()
+    }
+}
+
+fn handler_names(manifest: &Manifest) -> String {
+    let names: Vec<&str> = manifest.handlers.iter().map(|handler| handler.name.as_str()).collect();
+    names.join(", ")
+}

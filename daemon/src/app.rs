@@ -1,0 +1,238 @@
+//! The daemon: every part built in order, run until it is told to stop, and taken down in order.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use hookyard_runtime::{Compiler, Options, Plugins};
+use hookyard_store::Store;
+use hookyard_store::sqlite::{SqliteOptions, SqliteStore};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::admin::Admin;
+use crate::admission::LiveAdmission;
+use crate::cli::EXIT_BAD_CONFIG;
+use crate::config::{Config, Limits};
+use crate::dispatch::Dispatcher;
+use crate::ingress::{self, Drain, Listener, Receiver, ServeOptions, TlsReloader};
+use crate::live::Live;
+use crate::reload::{self, Reloader};
+use crate::supervise::Tasks;
+
+/// Runs the daemon with the configuration in `file` until a signal ends it.
+pub(crate) fn serve(file: &Path) -> anyhow::Result<ExitCode> {
+    let generation = match reload::prepare(file) {
+        Ok(generation) => generation,
+        Err(problems) => {
+            eprintln!("{problems}");
+            return Ok(ExitCode::from(EXIT_BAD_CONFIG));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("failed to start the I/O threads")?;
+    let code = runtime.block_on(run(Live::new(generation)));
+    // A blocking call that hangs (a disk, a name server) must not hold up the exit.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    code
+}
+
+async fn run(live: Live) -> anyhow::Result<ExitCode> {
+    let live = Arc::new(live);
+    let config = live.config();
+    let mut signals = Signals::listen()?;
+
+    // Sockets first: an address that is taken must not cost a migration.
+    let public = Listener::bind(config.server.listen)
+        .with_context(|| format!("failed to listen on [server] {}", config.server.listen))?;
+    let admin = Listener::bind(config.admin.listen)
+        .with_context(|| format!("failed to listen on [admin] {}", config.admin.listen))?;
+    let tls = match &config.server.tls {
+        Some(tls) => {
+            Some(TlsReloader::load(&tls.cert, &tls.key).context("failed to load [server.tls]")?)
+        }
+        None => None,
+    };
+    let store: Arc<dyn Store> = Arc::new(open_store(&config).await?);
+    let plugins = start_plugins(&config, &live).await?;
+    let dispatcher = Dispatcher::new(Arc::clone(&store), Arc::clone(&plugins), Arc::clone(&live));
+    let limits = Arc::new(ArcSwap::from_pointee(config.server.limits.clone()));
+    let proxies = Arc::new(ArcSwap::from_pointee(config.server.trusted_proxies.clone()));
+
+    let mut tasks = Tasks::default();
+    let (stop, stopped) = watch::channel(false);
+    let drain = Drain::new();
+    let draining = Arc::new(AtomicBool::new(false));
+    let addresses = (public.local_addr(), admin.local_addr());
+
+    let receiver = Receiver {
+        live: Arc::clone(&live),
+        store: Arc::clone(&store),
+        plugins: Arc::clone(&plugins),
+        dispatcher: Arc::clone(&dispatcher),
+    };
+    if let Some(tls) = &tls {
+        tasks.start("certificate", Arc::clone(tls).follow(drain.token()));
+    }
+    let public_options = ServeOptions {
+        name: "public",
+        limits: Arc::clone(&limits),
+        trusted_proxies: Arc::clone(&proxies),
+        tls,
+        drain: drain.token(),
+    };
+    tasks.start("public listener", ingress::serve(public, public_options, Arc::new(receiver)));
+
+    let admin_service = Admin {
+        live: Arc::clone(&live),
+        store: Arc::clone(&store),
+        plugins: Arc::clone(&plugins),
+        draining: Arc::clone(&draining),
+    };
+    let admin_drain = Drain::new();
+    let admin_options = ServeOptions {
+        name: "admin",
+        limits: Arc::new(ArcSwap::from_pointee(Limits::ADMIN)),
+        trusted_proxies: Arc::default(),
+        tls: None,
+        drain: admin_drain.token(),
+    };
+    // Apart from the others: it answers until the end of a stop.
+    let mut admin_tasks = Tasks::default();
+    let admin_listener = ingress::serve(admin, admin_options, Arc::new(admin_service));
+    admin_tasks.start("admin listener", admin_listener);
+
+    tasks.start("dispatcher", Arc::clone(&dispatcher).run(stopped.clone()));
+    let reloader = Reloader {
+        live: Arc::clone(&live),
+        plugins: Arc::clone(&plugins),
+        dispatcher: Arc::clone(&dispatcher),
+        limits,
+        proxies,
+    };
+    // One place: a SIGHUP that comes while one waits is answered by the same reload.
+    let (ask_reload, reload_asked) = mpsc::channel(1);
+    tasks.start("reload", reloader.run(reload_asked, stopped));
+
+    tracing::info!(
+        public = %addresses.0,
+        admin = %addresses.1,
+        version = env!("CARGO_PKG_VERSION"),
+        "ready"
+    );
+
+    let end = loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::Stop => break End::Asked,
+                Signal::Reload => {
+                    let _ = ask_reload.try_send(());
+                }
+            },
+            reason = store.failed() => break End::StoreFailed(reason),
+            ended = tasks.ended() => break End::TaskEnded(ended.to_string()),
+            ended = admin_tasks.ended() => break End::TaskEnded(ended.to_string()),
+        }
+    };
+
+    match &end {
+        End::Asked => tracing::info!("stopping"),
+        End::StoreFailed(reason) => {
+            // What is in memory cannot be trusted either: the next start reads the disk.
+            tracing::error!(reason, "the store failed; exiting for recovery at the next start");
+            return Ok(ExitCode::FAILURE);
+        }
+        End::TaskEnded(which) => tracing::error!("{which}; stopping"),
+    }
+    draining.store(true, Ordering::Relaxed);
+    let deadline = Instant::now() + config.server.drain;
+    let orderly = async {
+        drain.begin(config.server.drain);
+        stop.send_replace(true);
+        tasks.all_ended().await;
+        dispatcher.finish(deadline).await;
+        store.close().await;
+        admin_drain.begin(Duration::ZERO);
+    };
+    tokio::select! {
+        () = orderly => tracing::info!("stopped"),
+        () = signals.stop() => tracing::warn!("a second signal: stopping at once"),
+    }
+    Ok(if matches!(end, End::Asked) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Why the daemon ends.
+enum End {
+    Asked,
+    StoreFailed(String),
+    TaskEnded(String),
+}
+
+async fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {
+    let path = &config.store.path;
+    let mut options = SqliteOptions::new(path);
+    options.wal_max = config.store.wal_max;
+    options.max_size = config.store.max_size;
+    options.min_free = config.store.min_free;
+    SqliteStore::open(options)
+        .await
+        .with_context(|| format!("failed to open the store {}", path.display()))
+}
+
+async fn start_plugins(config: &Config, live: &Arc<Live>) -> anyhow::Result<Arc<Plugins>> {
+    let runtime = &config.runtime;
+    let program = std::env::current_exe().context("failed to find the daemon's own program")?;
+    let compiler = Compiler::child(program, ["compile-plugin"]);
+    let mut options = Options::new(&runtime.plugins_dir, &runtime.cache_dir, compiler);
+    options.concurrency = runtime.concurrency;
+    options.compile_timeout = runtime.compile_timeout;
+    options.compile_memory = runtime.compile_memory;
+    let admission = Arc::new(LiveAdmission(Arc::clone(live)));
+    // Blocks while plugins compile.
+    let started = tokio::task::spawn_blocking(move || Plugins::start(options, admission));
+    started.await?.context("failed to start the plugin engine")
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signal {
+    Stop,
+    Reload,
+}
+
+/// The signals that the daemon answers.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("failed to listen for signals");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::Stop,
+            _ = self.interrupt.recv() => Signal::Stop,
+            _ = self.hangup.recv() => Signal::Reload,
+        }
+    }
+
+    async fn stop(&mut self) {
+        while self.next().await != Signal::Stop {}
+    }
+}

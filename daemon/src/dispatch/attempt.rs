@@ -1,0 +1,308 @@
+//! One attempt: run the handler, record what became of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookyard_runtime::{Attempt, Level, Outcome};
+use hookyard_store::{
+    AttemptOutcome, AttemptRecord, Claimed, Completed, Completion, Lease, Next, Store, StoreError,
+};
+use hookyard_types::{Event, HandlerName, JobId, Target, Timestamp};
+use tokio::time::Instant;
+
+use super::{Dispatcher, Permit, retry};
+
+/// How long a completion that the store had no room for rests before it is offered again.
+const COMPLETION_REST: Duration = Duration::from_millis(200);
+
+/// What became of an attempt that a sender waits for.
+#[derive(Debug)]
+pub(crate) enum Ran {
+    /// The handler's answer; `None` when it gave none.
+    Done(Option<hookyard_runtime::Reply>),
+    Ignored,
+    /// The handler rejected the event.
+    Rejected,
+    /// It asked for a retry, trapped, or crossed a limit.
+    Failed,
+    /// The outcome could not be recorded: nobody may be told of it.
+    Unrecorded,
+}
+
+/// What is different about an attempt that a sender waits for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waited {
+    /// The attempt is ended here; `None` where it may go on as the queue's.
+    pub(super) end_at: Option<Instant>,
+    /// Whether the queue tries again after a failure; else only the sender does, by a resend.
+    pub(super) queue_retries: bool,
+}
+
+impl Dispatcher {
+    /// Makes the attempt that `claimed` gives the right to. The permit is held until its outcome
+    /// is committed.
+    pub(super) async fn attempt(
+        self: &Arc<Self>,
+        permit: Permit,
+        claimed: Claimed,
+        waited: Option<Waited>,
+    ) -> Ran {
+        let Claimed { lease, target, event } = claimed;
+        let Target::Handler(name) = target;
+        let number = lease.attempt();
+        let job = lease.job();
+        let guard = LeaseGuard { store: Arc::clone(&self.store), lease: Some(lease) };
+        let started_at = Timestamp::now();
+
+        let end_at = waited.and_then(|waited| waited.end_at);
+        let attempt = tokio::select! {
+            biased;
+            attempt = self.call(&name, &event, job, number, end_at) => attempt,
+            () = self.abandoned() => None,
+        };
+        let Some(attempt) = attempt else {
+            // The plugin was retired since the claim, or the daemon stops: another time.
+            guard.release().await;
+            return Ran::Failed;
+        };
+
+        let next = match waited {
+            Some(Waited { queue_retries: false, .. }) if failed(&attempt.outcome) => {
+                Next::DeadLetter
+            }
+            _ => {
+                let retry = self.live.config().retry(event.source.name(), &name);
+                let spread = fastrand::f64();
+                retry::decide(&attempt.outcome, number, &retry, Timestamp::now(), spread)
+            }
+        };
+        report(&event, &name, number, &attempt, &next);
+        let (record, ran) = record(started_at, attempt);
+        let ran =
+            if guard.complete(Completion { next, record }).await { ran } else { Ran::Unrecorded };
+        drop(permit);
+        ran
+    }
+
+    /// Calls the handler; `None` when its plugin is not loaded.
+    pub(super) async fn call(
+        &self,
+        name: &HandlerName,
+        event: &Event,
+        job: JobId,
+        number: u32,
+        end_at: Option<Instant>,
+    ) -> Option<Attempt> {
+        let plugin = self.plugins.plugin(&name.plugin)?;
+        Some(plugin.run(&name.handler, event, job, number, end_at.map(Instant::into_std)).await)
+    }
+
+    async fn abandoned(&self) {
+        let mut abandon = self.abandon.subscribe();
+        // The sender lives as long as the dispatcher, which this borrows.
+        let _ = abandon.wait_for(|abandon| *abandon).await;
+    }
+}
+
+/// Whether the event was not handled, and was not rejected either.
+fn failed(outcome: &Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Retry { .. } | Outcome::Trap(_) | Outcome::Timeout(_) | Outcome::Limit(_)
+    )
+}
+
+/// The outcome as the sender sees it.
+pub(super) fn ran(outcome: Outcome) -> Ran {
+    match outcome {
+        Outcome::Done { reply, .. } => Ran::Done(reply),
+        Outcome::Ignored(_) => Ran::Ignored,
+        Outcome::Reject(_) => Ran::Rejected,
+        Outcome::Retry { .. } | Outcome::Trap(_) | Outcome::Timeout(_) | Outcome::Limit(_) => {
+            Ran::Failed
+        }
+    }
+}
+
+fn record(started_at: Timestamp, attempt: Attempt) -> (AttemptRecord, Ran) {
+    let record = AttemptRecord {
+        started_at,
+        duration: attempt.duration,
+        outcome: retry::recorded(&attempt.outcome),
+        message: message(&attempt.outcome).to_owned(),
+        plugin_hash: attempt.plugin_hash.to_string(),
+        log: attempt.log.into_iter().map(stored_line).collect(),
+        log_dropped: u32::try_from(attempt.log_dropped).unwrap_or(u32::MAX),
+    };
+    (record, ran(attempt.outcome))
+}
+
+fn message(outcome: &Outcome) -> &str {
+    match outcome {
+        Outcome::Done { message, .. } => message.as_deref().unwrap_or(""),
+        Outcome::Ignored(message)
+        | Outcome::Retry { message, .. }
+        | Outcome::Reject(message)
+        | Outcome::Trap(message)
+        | Outcome::Timeout(message)
+        | Outcome::Limit(message) => message,
+    }
+}
+
+fn stored_line(line: hookyard_runtime::LogLine) -> hookyard_store::LogLine {
+    use hookyard_store::LogLevel as To;
+    hookyard_store::LogLine {
+        at: line.at.into(),
+        level: match line.level {
+            Level::Debug => To::Debug,
+            Level::Info => To::Info,
+            Level::Warn => To::Warn,
+            Level::Error => To::Error,
+        },
+        message: line.message,
+        fields: line.fields,
+    }
+}
+
+/// The daemon's log: what the handler said, and one line on how the attempt ended.
+pub(super) fn report(
+    event: &Event,
+    name: &HandlerName,
+    number: u32,
+    attempt: &Attempt,
+    next: &Next,
+) {
+    for line in &attempt.log {
+        let fields = FieldList(&line.fields);
+        macro_rules! say {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "hookyard::plugin",
+                    event = %event.id,
+                    handler = %name,
+                    %fields,
+                    "{}", line.message
+                )
+            };
+        }
+        match line.level {
+            Level::Debug => say!(debug),
+            Level::Info => say!(info),
+            Level::Warn => say!(warn),
+            Level::Error => say!(error),
+        }
+    }
+    let outcome = word(retry::recorded(&attempt.outcome));
+    let message = message(&attempt.outcome);
+    let duration_ms = attempt.duration.as_millis() as u64;
+    macro_rules! say {
+        ($level:ident, $text:literal) => {
+            tracing::$level!(
+                event = %event.id,
+                route = event.source.name(),
+                kind = event.kind,
+                handler = %name,
+                attempt = number,
+                outcome,
+                message_of_handler = message,
+                duration_ms,
+                $text
+            )
+        };
+    }
+    match next {
+        Next::Succeeded { .. } | Next::Ignored => say!(info, "handled"),
+        Next::RetryAt(_) => say!(warn, "attempt failed; the job will be tried again"),
+        Next::DeadLetter => say!(error, "the job is a dead letter"),
+    }
+}
+
+fn word(outcome: AttemptOutcome) -> &'static str {
+    match outcome {
+        AttemptOutcome::Done => "done",
+        AttemptOutcome::Ignored => "ignored",
+        AttemptOutcome::Retry => "retry",
+        AttemptOutcome::Reject => "reject",
+        AttemptOutcome::Trap => "trap",
+        AttemptOutcome::Timeout => "timeout",
+        AttemptOutcome::Limit => "limit",
+        AttemptOutcome::Interrupted => "interrupted",
+    }
+}
+
+/// `a=1 b=2`, for one log line.
+struct FieldList<'a>(&'a [(String, String)]);
+
+impl std::fmt::Display for FieldList<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (i, (name, value)) in self.0.iter().enumerate() {
+            let gap = if i == 0 { "" } else { " " };
+            write!(f, "{gap}{name}={value:?}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A lease that cannot be forgotten: if the attempt's task ends without saying how (a panic, an
+/// abort), the attempt is recorded as interrupted and the job is due again.
+struct LeaseGuard {
+    store: Arc<dyn Store>,
+    lease: Option<Lease>,
+}
+
+impl LeaseGuard {
+    async fn release(mut self) {
+        if let Some(lease) = self.lease.take()
+            && let Err(error) = self.store.release(lease).await
+        {
+            tracing::warn!(%error, "a lease could not be given back; the next start will");
+        }
+    }
+
+    /// Commits the attempt; whether it was. A store without room is asked again until it has
+    /// some, because an effect that happened must be known.
+    async fn complete(mut self, completion: Completion) -> bool {
+        let Some(lease) = self.lease.take() else { return false };
+        loop {
+            match self.store.complete(lease.clone(), completion.clone()).await {
+                Ok(Completed::Committed) => return true,
+                Ok(Completed::LeaseLost) => {
+                    tracing::warn!(job = %lease.job(), "the lease was lost; the outcome is dropped");
+                    return false;
+                }
+                Err(StoreError::Full(_) | StoreError::Busy) => {
+                    tokio::time::sleep(COMPLETION_REST).await;
+                }
+                Err(error) => {
+                    tracing::error!(job = %lease.job(), %error, "the outcome could not be recorded");
+                    return false;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for LeaseGuard {
+    fn drop(&mut self) {
+        let Some(lease) = self.lease.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let store = Arc::clone(&self.store);
+        runtime.spawn(async move {
+            let now = Timestamp::now();
+            let completion = Completion {
+                next: Next::RetryAt(now),
+                record: AttemptRecord {
+                    started_at: now,
+                    duration: Duration::ZERO,
+                    outcome: AttemptOutcome::Interrupted,
+                    message: "the attempt ended inside the daemon".to_owned(),
+                    plugin_hash: String::new(),
+                    log: Vec::new(),
+                    log_dropped: 0,
+                },
+            };
+            let guard = Self { store, lease: Some(lease) };
+            guard.complete(completion).await;
+        });
+    }
+}

@@ -1,0 +1,251 @@
+//! Who may run what: a pure account of running attempts, by lane and in all.
+//!
+//! A lane is a plugin. A lane is open while its plugin is loaded; jobs of a closed lane stay in the
+//! store. Nothing here reads a clock or does I/O.
+
+use std::collections::BTreeMap;
+
+use hookyard_store::LaneWant;
+
+/// How many jobs of a lane one claim asks for at most, so that no lane's backlog delays the others.
+const CLAIM_BATCH: usize = 64;
+
+/// The account. Every permit that is taken is given back once, by [`Lanes::finish`].
+#[derive(Debug, Default)]
+pub(crate) struct Lanes {
+    limit: usize,
+    running: usize,
+    lanes: BTreeMap<String, Lane>,
+    /// The lane that is served first in the next claim.
+    turn: usize,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    limit: usize,
+    running: usize,
+    open: bool,
+    /// Due jobs may be in the store: a new event must not overtake them.
+    backlog: bool,
+}
+
+impl Lanes {
+    /// Sets the limits and opens exactly the lanes of `open`, which are claimed for first.
+    pub(crate) fn configure(&mut self, limit: usize, open: impl Iterator<Item = (String, usize)>) {
+        self.limit = limit;
+        for lane in self.lanes.values_mut() {
+            lane.open = false;
+        }
+        for (name, limit) in open {
+            let lane = self.lanes.entry(name).or_default();
+            lane.open = true;
+            lane.backlog = true;
+            lane.limit = limit;
+        }
+        self.lanes.retain(|_, lane| lane.open || lane.running > 0);
+    }
+
+    /// Takes a permit for an event that has just arrived. Without one the event's job goes to the
+    /// store as due, and [`Lanes::begin_claim`] finds it.
+    pub(crate) fn reserve(&mut self, name: &str) -> bool {
+        let free = self.running < self.limit;
+        let Some(lane) = self.lanes.get_mut(name) else { return false };
+        if free && lane.has_room() && !lane.backlog {
+            lane.running += 1;
+            self.running += 1;
+            return true;
+        }
+        lane.backlog = true;
+        false
+    }
+
+    /// Takes a permit whatever waits: a sender is holding its connection open for the answer.
+    pub(crate) fn reserve_first(&mut self, name: &str) -> bool {
+        let free = self.running < self.limit;
+        match self.lanes.get_mut(name) {
+            Some(lane) if free && lane.has_room() => {
+                lane.running += 1;
+                self.running += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn is_open(&self, name: &str) -> bool {
+        self.lanes.get(name).is_some_and(|lane| lane.open)
+    }
+
+    /// Gives a permit back.
+    pub(crate) fn finish(&mut self, name: &str) {
+        self.give_back(name, 1);
+    }
+
+    /// Takes permits for what a claim may bring: the free ones, shared among the open lanes.
+    pub(crate) fn begin_claim(&mut self) -> Vec<LaneWant> {
+        let mut free = self.limit.saturating_sub(self.running);
+        let mut hungry: Vec<(&String, &mut Lane)> =
+            self.lanes.iter_mut().filter(|(_, lane)| lane.backlog && lane.has_room()).collect();
+        if hungry.is_empty() || free == 0 {
+            return Vec::new();
+        }
+        let share = free.div_ceil(hungry.len()).min(CLAIM_BATCH);
+        let first = self.turn % hungry.len();
+        hungry.rotate_left(first);
+        self.turn = self.turn.wrapping_add(1);
+        let mut wants = Vec::with_capacity(hungry.len());
+        for (name, lane) in hungry {
+            let max = share.min(free).min(lane.limit - lane.running);
+            if max == 0 {
+                continue;
+            }
+            free -= max;
+            lane.running += max;
+            self.running += max;
+            wants.push(LaneWant { lane: name.clone(), max });
+        }
+        wants
+    }
+
+    /// Settles a claim: of `want.max` permits `got` are in use now, the others are free again.
+    pub(crate) fn end_claim(&mut self, want: &LaneWant, got: usize) {
+        self.give_back(&want.lane, want.max.saturating_sub(got));
+        if let Some(lane) = self.lanes.get_mut(&want.lane) {
+            lane.backlog = got == want.max;
+        }
+    }
+
+    /// Makes the next claim look at every open lane: something may be due.
+    pub(crate) fn expect_backlog(&mut self) {
+        for lane in self.lanes.values_mut() {
+            lane.backlog = true;
+        }
+    }
+
+    /// Attempts running now, and permits held for a claim.
+    pub(crate) fn running(&self) -> usize {
+        self.running
+    }
+
+    fn give_back(&mut self, name: &str, permits: usize) {
+        self.running = self.running.saturating_sub(permits);
+        if let Some(lane) = self.lanes.get_mut(name) {
+            lane.running = lane.running.saturating_sub(permits);
+            if !lane.open && lane.running == 0 {
+                self.lanes.remove(name);
+            }
+        }
+    }
+}
+
+impl Lane {
+    fn has_room(&self) -> bool {
+        self.open && self.running < self.limit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn lanes(limit: usize, open: &[(&str, usize)]) -> Lanes {
+        let mut lanes = Lanes::default();
+        lanes.configure(limit, open.iter().map(|(name, limit)| ((*name).to_owned(), *limit)));
+        lanes
+    }
+
+    fn settle_empty(lanes: &mut Lanes) {
+        for want in lanes.begin_claim() {
+            lanes.end_claim(&want, 0);
+        }
+    }
+
+    #[test]
+    fn a_new_event_does_not_overtake_the_backlog() {
+        let mut lanes = lanes(4, &[("a", 2)]);
+        assert!(!lanes.reserve("a"), "the store has not been looked at yet");
+        settle_empty(&mut lanes);
+        assert!(lanes.reserve("a"));
+    }
+
+    #[test]
+    fn a_lane_has_its_own_limit_and_all_have_one() {
+        let mut lanes = lanes(3, &[("a", 2), ("b", 2)]);
+        settle_empty(&mut lanes);
+        assert!(lanes.reserve("a") && lanes.reserve("a"));
+        assert!(!lanes.reserve("a"), "the lane's limit");
+        assert!(lanes.reserve("b"));
+        assert!(!lanes.reserve_first("b"), "the limit of all");
+        lanes.finish("a");
+        assert!(lanes.reserve_first("b"));
+    }
+
+    #[test]
+    fn a_claim_shares_the_free_permits() {
+        let mut lanes = lanes(10, &[("a", 8), ("b", 8)]);
+        let wants = lanes.begin_claim();
+        assert_eq!(wants.iter().map(|want| want.max).collect::<Vec<_>>(), [5, 5]);
+        assert_eq!(lanes.running(), 10);
+        for want in &wants {
+            lanes.end_claim(want, 2);
+        }
+        assert_eq!(lanes.running(), 4);
+    }
+
+    #[test]
+    fn a_full_claim_is_asked_again_and_a_short_one_is_not() {
+        let mut lanes = lanes(4, &[("a", 2)]);
+        let want = lanes.begin_claim().remove(0);
+        lanes.end_claim(&want, 2);
+        lanes.finish("a");
+        assert_eq!(lanes.begin_claim().len(), 1);
+        lanes.end_claim(&LaneWant { lane: "a".to_owned(), max: 1 }, 0);
+        assert!(lanes.begin_claim().is_empty());
+    }
+
+    #[test]
+    fn a_closed_lane_is_left_alone() {
+        let mut lanes = lanes(4, &[("a", 2)]);
+        lanes.configure(4, std::iter::empty());
+        assert!(!lanes.is_open("a"));
+        assert!(!lanes.reserve_first("a"));
+        assert!(lanes.begin_claim().is_empty());
+    }
+
+    proptest! {
+        /// Whatever happens in whatever order, no limit is crossed and every permit comes back.
+        #[test]
+        fn permits_are_neither_lost_nor_made(steps in prop::collection::vec((0u8..4, 0usize..3), 1..200)) {
+            let names = ["a", "b", "c"];
+            let mut lanes = lanes(5, &[("a", 1), ("b", 3), ("c", 5)]);
+            let mut held: Vec<String> = Vec::new();
+            for (step, lane) in steps {
+                let name = names[lane];
+                match step {
+                    0 if lanes.reserve(name) => held.push(name.to_owned()),
+                    1 if lanes.reserve_first(name) => held.push(name.to_owned()),
+                    2 => {
+                        if let Some(at) = held.iter().position(|lane| lane == name) {
+                            lanes.finish(&held.swap_remove(at));
+                        }
+                    }
+                    3 => for want in lanes.begin_claim() {
+                        let got = want.max / 2;
+                        held.extend(std::iter::repeat_n(want.lane.clone(), got));
+                        lanes.end_claim(&want, got);
+                    },
+                    _ => {}
+                }
+                prop_assert!(lanes.running() <= 5);
+                prop_assert_eq!(lanes.running(), held.len());
+                prop_assert!(held.iter().filter(|lane| *lane == "a").count() <= 1);
+            }
+            for lane in held.drain(..) {
+                lanes.finish(&lane);
+            }
+            prop_assert_eq!(lanes.running(), 0);
+        }
+    }
+}

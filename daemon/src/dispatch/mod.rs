@@ -1,0 +1,263 @@
+//! From a stored event to a finished job: who runs when, and what an attempt's outcome leads to.
+//!
+//! [`lanes`] and [`retry`] decide and do nothing else; this module is the I/O round them. An event
+//! whose lane has a permit is handed over in memory with its lease already written; everything
+//! else waits in the store and is claimed by [`Dispatcher::run`]. The database is the truth.
+
+mod attempt;
+mod lanes;
+mod respond;
+mod retry;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookyard_runtime::Plugins;
+use hookyard_store::{Claimed, Dedupe, Ingested, LaneWant, NewEvent, NewJob, Store, StoreError};
+use hookyard_types::{Event, JobId, Target, Timestamp};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot, watch};
+
+pub(crate) use attempt::Ran;
+pub(crate) use respond::{Respond, Unavailable};
+
+use crate::live::Live;
+use lanes::Lanes;
+
+/// A timer is never trusted for longer than this: the wall clock may jump.
+const LONGEST_NAP: Duration = Duration::from_secs(15);
+
+/// How long the claim loop rests after the store refused a claim.
+const CLAIM_REST: Duration = Duration::from_millis(500);
+
+/// Runs jobs.
+pub(crate) struct Dispatcher {
+    store: Arc<dyn Store>,
+    plugins: Arc<Plugins>,
+    live: Arc<Live>,
+    lanes: Mutex<Lanes>,
+    /// A permit came back, or lanes were opened: for the claim loop.
+    freed: Notify,
+    /// The same, for everybody else who waits.
+    room: Notify,
+    /// Jobs of `respond` routes that run now; the channel closes when the attempt is over.
+    responding: Mutex<HashMap<JobId, watch::Receiver<()>>>,
+    /// `true` once the attempts that still run are to be given up.
+    abandon: watch::Sender<bool>,
+}
+
+/// The right to run one attempt in a lane; given back when dropped.
+struct Permit {
+    dispatcher: Arc<Dispatcher>,
+    lane: String,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.dispatcher.lanes.lock().finish(&self.lane);
+        self.dispatcher.notify_freed();
+    }
+}
+
+impl Dispatcher {
+    pub(crate) fn new(store: Arc<dyn Store>, plugins: Arc<Plugins>, live: Arc<Live>) -> Arc<Self> {
+        let dispatcher = Arc::new(Self {
+            store,
+            plugins,
+            live,
+            lanes: Mutex::default(),
+            freed: Notify::new(),
+            room: Notify::new(),
+            responding: Mutex::default(),
+            abandon: watch::Sender::new(false),
+        });
+        dispatcher.configure();
+        dispatcher
+    }
+
+    /// Opens the lanes of the plugins that are loaded, with the limits of the configuration in
+    /// force. To be called when either has changed.
+    pub(crate) fn configure(&self) {
+        let config = self.live.config();
+        let known = self.plugins.status();
+        let loaded = known.iter().filter(|plugin| self.plugins.plugin(&plugin.name).is_some());
+        let open = loaded
+            .map(|plugin| (plugin.name.clone(), config.plugin_limits(&plugin.name).concurrency));
+        self.lanes.lock().configure(config.runtime.concurrency, open);
+        self.notify_freed();
+    }
+
+    fn notify_freed(&self) {
+        self.freed.notify_one();
+        self.room.notify_waiters();
+    }
+
+    /// Stores an event with a job for each target and runs what there is room for at once; returns
+    /// as soon as it is durable.
+    ///
+    /// The work is done in a task of its own: a sender that hangs up must not leave a lease that
+    /// nobody uses.
+    pub(crate) async fn enqueue(
+        self: &Arc<Self>,
+        event: Event,
+        dedupe: Option<Dedupe>,
+        targets: Vec<Target>,
+    ) -> Result<Ingested, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let dispatcher = Arc::clone(self);
+        tokio::spawn(
+            async move { dispatcher.store_and_start(event, dedupe, targets, answer).await },
+        );
+        answered.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    async fn store_and_start(
+        self: Arc<Self>,
+        event: Event,
+        dedupe: Option<Dedupe>,
+        targets: Vec<Target>,
+        answer: oneshot::Sender<Result<Ingested, StoreError>>,
+    ) {
+        let permits: Vec<Option<Permit>> =
+            targets.iter().map(|target| self.reserve(target.lane())).collect();
+        let jobs = targets.iter().zip(&permits).map(|(target, permit)| NewJob {
+            target: target.clone(),
+            order_key: None,
+            lease: permit.is_some(),
+        });
+        let new = NewEvent { event: event.clone(), dedupe, jobs: jobs.collect() };
+        let ingested = self.store.ingest(new).await;
+        let leases = match &ingested {
+            Ok(Ingested::Stored(stored)) => stored.leases().to_vec(),
+            Ok(Ingested::Duplicate(_)) | Err(_) => Vec::new(),
+        };
+        // The sender may have gone; the event is stored all the same.
+        let _ = answer.send(ingested);
+        let mut started =
+            leases.into_iter().zip(permits).zip(targets).filter_map(|((lease, permit), target)| {
+                let claimed = Claimed { lease: lease?, target, event: event.clone() };
+                Some((permit?, claimed))
+            });
+        let first = started.next();
+        for (permit, claimed) in started {
+            self.start(permit, claimed);
+        }
+        if let Some((permit, claimed)) = first {
+            self.attempt(permit, claimed, None).await;
+        }
+    }
+
+    /// A permit for an event that has just arrived, if its lane is free.
+    fn reserve(self: &Arc<Self>, lane: &str) -> Option<Permit> {
+        self.lanes.lock().reserve(lane).then(|| self.permit(lane))
+    }
+
+    /// Runs a leased job in a task of its own.
+    fn start(self: &Arc<Self>, permit: Permit, claimed: Claimed) {
+        let dispatcher = Arc::clone(self);
+        tokio::spawn(async move { dispatcher.attempt(permit, claimed, None).await });
+    }
+
+    /// Claims what is due and runs it, until `stop` is set. Never returns on an error.
+    pub(crate) async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut plugins_changed = self.plugins.changed();
+        while !*stop.borrow() {
+            let nap = match self.claim().await {
+                Ok(Claim::More) => continue,
+                Ok(Claim::Until(due)) => due
+                    .map_or(LONGEST_NAP, |due| due.saturating_since(Timestamp::now()))
+                    .min(LONGEST_NAP),
+                Err(StoreError::Closed | StoreError::Untrusted(_)) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "no job can be claimed now; trying again");
+                    CLAIM_REST
+                }
+            };
+            tokio::select! {
+                () = self.store.wake() => self.lanes.lock().expect_backlog(),
+                () = tokio::time::sleep(nap) => self.lanes.lock().expect_backlog(),
+                () = self.freed.notified() => {}
+                changed = plugins_changed.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.configure();
+                }
+                _ = stop.changed() => {}
+            }
+        }
+    }
+
+    /// Waits until no attempt runs; at `deadline` the rest is given up and its leases go back.
+    pub(crate) async fn finish(&self, deadline: tokio::time::Instant) {
+        if tokio::time::timeout_at(deadline, self.idle()).await.is_err() {
+            tracing::warn!(
+                running = self.lanes.lock().running(),
+                "giving up attempts that still run"
+            );
+            self.abandon.send_replace(true);
+            // Only the leases' way back is waited for here, which is the store's work.
+            let _ = tokio::time::timeout(Duration::from_secs(5), self.idle()).await;
+        }
+    }
+
+    async fn idle(&self) {
+        loop {
+            let freed = self.room.notified();
+            if self.lanes.lock().running() == 0 {
+                return;
+            }
+            freed.await;
+        }
+    }
+
+    async fn claim(self: &Arc<Self>) -> Result<Claim, StoreError> {
+        let wants = self.lanes.lock().begin_claim();
+        if wants.is_empty() {
+            return Ok(Claim::Until(None));
+        }
+        let claims = match self.store.claim(wants.clone(), Timestamp::now()).await {
+            Ok(claims) => claims,
+            Err(error) => {
+                self.settle(&wants, &HashMap::new());
+                self.lanes.lock().expect_backlog();
+                return Err(error);
+            }
+        };
+        let mut got: HashMap<String, usize> = HashMap::new();
+        for claimed in &claims.jobs {
+            *got.entry(claimed.target.lane().to_owned()).or_default() += 1;
+        }
+        let full = self.settle(&wants, &got);
+        for claimed in claims.jobs {
+            let permit = self.permit(claimed.target.lane());
+            self.start(permit, claimed);
+        }
+        Ok(if full { Claim::More } else { Claim::Until(claims.next_due) })
+    }
+
+    /// Gives back the permits that the claim did not use; whether a lane got all it asked for.
+    fn settle(&self, wants: &[LaneWant], got: &HashMap<String, usize>) -> bool {
+        let mut lanes = self.lanes.lock();
+        let mut full = false;
+        for want in wants {
+            let got = got.get(&want.lane).copied().unwrap_or(0);
+            lanes.end_claim(want, got);
+            full |= got == want.max;
+        }
+        full
+    }
+
+    fn permit(self: &Arc<Self>, lane: &str) -> Permit {
+        Permit { dispatcher: Arc::clone(self), lane: lane.to_owned() }
+    }
+}
+
+/// What a claim says about the next one.
+enum Claim {
+    /// A lane got all that it asked for: there may be more.
+    More,
+    /// Nothing is due before this moment, as far as is known.
+    Until(Option<Timestamp>),
+}

@@ -1,0 +1,249 @@
+//! `respond` routes: the sender waits for its handler.
+
+use std::sync::Arc;
+
+use hookyard_runtime::Reply;
+use hookyard_store::{
+    Claimed, Duplicate, Ingested, JobClaim, NewEvent, Next, StoreError, Stored, StoredReply,
+};
+use hookyard_types::{Event, HandlerName, JobId, Target};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::attempt::{Waited, ran, report};
+use super::{Dispatcher, Permit, Ran};
+use crate::config;
+
+/// What a `respond` route's sender is told.
+#[derive(Debug)]
+pub(crate) enum Respond {
+    /// The handler ran, and its outcome is committed.
+    Ran(Ran),
+    /// The handler had answered this delivery before.
+    Again(Duplicate, Option<StoredReply>),
+    /// The deadline came first; the event is durable and the queue has it.
+    Queued(Ingested),
+    /// The deadline came first, and the route has no fallback.
+    TooLate,
+}
+
+/// The event was not taken in; the sender has to come back.
+#[derive(Debug)]
+pub(crate) enum Unavailable {
+    /// The handler's plugin is not loaded.
+    NoPlugin,
+    /// No attempt could begin before the deadline.
+    NoRoom,
+    Store(StoreError),
+}
+
+impl From<StoreError> for Unavailable {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Dispatcher {
+    /// Stores the event, which has one job, runs it and waits for the outcome until the deadline.
+    ///
+    /// A repeated delivery whose job has not succeeded is tried again at once, or waits for the
+    /// attempt that is running.
+    ///
+    /// The work is done in a task of its own: a sender that hangs up must not leave a lease that
+    /// nobody uses.
+    pub(crate) async fn respond(
+        self: &Arc<Self>,
+        new: NewEvent,
+        target: Target,
+        route: config::Respond,
+    ) -> Result<Respond, Unavailable> {
+        let dispatcher = Arc::clone(self);
+        let task =
+            tokio::spawn(async move { dispatcher.store_and_run(new, &target, &route).await });
+        task.await.unwrap_or(Ok(Respond::Ran(Ran::Failed)))
+    }
+
+    async fn store_and_run(
+        self: &Arc<Self>,
+        new: NewEvent,
+        target: &Target,
+        route: &config::Respond,
+    ) -> Result<Respond, Unavailable> {
+        let deadline = Instant::now() + route.deadline;
+        let lane = target.lane();
+        if !self.lanes.lock().is_open(lane) {
+            return Err(Unavailable::NoPlugin);
+        }
+        let permit = match tokio::time::timeout_at(deadline, self.permit_first(lane)).await {
+            Ok(permit) => permit?,
+            Err(_) if route.fallback_to_queue => return self.queue_instead(new).await,
+            Err(_) => return Err(Unavailable::NoRoom),
+        };
+        let event = new.event.clone();
+        match self.store.ingest(new).await? {
+            Ingested::Stored(stored) => match leased(&stored, target, event) {
+                Some(claimed) => {
+                    let durable = Ingested::Stored(stored);
+                    Ok(self.run_until(permit, claimed, route, deadline, durable).await)
+                }
+                // The job waits behind its order key: only the queue can run it.
+                None => Ok(too_late(route, Ingested::Stored(stored))),
+            },
+            Ingested::Duplicate(duplicate) => {
+                self.resent(permit, duplicate, target, route, deadline).await
+            }
+        }
+    }
+
+    /// Runs a handler on an event that is not stored (`store = false`).
+    pub(crate) async fn respond_unstored(
+        self: &Arc<Self>,
+        event: Event,
+        name: &HandlerName,
+        route: &config::Respond,
+    ) -> Result<Ran, Unavailable> {
+        let deadline = Instant::now() + route.deadline;
+        let permit = tokio::time::timeout_at(deadline, self.permit_first(&name.plugin))
+            .await
+            .map_err(|_| Unavailable::NoRoom)??;
+        let attempt = self
+            .call(name, &event, JobId::new(), 1, Some(deadline))
+            .await
+            .ok_or(Unavailable::NoPlugin)?;
+        drop(permit);
+        report(&event, name, 1, &attempt, &Next::Ignored);
+        Ok(ran(attempt.outcome))
+    }
+
+    async fn resent(
+        self: &Arc<Self>,
+        permit: Permit,
+        duplicate: Duplicate,
+        target: &Target,
+        route: &config::Respond,
+        deadline: Instant,
+    ) -> Result<Respond, Unavailable> {
+        let id = duplicate.id();
+        loop {
+            let now = hookyard_types::Timestamp::now();
+            match self.store.claim_job(id, target, now).await? {
+                JobClaim::Claimed(claimed) => {
+                    let durable = Ingested::Duplicate(duplicate);
+                    return Ok(self.run_until(permit, *claimed, route, deadline, durable).await);
+                }
+                JobClaim::Succeeded(reply) => return Ok(Respond::Again(duplicate, reply)),
+                JobClaim::Running(job) => {
+                    if tokio::time::timeout_at(deadline, self.attempt_over(job)).await.is_err() {
+                        return Ok(too_late(route, Ingested::Duplicate(duplicate)));
+                    }
+                }
+                JobClaim::Ended => return Ok(Respond::TooLate),
+            }
+        }
+    }
+
+    /// Makes the attempt. Without a fallback it ends at the deadline, and its outcome is committed
+    /// before the answer; with one it goes on past the deadline as the queue's.
+    async fn run_until(
+        self: &Arc<Self>,
+        permit: Permit,
+        claimed: Claimed,
+        route: &config::Respond,
+        deadline: Instant,
+        durable: Ingested,
+    ) -> Respond {
+        let waited = Waited {
+            end_at: (!route.fallback_to_queue).then_some(deadline),
+            queue_retries: route.fallback_to_queue,
+        };
+        let job = claimed.lease.job();
+        let responding = Responding::begin(Arc::clone(self), job);
+        let attempt =
+            async move { responding.dispatcher.attempt(permit, claimed, Some(waited)).await };
+        if !route.fallback_to_queue {
+            return Respond::Ran(attempt.await);
+        }
+        let mut running = tokio::spawn(attempt);
+        match tokio::time::timeout_at(deadline, &mut running).await {
+            Ok(ran) => Respond::Ran(ran.unwrap_or(Ran::Failed)),
+            Err(_) => too_late(route, durable),
+        }
+    }
+
+    /// Returns when the attempt of `job` that runs now is over, at once if none does.
+    async fn attempt_over(&self, job: JobId) {
+        let watched = self.responding.lock().get(&job).cloned();
+        match watched {
+            Some(mut watched) => {
+                // An error says that the sender is gone: the attempt is over.
+                let _ = watched.changed().await;
+            }
+            // The queue runs it: look again soon.
+            None => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+        }
+    }
+
+    async fn queue_instead(self: &Arc<Self>, mut new: NewEvent) -> Result<Respond, Unavailable> {
+        for job in &mut new.jobs {
+            job.lease = false;
+        }
+        Ok(Respond::Queued(self.store.ingest(new).await?))
+    }
+
+    /// A permit, as soon as the lane has one.
+    async fn permit_first(self: &Arc<Self>, lane: &str) -> Result<Permit, Unavailable> {
+        loop {
+            let freed = self.room.notified();
+            {
+                let mut lanes = self.lanes.lock();
+                if lanes.reserve_first(lane) {
+                    return Ok(self.permit(lane));
+                }
+                if !lanes.is_open(lane) {
+                    return Err(Unavailable::NoPlugin);
+                }
+            }
+            freed.await;
+        }
+    }
+}
+
+/// Marks a job as running for a sender, for the senders that come with the same delivery.
+struct Responding {
+    dispatcher: Arc<Dispatcher>,
+    job: JobId,
+    /// Closes when the attempt is over, however it ended.
+    _over: watch::Sender<()>,
+}
+
+impl Responding {
+    fn begin(dispatcher: Arc<Dispatcher>, job: JobId) -> Self {
+        let (over, watched) = watch::channel(());
+        dispatcher.responding.lock().insert(job, watched);
+        Self { dispatcher, job, _over: over }
+    }
+}
+
+impl Drop for Responding {
+    fn drop(&mut self) {
+        self.dispatcher.responding.lock().remove(&self.job);
+    }
+}
+
+fn too_late(route: &config::Respond, durable: Ingested) -> Respond {
+    if route.fallback_to_queue { Respond::Queued(durable) } else { Respond::TooLate }
+}
+
+fn leased(stored: &Stored, target: &Target, event: Event) -> Option<Claimed> {
+    let lease = stored.leases().first()?.clone()?;
+    Some(Claimed { lease, target: target.clone(), event })
+}
+
+/// The stored form of a handler's answer.
+pub(super) fn stored_reply(reply: &Reply) -> StoredReply {
+    StoredReply {
+        status: reply.status,
+        headers: reply.headers.iter().cloned().collect(),
+        body: reply.body.clone().into(),
+    }
+}

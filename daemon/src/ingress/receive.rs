@@ -1,0 +1,229 @@
+//! The path of one webhook: match its route, read its body, verify it, store it, answer.
+//!
+//! A success is answered only with a proof in hand: what the store returned for a durable event,
+//! a verified event that nobody wants, or a handler's outcome.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookyard_runtime::Plugins;
+use hookyard_store::{Ingested, NewEvent, NewJob, Store, StoreError, StoredReply};
+use hookyard_types::{Target, Timestamp};
+use hookyard_verify::{Request, UnixTime, Verified};
+use http::StatusCode;
+
+use super::respond::{self, Problem, Response};
+use super::{Answer, Body, Peer, client};
+use crate::config::{self, Mode};
+use crate::dispatch::{Dispatcher, Ran, Respond, Unavailable};
+use crate::event;
+use crate::live::{Generation, Live};
+use crate::route::{Matched, NoRoute, NotVerified, Route};
+
+/// What a sender is asked to wait after the store had no room.
+const STORE_RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// Takes webhooks in.
+pub(crate) struct Receiver {
+    pub(crate) live: Arc<Live>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) plugins: Arc<Plugins>,
+    pub(crate) dispatcher: Arc<Dispatcher>,
+}
+
+impl Answer for Receiver {
+    async fn answer(&self, request: http::Request<Body>, peer: Peer) -> Response {
+        match self.receive(request, peer).await {
+            Ok(response) => response,
+            Err(problem) => problem.into_response(),
+        }
+    }
+}
+
+impl Receiver {
+    async fn receive(&self, request: http::Request<Body>, peer: Peer) -> Result<Response, Problem> {
+        let live = self.live.load();
+        let (head, body) = request.into_parts();
+        let trusted = &live.config.server.trusted_proxies;
+        let client = client::client_address(peer.address.ip(), &head.headers, trusted);
+        let Matched { route, params } = find(&live, &head)?;
+
+        let body_timeout = live.config.server.limits.body_timeout;
+        let body = body.read(route.config().body, body_timeout).await?;
+        let received_at = Timestamp::now();
+        let request = Request {
+            url: public_url(&live.config, &head.uri),
+            path: head.uri.path().to_owned(),
+            query: head.uri.query().map(str::to_owned),
+            method: head.method,
+            params,
+            headers: head.headers,
+            body,
+        };
+        let verified = verify(&route, request, received_at, client).await?;
+        self.take_in(verified, &route, client, received_at).await
+    }
+
+    /// From a verified request to an answer.
+    async fn take_in(
+        &self,
+        verified: Verified,
+        route: &Arc<Route>,
+        client: IpAddr,
+        received_at: Timestamp,
+    ) -> Result<Response, Problem> {
+        let config = route.config();
+        let event::New { event, dedupe } =
+            event::from_verified(verified, route, client, received_at);
+        let targets = self.targets(config, &event.kind);
+        if targets.is_empty() {
+            tracing::debug!(event = %event.id, route = config.name, kind = event.kind, "ignored");
+            if config.store_ignored {
+                let new = NewEvent { event, dedupe, jobs: Vec::new() };
+                self.store.ingest(new).await.map_err(store_problem)?;
+            }
+            return Ok(respond::ignored());
+        }
+        match &config.mode {
+            Mode::Queue => {
+                let stored = self.dispatcher.enqueue(event, dedupe, targets).await;
+                Ok(acknowledge(&stored.map_err(store_problem)?))
+            }
+            Mode::Respond(respond) => {
+                // Exactly one handler: the configuration made sure.
+                let Some(target) = targets.into_iter().next() else {
+                    return Ok(respond::ignored());
+                };
+                self.respond(event, dedupe, target, respond).await
+            }
+        }
+    }
+
+    /// The handlers that want an event of this kind. A plugin that is not loaded may want it.
+    fn targets(&self, route: &config::Route, kind: &str) -> Vec<Target> {
+        let wants =
+            |kinds: &[String]| kinds.is_empty() || kinds.iter().any(|wanted| wanted == kind);
+        if !wants(&route.kinds) {
+            return Vec::new();
+        }
+        let handlers = route.handlers.iter().filter(|handler| {
+            wants(&handler.kinds)
+                && self
+                    .plugins
+                    .plugin(&handler.name.plugin)
+                    .and_then(|plugin| {
+                        plugin.manifest().handler(&handler.name.handler).map(|h| wants(&h.kinds))
+                    })
+                    .unwrap_or(true)
+        });
+        handlers.map(|handler| Target::Handler(handler.name.clone())).collect()
+    }
+
+    async fn respond(
+        &self,
+        event: hookyard_types::Event,
+        dedupe: Option<hookyard_store::Dedupe>,
+        target: Target,
+        respond: &config::Respond,
+    ) -> Result<Response, Problem> {
+        if !respond.store {
+            let Target::Handler(name) = &target;
+            let ran = self.dispatcher.respond_unstored(event, name, respond).await;
+            return answer(ran.map_err(unavailable)?);
+        }
+        let job = NewJob { target: target.clone(), order_key: None, lease: true };
+        let new = NewEvent { event, dedupe, jobs: vec![job] };
+        match self.dispatcher.respond(new, target, respond.clone()).await.map_err(unavailable)? {
+            Respond::Ran(ran) => answer(ran),
+            Respond::Again(_, Some(reply)) => Ok(again(&reply)),
+            Respond::Again(_, None) => Ok(respond::reply(200, [], bytes::Bytes::new())),
+            Respond::Queued(durable) => Ok(acknowledge(&durable)),
+            Respond::TooLate => Err(Problem::HandlerUnavailable),
+        }
+    }
+}
+
+fn find(live: &Generation, head: &http::request::Parts) -> Result<Matched, Problem> {
+    let host = head.uri.host().or_else(|| {
+        let host = head.headers.get(http::header::HOST)?.to_str().ok()?;
+        Some(host.rsplit_once(':').map_or(host, |(name, _port)| name))
+    });
+    live.routes.find(host, &head.method, head.uri.path()).map_err(|error| match error {
+        NoRoute::NotFound => Problem::NotFound,
+        NoRoute::MethodNotAllowed(allow) => Problem::MethodNotAllowed { allow },
+    })
+}
+
+/// The URL as the provider calls it: from the configuration, never from what the request claims.
+fn public_url(config: &config::Config, uri: &http::Uri) -> String {
+    let base = config.server.public_url.as_deref().unwrap_or_default();
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    format!("{base}{path}")
+}
+
+async fn verify(
+    route: &Arc<Route>,
+    request: Request,
+    now: Timestamp,
+    client: IpAddr,
+) -> Result<Verified, Problem> {
+    let now = UnixTime::from_millis(now.as_millis());
+    route.verify(request, now).await.map_err(|refused| {
+        let name = &route.config().name;
+        match refused {
+            NotVerified::Refused(refused) => tracing::warn!(
+                route = name,
+                %client,
+                reason = refused.reason.label(),
+                "verification failed: {}",
+                refused.reason
+            ),
+            NotVerified::NoSecret(error) => {
+                tracing::warn!(route = name, %client, reason = "no-secret", "verification failed: {error}");
+            }
+        }
+        Problem::Unauthorized { status: StatusCode::UNAUTHORIZED }
+    })
+}
+
+/// The event is durable: the answer to a delivery that the queue has.
+fn acknowledge(ingested: &Ingested) -> Response {
+    match ingested {
+        Ingested::Stored(stored) => respond::accepted(StatusCode::ACCEPTED, stored.id()),
+        Ingested::Duplicate(duplicate) => respond::duplicate(StatusCode::ACCEPTED, duplicate.id()),
+    }
+}
+
+fn answer(ran: Ran) -> Result<Response, Problem> {
+    match ran {
+        Ran::Done(Some(reply)) => {
+            let headers =
+                reply.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+            Ok(respond::reply(reply.status, headers, reply.body.clone().into()))
+        }
+        Ran::Done(None) => Ok(respond::reply(200, [], bytes::Bytes::new())),
+        Ran::Ignored => Ok(respond::ignored()),
+        Ran::Rejected => Err(Problem::Rejected { status: StatusCode::UNPROCESSABLE_ENTITY }),
+        Ran::Failed | Ran::Unrecorded => Err(Problem::HandlerUnavailable),
+    }
+}
+
+fn again(reply: &StoredReply) -> Response {
+    respond::reply(reply.status, reply.headers.iter(), reply.body.clone())
+}
+
+fn unavailable(error: Unavailable) -> Problem {
+    match error {
+        Unavailable::NoPlugin | Unavailable::NoRoom => Problem::HandlerUnavailable,
+        Unavailable::Store(error) => store_problem(error),
+    }
+}
+
+fn store_problem(error: StoreError) -> Problem {
+    match &error {
+        StoreError::Busy => tracing::warn!("the store has too much waiting: answering 503"),
+        other => tracing::error!(error = %other, "the event was not stored: answering 503"),
+    }
+    Problem::StoreUnavailable { retry_after: STORE_RETRY_AFTER }
+}

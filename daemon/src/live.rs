@@ -1,0 +1,38 @@
+//! What can change while the daemon runs: the configuration and what was made from it, swapped as
+//! one.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::config::Config;
+use crate::route::Routes;
+
+/// The configuration in force. Loaded once per use, so that nobody sees half of a change.
+pub(crate) struct Live {
+    now: ArcSwap<Generation>,
+}
+
+/// One configuration with the routes that were built from it.
+pub(crate) struct Generation {
+    pub(crate) config: Arc<Config>,
+    pub(crate) routes: Routes,
+}
+
+impl Live {
+    pub(crate) fn new(generation: Generation) -> Self {
+        Self { now: ArcSwap::from_pointee(generation) }
+    }
+
+    pub(crate) fn load(&self) -> Arc<Generation> {
+        self.now.load_full()
+    }
+
+    pub(crate) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.now.load().config)
+    }
+
+    pub(crate) fn swap(&self, generation: Generation) {
+        self.now.store(Arc::new(generation));
+    }
+}

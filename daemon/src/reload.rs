@@ -1,0 +1,155 @@
+//! Changes while the daemon runs: a new configuration is tried against everything that is in
+//! force, and taken whole or not at all.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use hookyard_runtime::Plugins;
+use ipnet::IpNet;
+use notify::{EventKind, RecursiveMode, Watcher};
+use tokio::sync::{mpsc, watch};
+
+use crate::admission::ConfigAdmission;
+use crate::config::{self, Config, Limits};
+use crate::dispatch::Dispatcher;
+use crate::live::{Generation, Live};
+use crate::route::Routes;
+
+/// Editors write a file in several steps; a change is looked at once it has rested for this long.
+const REST: Duration = Duration::from_millis(100);
+
+/// What a new configuration reaches.
+pub(crate) struct Reloader {
+    pub(crate) live: Arc<Live>,
+    pub(crate) plugins: Arc<Plugins>,
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) limits: Arc<ArcSwap<Limits>>,
+    pub(crate) proxies: Arc<ArcSwap<Vec<IpNet>>>,
+}
+
+impl Reloader {
+    /// Reads the configuration again when its file changes or `asked` says so, until `stop`.
+    pub(crate) async fn run(self, mut asked: mpsc::Receiver<()>, mut stop: watch::Receiver<bool>) {
+        // One place: a change that comes while one is waiting to be looked at is the same one.
+        let (changed, mut changes) = mpsc::channel(1);
+        let file = self.live.config().file.clone();
+        let watcher = watch_file(&file, changed);
+        if let Err(error) = &watcher {
+            tracing::warn!(
+                file = %file.display(), %error,
+                "the configuration cannot be watched; send SIGHUP after a change"
+            );
+        }
+        loop {
+            tokio::select! {
+                Some(()) = changes.recv() => {
+                    tokio::time::sleep(REST).await;
+                    while changes.try_recv().is_ok() {}
+                }
+                Some(()) = asked.recv() => self.plugins.rescan(),
+                _ = stop.changed() => return,
+            }
+            self.reload(&file).await;
+        }
+    }
+
+    async fn reload(&self, file: &Path) {
+        let path = file.to_owned();
+        let loaded = tokio::task::spawn_blocking(move || prepare(&path)).await;
+        let refusal = match loaded {
+            Ok(Ok(generation)) => match self.take(generation) {
+                Ok(()) => {
+                    tracing::info!(file = %file.display(), "configuration reloaded");
+                    return;
+                }
+                Err(refusal) => refusal,
+            },
+            Ok(Err(refusal)) => refusal,
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(
+            file = %file.display(),
+            "configuration refused, the one before stays in force: {refusal}"
+        );
+    }
+
+    fn take(&self, generation: Generation) -> Result<(), String> {
+        let config = Arc::clone(&generation.config);
+        let stranded = self.plugins.check(&ConfigAdmission(Arc::clone(&config)));
+        if !stranded.is_empty() {
+            return Err(stranded.join("; "));
+        }
+        let before = self.live.config();
+        for setting in fixed_settings_changed(&before, &config) {
+            tracing::warn!("{setting} has changed; that takes effect at the next start");
+        }
+        self.limits.store(Arc::new(config.server.limits.clone()));
+        self.proxies.store(Arc::new(config.server.trusted_proxies.clone()));
+        self.live.swap(generation);
+        for refused in self.plugins.readmit() {
+            tracing::warn!("{refused}");
+        }
+        self.dispatcher.configure();
+        Ok(())
+    }
+}
+
+/// Loads a configuration and builds what is made from it alone.
+///
+/// # Errors
+/// Every problem, for a person.
+pub(crate) fn prepare(file: &Path) -> Result<Generation, String> {
+    let (config, warnings) = config::load(file).map_err(|error| error.to_string())?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let config = Arc::new(config);
+    let routes = Routes::build(&config).map_err(|errors| errors.join("\n"))?;
+    Ok(Generation { config, routes })
+}
+
+/// What is bound or opened once.
+fn fixed_settings_changed(before: &Config, after: &Config) -> Vec<&'static str> {
+    let mut changed = Vec::new();
+    let mut compare = |same: bool, setting| {
+        if !same {
+            changed.push(setting);
+        }
+    };
+    compare(before.server.listen == after.server.listen, "[server] listen");
+    compare(before.server.tls == after.server.tls, "[server.tls]");
+    compare(before.admin == after.admin, "[admin]");
+    compare(before.store == after.store, "[store]");
+    let (a, b) = (&before.runtime, &after.runtime);
+    compare(a.plugins_dir == b.plugins_dir, "[runtime] plugins_dir");
+    compare(a.cache_dir == b.cache_dir, "[runtime] cache_dir");
+    compare(a.concurrency == b.concurrency, "[runtime] concurrency");
+    compare(a.compile_timeout == b.compile_timeout, "[runtime] compile_timeout");
+    compare(a.compile_memory == b.compile_memory, "[runtime] compile_memory");
+    changed
+}
+
+/// Watches the file's folder: an editor may put another file in its place.
+fn watch_file(
+    file: &Path,
+    changed: mpsc::Sender<()>,
+) -> notify::Result<notify::RecommendedWatcher> {
+    let name = file.file_name().map(std::ffi::OsStr::to_owned);
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let Ok(event) = event else { return };
+        let concerns = event.paths.iter().any(|path| path.file_name() == name.as_deref());
+        if concerns && !matches!(event.kind, EventKind::Access(notify::event::AccessKind::Open(_)))
+        {
+            // A full channel holds a change that has not been looked at: this one goes with it.
+            let _ = changed.try_send(());
+        }
+    })?;
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    watcher.watch(folder, RecursiveMode::NonRecursive)?;
+    Ok(watcher)
+}

@@ -1,0 +1,253 @@
+//! Which route a request is for, and the verifier that it must pass there.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hookyard_verify::{Request, Secret, SetupError, UnixTime, Verified, Verifier};
+use http::Method;
+use parking_lot::Mutex;
+
+use crate::config::{self, Config};
+use crate::secret;
+
+/// How long a verifier made for one set of parameters is used before its secret is read again.
+const TENANT_SECRET_AGE: Duration = Duration::from_secs(10);
+
+/// How many sets of parameters have their verifiers kept.
+const TENANT_SECRETS_KEPT: usize = 4096;
+
+/// Every route of a configuration, ready to match.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    /// By host, in lower case.
+    hosts: HashMap<String, Paths>,
+    /// Routes that name no host.
+    any_host: Paths,
+}
+
+type Paths = HashMap<Method, matchit::Router<Arc<Route>>>;
+
+/// One `[[route]]` with its secrets resolved.
+#[derive(Debug)]
+pub(crate) struct Route {
+    config: Arc<Config>,
+    index: usize,
+    verifier: RouteVerifier,
+}
+
+#[derive(Debug)]
+enum RouteVerifier {
+    Fixed(Verifier),
+    /// The secret's place depends on the path's parameters: looked up for each request.
+    PerTenant(Mutex<HashMap<Vec<(String, String)>, (Instant, Arc<Verifier>)>>),
+}
+
+/// The route that a request is for, and what its parameters matched.
+pub(crate) struct Matched {
+    pub(crate) route: Arc<Route>,
+    pub(crate) params: Vec<(String, String)>,
+}
+
+/// Why a request has no route.
+pub(crate) enum NoRoute {
+    NotFound,
+    /// The path is known with these methods.
+    MethodNotAllowed(Vec<Method>),
+}
+
+/// The request did not prove where it is from; details are for the log.
+pub(crate) enum NotVerified {
+    Refused(hookyard_verify::Refused),
+    /// There is no secret for these parameters, or it cannot be used.
+    NoSecret(String),
+}
+
+impl Routes {
+    /// Resolves every secret and builds every verifier.
+    ///
+    /// # Errors
+    /// One message for each route that cannot be served, naming it and its line.
+    pub(crate) fn build(config: &Arc<Config>) -> Result<Self, Vec<String>> {
+        let mut hosts: HashMap<String, Paths> = HashMap::new();
+        let mut any_host = Paths::new();
+        let mut errors = Vec::new();
+        for (index, route) in config.routes.iter().enumerate() {
+            let place = format!("{}:{}: route `{}`", config.file.display(), route.line, route.name);
+            let verifier = match RouteVerifier::build(config, route) {
+                Ok(verifier) => verifier,
+                Err(error) => {
+                    errors.push(format!("{place}: {error}"));
+                    continue;
+                }
+            };
+            let built = Arc::new(Route { config: Arc::clone(config), index, verifier });
+            let paths = match &route.host {
+                Some(host) => hosts.entry(host.to_ascii_lowercase()).or_default(),
+                None => &mut any_host,
+            };
+            for method in &route.methods {
+                let router = paths.entry(method.clone()).or_default();
+                if let Err(error) = router.insert(&route.path, Arc::clone(&built)) {
+                    errors.push(format!("{place}: its path cannot be added: {error}"));
+                }
+            }
+        }
+        if errors.is_empty() { Ok(Self { hosts, any_host }) } else { Err(errors) }
+    }
+
+    /// The route for a request: one of its host before one of every host.
+    pub(crate) fn find(
+        &self,
+        host: Option<&str>,
+        method: &Method,
+        path: &str,
+    ) -> Result<Matched, NoRoute> {
+        let of_host = match host {
+            Some(host) if !self.hosts.is_empty() => self.hosts.get(&host.to_ascii_lowercase()),
+            _ => None,
+        };
+        let mut allowed = Vec::new();
+        for paths in of_host.into_iter().chain([&self.any_host]) {
+            if let Some(matched) = paths.get(method).and_then(|router| matched(router, path)) {
+                return Ok(matched);
+            }
+            for (other, router) in paths {
+                if matched(router, path).is_some() {
+                    allowed.push(other.clone());
+                }
+            }
+        }
+        if allowed.is_empty() {
+            return Err(NoRoute::NotFound);
+        }
+        allowed.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        allowed.dedup();
+        Err(NoRoute::MethodNotAllowed(allowed))
+    }
+}
+
+/// Parameters are single segments of harmless characters; anything else is no match.
+fn matched(router: &matchit::Router<Arc<Route>>, path: &str) -> Option<Matched> {
+    let found = router.at(path).ok()?;
+    let mut params = Vec::with_capacity(found.params.len());
+    for (name, value) in found.params.iter() {
+        if !secret::is_plain_segment(value) {
+            return None;
+        }
+        params.push((name.to_owned(), value.to_owned()));
+    }
+    Some(Matched { route: Arc::clone(found.value), params })
+}
+
+impl Route {
+    pub(crate) fn config(&self) -> &config::Route {
+        // `index` was made by enumerating these routes, and they never change.
+        #[expect(clippy::indexing_slicing)]
+        &self.config.routes[self.index]
+    }
+
+    /// Checks the request against the route's scheme and secrets.
+    pub(crate) async fn verify(
+        self: &Arc<Self>,
+        request: Request,
+        now: UnixTime,
+    ) -> Result<Verified, NotVerified> {
+        match &self.verifier {
+            RouteVerifier::Fixed(verifier) => {
+                verifier.verify(request, now).map_err(NotVerified::Refused)
+            }
+            RouteVerifier::PerTenant(_) => {
+                let verifier = self.tenant_verifier(&request.params).await?;
+                verifier.verify(request, now).map_err(NotVerified::Refused)
+            }
+        }
+    }
+
+    /// The tenant of a request with these parameters.
+    pub(crate) fn tenant(&self, params: &[(String, String)]) -> String {
+        self.config().tenant.as_deref().map(|text| fill(text, params)).unwrap_or_default()
+    }
+
+    async fn tenant_verifier(
+        self: &Arc<Self>,
+        params: &[(String, String)],
+    ) -> Result<Arc<Verifier>, NotVerified> {
+        let RouteVerifier::PerTenant(kept) = &self.verifier else {
+            return Err(NotVerified::NoSecret("the route's secret is fixed".to_owned()));
+        };
+        let now = Instant::now();
+        if let Some((made, verifier)) = kept.lock().get(params)
+            && now.duration_since(*made) < TENANT_SECRET_AGE
+        {
+            return Ok(Arc::clone(verifier));
+        }
+        let route = Arc::clone(self);
+        let owned = params.to_vec();
+        let built = tokio::task::spawn_blocking(move || {
+            verifier(&route.config, route.config(), &owned).map(Arc::new)
+        });
+        let built = match built.await {
+            Ok(Ok(built)) => built,
+            Ok(Err(error)) => return Err(NotVerified::NoSecret(error)),
+            Err(_) => return Err(NotVerified::NoSecret("it could not be read".to_owned())),
+        };
+        let mut kept = kept.lock();
+        if kept.len() >= TENANT_SECRETS_KEPT {
+            kept.retain(|_, (made, _)| now.duration_since(*made) < TENANT_SECRET_AGE);
+            if kept.len() >= TENANT_SECRETS_KEPT {
+                kept.clear();
+            }
+        }
+        kept.insert(params.to_vec(), (now, Arc::clone(&built)));
+        Ok(built)
+    }
+}
+
+impl RouteVerifier {
+    fn build(config: &Config, route: &config::Route) -> Result<Self, String> {
+        let per_tenant = route.secrets.iter().any(config::SecretRef::has_params);
+        if per_tenant {
+            return Ok(Self::PerTenant(Mutex::default()));
+        }
+        verifier(config, route, &[]).map(Self::Fixed)
+    }
+}
+
+fn verifier(
+    config: &Config,
+    route: &config::Route,
+    params: &[(String, String)],
+) -> Result<Verifier, String> {
+    let base = config.file.parent().map(PathBuf::from).unwrap_or_default();
+    let mut secrets = Vec::with_capacity(route.secrets.len());
+    for reference in &route.secrets {
+        let value = secret::resolve(reference, params, &base).map_err(|error| error.to_string())?;
+        secrets.push(Secret::new(value.as_slice()));
+    }
+    let setup = |error: SetupError| error.to_string();
+    let mut verifier = match &route.verify {
+        config::Verify::Profile(profile) => {
+            Verifier::for_profile(profile, secrets).map_err(setup)?
+        }
+        config::Verify::Scheme(scheme) => Verifier::new(scheme.clone(), secrets).map_err(setup)?,
+        config::Verify::None => {
+            Verifier::new(hookyard_verify::Scheme::None, secrets).map_err(setup)?
+        }
+    };
+    if let Some(kind) = &route.kind {
+        verifier = verifier.with_kind(vec![kind.clone()]);
+    }
+    if let Some(id) = &route.id {
+        verifier = verifier.with_delivery_id(vec![id.clone()]);
+    }
+    Ok(verifier)
+}
+
+/// Puts parameters into text with `{name}`s.
+pub(crate) fn fill(text: &str, params: &[(String, String)]) -> String {
+    params
+        .iter()
+        .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+}
