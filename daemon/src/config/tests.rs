@@ -1,0 +1,574 @@
+//! The loader as a whole: what it takes, what it says to every kind of mistake.
+
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const ROUTE: &str = "[[route]]\npath = \"/hooks/github\"\nprovider = \"github\"\nsecret = { env \
+     = \"S\" }\nhandlers = \"a/b\"\n";
+
+fn of(text: &str) -> Result<(Config, Vec<Diagnostic>), ConfigError> {
+    parse(Path::new("config.toml"), text)
+}
+
+fn good(text: &str) -> (Config, Vec<String>) {
+    let (config, warnings) = of(text).unwrap_or_else(|error| panic!("{error}"));
+    (config, warnings.iter().map(|warning| warning.message().to_owned()).collect())
+}
+
+fn shown(name: &str, text: &str) {
+    let error = match of(text) {
+        Ok(_) => panic!("{name} was taken"),
+        Err(error) => error.to_string(),
+    };
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, format!("{text}\n----\n{error}")));
+}
+
+/// A route with `lines` added to it.
+fn with(lines: &str) -> String {
+    format!("{ROUTE}{lines}\n")
+}
+
+/// A route without `key`, with `lines` instead.
+fn without(key: &str, lines: &str) -> String {
+    let kept: Vec<&str> = ROUTE.lines().filter(|line| !line.starts_with(key)).collect();
+    format!("{}\n{lines}\n", kept.join("\n"))
+}
+
+#[test]
+fn every_mistake_is_shown_in_its_place() {
+    let bare = "[[route]]\npath = \"/a\"\nhandlers = \"a/b\"\n";
+    let cases: &[(&str, String)] = &[
+        ("syntax", "[server]\nlisten = \"127.0.0.1:8080\n\n[admin\n".into()),
+        ("syntax_beside_a_secret", "[[route]]\nsecret = hunter2\n".into()),
+        ("duplicate_key", "[server]\nlisten = \"[::]:1\"\nlisten = \"[::]:2\"\n".into()),
+        ("unknown_table", "[sever]\nlisten = \"127.0.0.1:8080\"\n".into()),
+        ("unknown_key", "[server.limits]\nconections = 5\n".into()),
+        ("key_of_another_table", "[server]\nplugins_dir = \"plugins\"\n".into()),
+        ("key_of_no_table", with("when = 'payload.private == false'")),
+        ("secret_in_an_unknown_key", "[admin]\napi_token = \"hunter2\"\n".into()),
+        (
+            "wrong_types",
+            "[server]\nlisten = 8080\ntls = true\ndrain = 30\n[store]\nwal_max = \
+             [1]\n[runtime]\nconcurrency = \"many\"\n"
+                .into(),
+        ),
+        (
+            "out_of_bounds",
+            "[server]\ndrain = \"2days\"\n[server.limits]\nbody = \
+             \"1GiB\"\nin_flight = 0\nheaders = -1\n[runtime]\nconcurrency = \
+             99999999999999999999\n"
+                .into(),
+        ),
+        ("bad_units", "[server]\ndrain = \"30 seks\"\n[store]\nmin_free = \"256 megs\"\n".into()),
+        (
+            "addresses",
+            "[server]\nlisten = \":8080\"\npublic_url = \
+             \"hooks.example.com\"\ntrusted_proxies = [\"10.0.0.0/33\"]\n"
+                .into(),
+        ),
+        (
+            "url_with_a_password",
+            "[server]\npublic_url = \"https://me:hunter2@example.com\"\n".into(),
+        ),
+        (
+            "same_listener",
+            "[server]\nlisten = \"127.0.0.1:80\"\n[admin]\nlisten = \
+             \"127.0.0.1:80\"\n"
+                .into(),
+        ),
+        ("half_of_tls", "[server.tls]\ncert = \"cert.pem\"\n".into()),
+        ("store_sizes", "[store]\nmax_size = \"32MiB\"\npath = \"data/\"\n".into()),
+        ("cache_in_plugins", "[runtime]\ncache_dir = \"plugins/cache\"\n".into()),
+        (
+            "plugin_tables",
+            "[plugin]\ntimeout = \"1s\"\n[plugin.Big]\nsettings = { a = nan, b = \
+             [1, 99999999999999999999] }\n"
+                .into(),
+        ),
+        ("one_bracket", "[route]\npath = \"/a\"\n".into()),
+        ("empty_route", "[[route]]\n".into()),
+        ("unknown_provider", without("provider", "provider = \"githb\"")),
+        ("provider_and_verify", with("verify = \"none\"")),
+        ("verify_is_a_provider", without("provider", "verify = \"github\"")),
+        ("verify_without_a_scheme", without("provider", "verify = { hmca = \"sha256\" }")),
+        (
+            "hmac_mistakes",
+            without(
+                "provider",
+                "verify = { hmac = \"sha-256\", encoding = \
+             \"hexx\", signed = \"{timestmp}.{body}\", tolerance = \"5m\" }",
+            ),
+        ),
+        (
+            "hmac_unsigned_timestamp",
+            without(
+                "provider",
+                "verify = { hmac = \"sha256\", header = \
+             \"x-sig\", timestamp_header = \"x-time\" }",
+            ),
+        ),
+        (
+            "hmac_impossible",
+            without(
+                "provider",
+                "verify = { hmac = \"sha256\", header = \
+             \"x-sig\", version = \"v1\", between = \"=\" }",
+            ),
+        ),
+        ("bearer_false", without("provider", "verify = { bearer = false }")),
+        ("secret_as_text", without("secret", "secret = \"hunter2\"")),
+        (
+            "secrets_in_a_list",
+            without(
+                "secret",
+                "secret = [{ env = \"S\" }, \"hunter2\", { env = \
+             \"S\" }, { env = \"a b\" }]",
+            ),
+        ),
+        ("secret_of_two_places", without("secret", "secret = { env = \"S\", file = \"s\" }")),
+        ("no_secret", without("secret", "")),
+        ("secret_for_nothing", without("provider", "verify = \"none\"")),
+        (
+            "handlers",
+            without(
+                "handlers",
+                "handlers = [\"record\", \"a/b\", { handler = \"a/b\" \
+             }, { kinds = [\"push\"] }, 5]",
+            ),
+        ),
+        (
+            "handler_kinds",
+            without(
+                "handlers",
+                "kinds = [\"push\"]\nhandlers = { handler = \
+             \"a/b\", kinds = [\"psh\"] }",
+            ),
+        ),
+        ("retry", with("retry = { max_attempts = 0, first = \"2h\", max = \"1h\" }")),
+        ("queue_with_respond_keys", with("deadline = \"2s\"\nfallback = \"queue\"\nstore = false")),
+        (
+            "respond_contradictions",
+            without(
+                "handlers",
+                "mode = \"respond\"\nfallback = \
+             \"queue\"\nstore = false\ndedupe = \"1d\"\nstore_ignored = true\nhandlers = \
+             [\"a/b\", \"a/c\"]",
+            ),
+        ),
+        ("mode", with("mode = \"respnd\"\ndeadline = \"2s\"")),
+        ("methods", with("method = \"POST\"\nmethods = [\"PUT\"]")),
+        ("method_in_lower_case", with("method = \"post\"\nhost = \"https://example.com\"")),
+        (
+            "paths",
+            format!(
+                "{}{}{}",
+                bare.replace("/a\"", "a\""),
+                bare.replace("/a\"", "/a/{*rest}\""),
+                bare.replace("/a\"", "/a b\"")
+            ),
+        ),
+        (
+            "unknown_parameters",
+            without(
+                "path",
+                "path = \"/{tenant}\"\ntenant = \
+             \"{tennant}\"\nkind = \"{kind}\"\nid = \"heder:x-id\"",
+            ),
+        ),
+        (
+            "dedupe_without_id",
+            format!(
+                "{bare}verify = {{ bearer = true }}\nsecret = {{ env = \
+             \"S\" }}\ndedupe = \"1d\"\n"
+            ),
+        ),
+        (
+            "same_name",
+            format!("{ROUTE}{}", with("name = \"hooks-github\"\nhost = \"example.com\"")),
+        ),
+        (
+            "same_path",
+            format!(
+                "{ROUTE}methods = [\"PUT\", \"POST\"]\n{}",
+                with(
+                    "name = \"other\"\nmethods = \
+             [\"POST\", \"PUT\"]\ndeadline = 1"
+                )
+            ),
+        ),
+    ];
+    for (name, text) in cases {
+        shown(name, text);
+    }
+}
+
+#[test]
+fn no_message_shows_a_secret() {
+    for text in [
+        "[[route]]\nsecret = hunter2\n",
+        "[[route]]\nsecret = \"hunter2\nx = 1",
+        "[[route]]\nsecret = [\"hunter2\"]\n",
+        "[[route]]\nsecret = { value = \"hunter2\" }\n",
+        "[[route]]\nsecret = { env = \"hunter2!\" }\n",
+        "[[route]]\nsecrets = \"hunter2\"\n",
+        "[[route]]\nverify = \"hunter2\"\n",
+        "[[route]]\nverify = { token = \"hunter2 \" }\n",
+        "[[route]]\nverify = { basic = \"me:hunter2\" }\n",
+        "[[route]]\nverify = { hmac = \"sha256\", header = \"x\", secrte = \"hunter2\" }\n",
+        "[admin]\ntoken = \"hunter2\"\n",
+    ] {
+        let error = of(text).expect_err(text).to_string();
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn an_empty_file_gives_every_default() {
+    let (config, warnings) = good("");
+    assert!(warnings.is_empty() && config.routes.is_empty() && config.plugins.is_empty());
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.admin.listen.to_string(), "127.0.0.1:8081");
+    assert_eq!(config.server.drain, Duration::from_secs(30));
+    assert_eq!(
+        config.server.limits,
+        Limits {
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            handshake_timeout: Duration::from_secs(10),
+            body: 1 << 20,
+            headers: 32 << 10,
+            connections: 10_000,
+            connections_per_client: 256,
+            in_flight: 1024,
+        }
+    );
+    assert_eq!(config.store.path, Path::new("data/hookyard.db"));
+    assert_eq!((config.store.wal_max, config.store.max_size), (64 << 20, None));
+    assert_eq!(config.store.min_free, 256 << 20);
+    assert_eq!(config.runtime.plugins_dir, Path::new("plugins"));
+    assert_eq!(config.runtime.cache_dir, Path::new("data/plugin-cache"));
+    assert_eq!(config.runtime.concurrency, 64);
+    assert_eq!(config.runtime.compile_timeout, Duration::from_secs(60));
+    assert_eq!(config.runtime.compile_memory, 4 << 30);
+    assert_eq!(
+        config.runtime.defaults,
+        PluginLimits {
+            timeout: Duration::from_secs(10),
+            cpu: Duration::from_secs(1),
+            memory: 64 << 20,
+            concurrency: 32,
+            log_bytes: 64 << 10,
+            reply_bytes: 1 << 20,
+        }
+    );
+}
+
+#[test]
+fn paths_are_relative_to_the_file() {
+    let (config, _) = parse(
+        Path::new("/etc/hookyard/config.toml"),
+        "[store]\npath = \"s/db\"\n[runtime]\nplugins_dir = \"/opt/plugins\"\n",
+    )
+    .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.store.path, Path::new("/etc/hookyard/s/db"));
+    assert_eq!(config.runtime.cache_dir, Path::new("/etc/hookyard/s/plugin-cache"));
+    assert_eq!(config.runtime.plugins_dir, Path::new("/opt/plugins"));
+}
+
+#[test]
+fn plugins_take_what_they_do_not_say_from_the_runtime() {
+    let (config, _) = good(
+        "[runtime]\ntimeout = \"5s\"\nplugin_concurrency = 4\n[plugin.a]\nmemory = 2097152\n\
+         settings = { when = 2026-01-02, list = [1, 2.5, true], deep = { x = \"y\" } }\n",
+    );
+    let plugin = &config.plugins["a"];
+    assert_eq!(plugin.limits.timeout, Duration::from_secs(5));
+    assert_eq!((plugin.limits.concurrency, plugin.limits.memory), (4, 2 << 20));
+    assert_eq!(
+        serde_json::to_value(&plugin.settings).expect("JSON"),
+        serde_json::json!({ "when": "2026-01-02", "list": [1, 2.5, true], "deep": { "x": "y" } })
+    );
+}
+
+#[test]
+fn a_route_with_everything_is_read() {
+    let (config, warnings) = good(
+        r#"
+[[route]]
+path = "/events/{tenant}/{kind}"
+methods = ["POST", "PUT"]
+host = "Hooks.Example.com"
+verify = { hmac = "sha512", header = "X-Signature", encoding = "base64", prefix = "sha512=", signed = "{timestamp}.{body}", timestamp_header = "x-timestamp", tolerance = "1m" }
+secret = [{ file = "/run/secrets/{tenant}" }, { credential = "old" }]
+tenant = "{tenant}"
+kind = "{kind}"
+id = "json:/id"
+handlers = ["orders/record", { handler = "audit/write", kinds = "order.refunded", retry = { max_attempts = 20 } }]
+retry = { first = "3s" }
+body = "2MiB"
+store_ignored = true
+"#,
+    );
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let route = &config.routes[0];
+    assert_eq!((route.name.as_str(), route.line), ("events-tenant-kind", 2));
+    assert_eq!(route.methods, [http::Method::POST, http::Method::PUT]);
+    assert_eq!(route.host.as_deref(), Some("hooks.example.com"));
+    assert_eq!(route.secrets.len(), 2);
+    assert!(route.secrets[0].has_params() && !route.secrets[1].has_params());
+    assert_eq!((route.mode.clone(), route.body, route.store_ignored), (Mode::Queue, 2 << 20, true));
+    assert_eq!(route.dedupe, Duration::from_secs(7 * 86_400));
+    let Verify::Scheme(hookyard_verify::Scheme::Hmac(hmac)) = &route.verify else {
+        panic!("{:?}", route.verify)
+    };
+    assert_eq!((hmac.header.as_ref(), hmac.prefix.as_ref()), ("x-signature", "sha512="));
+    let retries: Vec<_> = route
+        .handlers
+        .iter()
+        .map(|handler| (handler.name.to_string(), handler.retry.max_attempts, handler.retry.first))
+        .collect();
+    let first = Duration::from_secs(3);
+    assert_eq!(
+        retries,
+        [("orders/record".to_owned(), 12, first), ("audit/write".to_owned(), 20, first)]
+    );
+    assert_eq!(route.handlers[1].kinds, ["order.refunded"]);
+}
+
+#[test]
+fn every_way_to_verify_is_read() {
+    for verify in [
+        "{ token = \"x-webhook-token\" }",
+        "{ bearer = true }",
+        "{ basic = \"me\" }",
+        "{ hmac = \"sha1\", header = \"x-sig\" }",
+        "{ hmac = \"sha256\", header = \"x-sig\", secret_encoding = \"base64\", secret_prefix = \
+             \"whsec_\" }",
+        "{ hmac = \"sha256\", header = \"x-sig\", version = \"v1\", timestamp_entry = \"t\", \
+             signed = \"{timestamp}.{body}\" }",
+        "{ hmac = \"sha256\", header = \"x-sig\", signed = \"{id}.{body}\", id_header = \
+             \"x-id\", timestamp_header = \"x-t\", timestamp_format = \"milliseconds\" }",
+    ] {
+        // The one with a timestamp that is not signed is among the mistakes.
+        let verify = verify.replace("{id}.{body}", "{id}.{timestamp}.{body}");
+        let text = without("provider", &format!("verify = {verify}\nid = \"json:/id\""));
+        let (config, warnings) = good(&text);
+        assert!(warnings.is_empty(), "{warnings:?}");
+        assert!(matches!(config.routes[0].verify, Verify::Scheme(_)), "{verify}");
+    }
+}
+
+#[test]
+fn what_should_be_known_is_warned_about() {
+    let warnings = |text: String| good(&text).1;
+    let open = "[[route]]\npath = \"/a\"\nhandlers = \"a/b\"\nverify = \"none\"\n";
+    assert_eq!(
+        warnings(open.to_owned()),
+        [
+            "route `a`: no delivery id, so duplicates are not recognised",
+            "route `a` takes anything from anyone"
+        ]
+    );
+    assert_eq!(
+        warnings(format!("{open}mode = \"respond\"\nstore = false\n")),
+        ["route `a` takes anything from anyone", "route `a`: `store = false` keeps nothing"]
+    );
+    let signed =
+        |verify: &str, id: &str| without("provider", &format!("verify = {verify}\nid = \"{id}\""));
+    let hmac = "{ hmac = \"sha256\", header = \"x-sig\" }";
+    assert_eq!(
+        warnings(signed(hmac, "header:x-id")),
+        ["route `hooks-github`: the signature does not cover the id"]
+    );
+    assert!(warnings(signed(hmac, "form:id")).is_empty());
+    let url = "{ hmac = \"sha256\", header = \"x-sig\", signed = \"{url}{body}\" }";
+    assert_eq!(
+        warnings(signed(url, "json:/id")),
+        ["route `hooks-github`: the sender signs the URL, and `public_url` is not set"]
+    );
+    let server = "[server]\npublic_url = \"https://example.com/\"\n";
+    assert!(warnings(format!("{server}{}", signed(url, "json:/id"))).is_empty());
+    assert!(warnings(ROUTE.to_owned()).is_empty());
+}
+
+#[test]
+fn the_same_path_is_two_routes_by_host_or_method() {
+    let (config, _) = good(&format!(
+        "{ROUTE}{}{}",
+        with("name = \"b\"\nhost = \"b.example.com\""),
+        with("name = \"c\"\nmethod = \"PUT\"")
+    ));
+    assert_eq!(config.routes.len(), 3);
+}
+
+#[test]
+fn files_that_cannot_be_read_say_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("config.toml");
+    let error = load(&file).expect_err("missing").to_string();
+    assert!(error.contains(&format!("hookyard init {}", folder.path().display())), "{error}");
+    std::fs::write(&file, b"[server]\nlisten = \"\xff\"\n").expect("written");
+    let error = load(&file).expect_err("no UTF-8");
+    assert_eq!((error.diagnostics()[0].line(), error.diagnostics()[0].column()), (2, 11));
+    assert!(error.to_string().contains("not UTF-8"), "{error}");
+}
+
+#[test]
+fn the_repository_configuration_loads_without_a_warning() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config.toml");
+    let (config, warnings) = load(&file).unwrap_or_else(|error| panic!("{error}"));
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let names: Vec<&str> = config.routes.iter().map(|route| route.name.as_str()).collect();
+    assert_eq!(names, ["github", "echo"]);
+    assert_eq!(config.plugins["github-push"].settings["branch"], "main");
+
+    // The commented route at its end, which is the last word of the file.
+    let text = std::fs::read_to_string(&file).expect("readable");
+    let (before, tenants) = text.split_once("# [[route]]\n").expect("a commented route");
+    let tenants = tenants.replace("\n# ", "\n").replacen("# ", "", 1);
+    let (config, _) = good(&format!("{before}[[route]]\n{tenants}"));
+    assert_eq!(config.routes[2].tenant.as_deref(), Some("{tenant}"));
+}
+
+/// A key of a wrong type is an error, so every listed key is read.
+#[test]
+fn every_listed_key_is_read() {
+    for (keys, heading) in keys::ALL {
+        for key in keys.names {
+            let wrong = "1979-05-27";
+            // What must be there so that the key is looked at.
+            let text = match *heading {
+                "handlers" => without("handlers", &format!("handlers = {{ {key} = {wrong} }}")),
+                "retry" => with(&format!("retry = {{ {key} = {wrong} }}")),
+                "secret" => without("secret", &format!("secret = {{ {key} = {wrong} }}")),
+                "verify" => {
+                    let scheme = keys.names[0];
+                    let needs = match *key {
+                        _ if *key == scheme => "",
+                        "between" | "joint" | "timestamp_entry" => "version = \"v1\", ",
+                        "timestamp_format" | "tolerance" => "timestamp_header = \"x-t\", ",
+                        "secret_prefix" => "secret_encoding = \"base64\", ",
+                        _ => "",
+                    };
+                    let scheme = if *key == scheme {
+                        String::new()
+                    } else {
+                        format!("{scheme} = \"sha256\", ")
+                    };
+                    without("provider", &format!("verify = {{ {scheme}{needs}{key} = {wrong} }}"))
+                }
+                "[[route]]" => without(&format!("{key} "), &format!("{key} = {wrong}")),
+                "[plugin.NAME]" => format!("[plugin.a]\n{key} = {wrong}\n"),
+                table => format!("{table}\n{key} = {wrong}\n"),
+            };
+            // `limits` and the like are keys of [server].
+            let error = of(&text).expect_err(&text);
+            let at = text.find(wrong).expect("the value");
+            let place = (diagnostic::line_of(&text, at), at - text[..at].rfind('\n').unwrap_or(0));
+            let found = error.diagnostics().iter().any(|problem| {
+                let column = place.1 + usize::from(place.0 == 1);
+                let by_key = problem.message().starts_with("a route has `");
+                (problem.line() == place.0 && problem.column() == column) || by_key
+            });
+            assert!(found, "{heading} {key}: {error}");
+        }
+    }
+}
+
+/// The documentation has a row for each key, in the section of its table.
+#[test]
+fn every_key_is_documented() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+    let docs = std::fs::read_to_string(&file).expect("docs/configuration.md");
+    for (keys, heading) in keys::ALL {
+        let section = docs
+            .split("\n## ")
+            .find(|section| section.starts_with(&format!("`{heading}`")))
+            .unwrap_or_else(|| panic!("no section `{heading}`"));
+        for key in keys.names {
+            assert!(
+                section.contains(&format!("\n| `{key}` |")),
+                "{heading} does not tell of {key}"
+            );
+        }
+    }
+}
+
+fn a_value() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        "\"[a-z0-9{}/:._ -]{0,12}\"",
+        Just("\"/{tenant}\"".to_owned()),
+        Just("\"header:x-id\"".to_owned()),
+        Just("\"99999999999999999999999999TiB\"".to_owned()),
+        Just("\"1e400GB\"".to_owned()),
+        Just("\"9999999999999999999 years\"".to_owned()),
+        any::<i64>().prop_map(|number| number.to_string()),
+        any::<f32>().prop_filter("finite", |f| f.is_finite()).prop_map(|f| format!("{f:?}")),
+        any::<bool>().prop_map(|value| value.to_string()),
+        Just("1979-05-27T07:32:00Z".to_owned()),
+        Just("'é😀\u{301}'".to_owned()),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        let key = prop::sample::select(all_keys());
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|v| format!("[{}]", v.join(", "))),
+            prop::collection::btree_map(key, inner, 0..4).prop_map(|map| {
+                let pairs: Vec<String> = map.iter().map(|(k, v)| format!("{k} = {v}")).collect();
+                format!("{{ {} }}", pairs.join(", "))
+            }),
+        ]
+    })
+}
+
+fn all_keys() -> Vec<&'static str> {
+    keys::ALL.iter().flat_map(|(keys, _)| keys.names.iter().copied()).collect()
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "\\PC{0,200}") {
+        let _ = of(&text).map_err(|error| error.to_string());
+    }
+
+    #[test]
+    fn no_shape_panics(
+        tables in prop::collection::vec(
+            (
+                prop::sample::select(vec![
+                    "[server]", "[server.limits]", "[server.tls]", "[admin]", "[store]",
+                    "[runtime]", "[plugin.a]", "[plugin.b]", "[[route]]", "[[route]]", "[route]",
+                ]),
+                prop::collection::btree_map(prop::sample::select(all_keys()), a_value(), 0..8),
+            ),
+            0..5,
+        )
+    ) {
+        let mut text = String::new();
+        for (header, keys) in tables {
+            text.push_str(header);
+            for (key, value) in keys {
+                text.push_str(&format!("\n{key} = {value}"));
+            }
+            text.push('\n');
+        }
+        let _ = of(&text).map_err(|error| error.to_string());
+    }
+
+    /// Any cut or changed byte of a real file is read or refused with a place.
+    #[test]
+    fn no_damage_panics(at in 0usize..3000, byte in any::<u8>(), cut in any::<bool>()) {
+        let mut bytes = include_bytes!("../cli/init.toml").to_vec();
+        let at = at % bytes.len();
+        if cut { bytes.truncate(at) } else { bytes[at] = byte }
+        if let Ok(text) = String::from_utf8(bytes) {
+            let _ = of(&text).map_err(|error| error.to_string());
+        }
+    }
+}
