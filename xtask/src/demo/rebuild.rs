@@ -70,3 +70,28 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The repository's own manifest, so that a change of its layout is noticed here.
+    #[test]
+    fn the_plugin_gets_a_workspace_of_its_own() {
+        let manifest = include_str!("../../../Cargo.toml");
+        let alone = alone(manifest, Path::new("/src/hookyard")).unwrap();
+        assert!(alone.contains("\nmembers = [\"plugins/github-push\"]\n"), "{alone}");
+        assert!(!alone.contains("default-members"), "{alone}");
+        assert!(alone.contains("hookyard-sdk = { path = \"/src/hookyard/plugin-sdk\" }"), "{alone}");
+        assert!(alone.contains("[profile.plugin]"), "{alone}");
+    }
+
+    #[test]
+    fn the_shipped_plugin_can_still_be_changed() {
+        let manifest = include_str!("../../../plugins/github-push/Cargo.toml");
+        let source = include_str!("../../../plugins/github-push/src/lib.rs");
+        assert!(manifest.contains("\nversion.workspace = true"));
+        assert!(manifest.contains("[lib]\n"));
+        assert!(source.contains(&format!("\"{OLD_MESSAGE} ")));
+    }
+}
