@@ -142,7 +142,9 @@ mod tests {
 
     #[tokio::test]
     async fn chunks_are_joined_as_they_came() {
-        for chunks in [&[][..], &[b""], &[b"\xff\0a"], &[b"", b"ab"], &[b"a", b"", b"bc", b"d"]] {
+        let tables: [&[&'static [u8]]; 5] =
+            [&[], &[b""], &[b"\xff\0a"], &[b"", b"ab"], &[b"a", b"", b"bc", b"d"]];
+        for chunks in tables {
             let whole = chunks.concat();
             let bytes = collect(&mut frames(0, chunks), whole.len() as u64).await.unwrap();
             assert_eq!(bytes, whole, "{chunks:?}");

@@ -69,11 +69,11 @@ impl Stream {
         }
         loop {
             let (filled, rest) = self.start.split_at_mut(self.filled);
-            if rest.is_empty() {
-                return Ok(Some(Protocol::Http2));
-            }
             if !PREFACE.starts_with(filled) {
                 return Ok(Some(Protocol::Http1));
+            }
+            if rest.is_empty() {
+                return Ok(Some(Protocol::Http2));
             }
             let read = match &mut self.transport {
                 Transport::Plain(tcp) => tcp.read(rest).await?,
