@@ -156,6 +156,7 @@ pub(crate) struct Route {
 
 /// How a route checks what it receives.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one for each route, made once and never moved")]
 pub(crate) enum Verify {
     Profile(&'static Profile),
     /// `verify = { … }`.

@@ -223,6 +223,8 @@ fn no_message_shows_a_secret() {
         "[[route]]\nverify = { basic = \"me:hunter2\" }\n",
         "[[route]]\nverify = { hmac = \"sha256\", header = \"x\", secrte = \"hunter2\" }\n",
         "[admin]\ntoken = \"hunter2\"\n",
+        "[server]\npublic_url = \"https://me:hunter2 @example.com\"\n",
+        "[server]\npublic_url = \"https://example.com?token=hunter2\"\n",
     ] {
         let error = of(text).expect_err(text).to_string();
         assert!(!error.contains("hunter2"), "{error}");
@@ -482,11 +484,14 @@ fn every_listed_key_is_read() {
     }
 }
 
-/// The documentation has a row for each key, in the section of its table.
+/// The documentation has a row for each key, in the section of its table, and every provider.
 #[test]
 fn every_key_is_documented() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
     let docs = std::fs::read_to_string(&file).expect("docs/configuration.md");
+    for profile in hookyard_verify::profiles() {
+        assert!(docs.contains(&format!("`{}`", profile.name)), "{} is missing", profile.name);
+    }
     for (keys, heading) in keys::ALL {
         let section = docs
             .split("\n## ")
