@@ -82,3 +82,52 @@ fn report(config: Option<&Config>, placed: &[Diagnostic], errors: &[String]) -> 
         "problems": placed.chain(others).collect::<Vec<_>>(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(text: &str, json: bool) -> ExitCode {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("config.toml");
+        std::fs::write(&file, text).expect("written");
+        run(&file, json).expect("an exit code")
+    }
+
+    #[test]
+    fn what_serve_would_refuse_exits_with_78() {
+        const UNSET: &str = "[[route]]\npath = \"/a\"\nprovider = \"github\"\nhandlers = \"a/b\"\n\
+                             secret = { env = \"HOOKYARD_TEST_UNSET\" }\n";
+        let refused = ExitCode::from(EXIT_BAD_CONFIG);
+        for json in [false, true] {
+            assert_eq!(checked("", json), ExitCode::SUCCESS);
+            assert_eq!(checked("[sever]\n", json), refused);
+            assert_eq!(checked(UNSET, json), refused, "a secret that is not there");
+            assert_eq!(run(Path::new("/nonexistent/config.toml"), json).expect("a code"), refused);
+        }
+    }
+
+    #[test]
+    fn the_report_has_what_a_program_needs() {
+        let parse = |text: &str| config::parse(Path::new("config.toml"), text);
+        let error = parse("[server]\nlisten = \"here\"\n").expect_err("no address");
+        let report_of_error = report(None, error.diagnostics(), &unreadable(&error));
+        assert_eq!(report_of_error["ok"], false);
+        let problem = &report_of_error["problems"][0];
+        assert_eq!((&problem["line"], &problem["column"]), (&json!(2), &json!(10)));
+        assert_eq!(problem["severity"], "error");
+
+        let (config, warnings) = parse(
+            "[plugin.a]\n[[route]]\npath = \"/a\"\nverify = \"none\"\nid = \
+                 \"json:/id\"\nhandlers = \"a/b\"\n",
+        )
+        .expect("valid");
+        assert_eq!(summary(&config), "ok: 1 route, 1 plugin configured");
+        let report_of_warning = report(Some(&config), &warnings, &[]);
+        assert_eq!(
+            (&report_of_warning["ok"], &report_of_warning["routes"]),
+            (&json!(true), &json!(1))
+        );
+        assert_eq!(report_of_warning["problems"][0]["severity"], "warning");
+    }
+}
