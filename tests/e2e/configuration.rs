@@ -1,0 +1,113 @@
+//! The configuration changes while the daemon runs; a bad change is refused.
+
+use std::fs;
+use std::time::Duration;
+
+use hookyard_tests::{Daemon, Request, SECRET, Yard, until_true};
+use rustix::process::Signal;
+
+#[test]
+fn a_route_that_is_added_serves_and_one_that_is_removed_is_gone() {
+    let yard = Yard::with_plugins(&["misbehave"]);
+    let one = yard.config().route("one", "misbehave/ok", &[]);
+    let daemon = yard.start(&one);
+    assert_eq!(daemon.send(&Request::github("/two", "push", "1", "{}")).status, 404);
+
+    yard.write_config(&one.clone().route("two", "misbehave/ok", &[]));
+    until_true("the new route serves", Duration::from_secs(20), || {
+        daemon.send(&Request::github("/two", "push", "2", "{}")).status == 202
+    });
+
+    yard.write_config(&one);
+    until_true("the route is gone", Duration::from_secs(20), || {
+        daemon.send(&Request::github("/two", "push", "3", "{}")).status == 404
+    });
+    daemon.send(&Request::github("/one", "push", "4", "{}")).accepted();
+}
+
+#[test]
+fn a_bad_change_is_refused_with_its_place_and_the_last_good_one_stays() {
+    let yard = Yard::with_plugins(&["misbehave"]);
+    let good = yard.config().route("q", "misbehave/ok", &[]);
+    let daemon = yard.start(&good);
+
+    let bad = [
+        ("a typo", good.clone().set("server", "lissten = 1").text(), "lissten"),
+        ("not TOML", "[server\nlisten =".to_owned(), "config.toml"),
+        ("no such handler", good.clone().route("w", "misbehave/nope", &[]).text(), "nope"),
+        (
+            "two routes at one path",
+            good.clone()
+                .raw_route(
+                    "name = \"w\"\npath = \"/q\"\nverify = \"none\"\nhandlers = [\"misbehave/ok\"]",
+                )
+                .text(),
+            "/q",
+        ),
+        ("nothing at all", "[[route]]\n".to_owned(), "path"),
+    ];
+    for (what, text, named) in &bad {
+        let mark = daemon.mark();
+        yard.write_config_text(text);
+        let line = daemon.until_logged_text(mark, "configuration refused");
+        assert!(line.to_string().contains(named), "{what}: {line}");
+        let delivery = format!("during {what}");
+        daemon.send(&Request::github("/q", "push", &delivery, "{}")).accepted();
+    }
+
+    let mark = daemon.mark();
+    yard.write_config(&good.route("after", "misbehave/ok", &[]));
+    daemon.until_logged_text(mark, "configuration reloaded");
+    daemon.send(&Request::github("/after", "push", "1", "{}")).accepted();
+    assert_eq!(yard.events().len(), bad.len() + 1);
+}
+
+#[test]
+fn a_sighup_reloads() {
+    let yard = Yard::with_plugins(&["misbehave"]);
+    let daemon = yard.start(&yard.config().route("q", "misbehave/ok", &[]));
+    let mark = daemon.mark();
+    daemon.signal(Signal::HUP);
+    daemon.until_logged_text(mark, "configuration reloaded");
+    daemon.send(&Request::github("/q", "push", "1", "{}")).accepted();
+}
+
+#[test]
+fn check_and_serve_refuse_the_same_file_with_78_and_all_its_errors() {
+    let yard = Yard::new();
+    let text = yard
+        .config()
+        .set("server", "lissten = \"127.0.0.1:1\"")
+        .set("store", "wal_max = \"lots\"")
+        .raw_route("path = \"/a\"\nprovider = \"githb\"\nhandlers = [\"x/y\"]")
+        .text();
+    yard.write_config_text(&text);
+
+    let check = yard.command(&["check"]);
+    assert_eq!(check.status.code(), Some(78));
+    let said = String::from_utf8_lossy(&check.stderr).into_owned();
+    for named in ["config.toml", "lissten", "did you mean", "wal_max", "githb", "github", "^"] {
+        assert!(said.contains(named), "`{named}` is not in:\n{said}");
+    }
+
+    let exit = Daemon::run_to_end(&yard.config_file());
+    assert_eq!(exit.status.code(), Some(78), "{:?}", exit.log);
+    assert!(exit.log.join("\n").contains("lissten"));
+}
+
+#[test]
+fn a_good_file_passes_the_check_and_shows_no_secret() {
+    let yard = Yard::with_plugins(&["misbehave"]);
+    let secret_file = yard.path("secret");
+    fs::write(&secret_file, SECRET).unwrap();
+    let config = yard.config().raw_route(&format!(
+        "path = \"/q\"\nprovider = \"github\"\nsecret = {{ file = {secret_file:?} }}\n\
+         handlers = [\"misbehave/ok\"]"
+    ));
+    yard.write_config(&config);
+
+    let check = yard.command(&["check"]);
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+    let said = [check.stdout, check.stderr].concat();
+    assert!(!String::from_utf8_lossy(&said).contains(SECRET));
+}

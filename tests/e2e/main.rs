@@ -1,0 +1,21 @@
+//! What a user of Hookyard would notice, tried on the real binary. Tests that measure, or load the
+//! machine, are in `heavy/`.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a panic is the failure that a test reports"
+)]
+
+mod configuration;
+mod deliveries;
+mod full;
+mod hostile;
+mod limits;
+mod plugins;
+mod powercut;
+mod refusals;
+mod respond;
+mod retries;
+mod stopping;
+mod tls;
