@@ -65,6 +65,44 @@ fn any_of_the_secrets_is_enough_and_is_told() {
 }
 
 #[test]
+fn of_equal_secrets_the_first_is_told() {
+    for scheme in [timed(), Scheme::Bearer] {
+        let request = signed(&scheme, "same", request("x"), NOW);
+        let verified = verifier(&scheme, &["a", "same", "same"]).verify(request, NOW);
+        assert_eq!(verified.expect("genuine").matched_secret(), Some(1));
+    }
+}
+
+#[test]
+fn what_is_covered_follows_from_the_template() {
+    use Part::{Body, DeliveryId, Headers, Kind, Method, Params, Path, Query};
+    let open = |template: &str, kind: &str, id: &str| {
+        let mut scheme = HmacScheme::new(Algorithm::Sha256, "x-signature");
+        scheme.signed = template.parse().expect(template);
+        verifier(&Scheme::Hmac(scheme), &["s"])
+            .with_kind(vec![kind.parse().expect(kind)])
+            .with_delivery_id(vec![id.parse().expect(id)])
+            .unauthenticated()
+            .to_vec()
+    };
+    assert_eq!(
+        open("{body}", "json:/type", "header:x-id"),
+        [DeliveryId, Method, Path, Query, Params, Headers]
+    );
+    assert_eq!(
+        open("{path}{body}", "{kind}", "form:id"),
+        [Method, Query, Headers],
+        "a path does not hold the query"
+    );
+    assert_eq!(open("{url}{body}", "{kind}", "form:id"), [Method, Headers]);
+    assert_eq!(
+        open("{header:X-Kind}", "header:x-kind", "json:/id"),
+        [DeliveryId, Method, Path, Query, Params, Headers, Body]
+    );
+    assert_eq!(open("{method}{body}", "{kind}", "json:/id"), [Kind, Path, Query, Params, Headers]);
+}
+
+#[test]
 fn the_tolerance_holds_both_ways_and_includes_its_end() {
     let scheme = timed();
     let verifier = verifier(&scheme, &["s"]);
@@ -305,6 +343,8 @@ fn credentials_are_compared_whole() {
     assert_eq!(label(&Scheme::Bearer, "Basic pass"), "malformed-credentials");
     assert_eq!(label(&Scheme::Bearer, "Bearer"), "malformed-credentials");
     assert_eq!(label(&Scheme::Bearer, "Bearerpass"), "malformed-credentials");
+    assert_eq!(label(&Scheme::Bearer, "Digest pass"), "malformed-credentials");
+    assert_eq!(label(basic, "Bason YWNtZTpwYXNz"), "malformed-credentials");
     assert_eq!(label(basic, "Basic !!!"), "malformed-credentials");
     assert_eq!(label(basic, "Basic cGFzcw=="), "wrong-credentials");
     // The scheme's name is case-insensitive; this is `acme:pass`.
