@@ -229,6 +229,7 @@ impl Writer {
         self.shared.space.refresh();
         let mut intake = Intake::new(self.batch_bytes);
         intake.take(first, &self.shared);
+        intake.take_orphans(&self.shared);
         self.commit(intake, Some(queue));
         self.bound_log();
     }
@@ -482,7 +483,7 @@ impl Intake {
                 self.steps.push(step);
             }
             Request::Orphans => self.take_orphans(shared),
-            // `close` has shut the door already; the queue is worked off by then.
+            // The loops over the queue act on it.
             Request::Close => {}
         }
     }
