@@ -2,6 +2,7 @@
 
 mod contract;
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use contract::*;
 use hookyard_store::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use hookyard_store::*;
-use hookyard_types::Timestamp;
+use hookyard_types::{EventId, Timestamp};
 use rusqlite::Connection;
 
 struct File {
@@ -434,6 +435,88 @@ async fn writes_until_it_fails(path: PathBuf) {
     assert!(matches!(refused, Err(StoreError::Untrusted(_))), "{refused:?}");
     tokio::time::timeout(Duration::from_secs(5), store.close()).await.expect("close returns");
     std::fs::write(path.with_extension("count"), count.to_string()).expect("writes");
+}
+
+/// A process that stores events and prints what was acknowledged is killed at some moment, again
+/// and again on one file: what it printed is there.
+#[test]
+fn a_kill_loses_nothing_acknowledged() {
+    const INNER: &str = "HOOKYARD_TEST_TO_BE_KILLED";
+    let runtime = tokio::runtime::Runtime::new().expect("starts");
+    if let Some(path) = std::env::var_os(INNER) {
+        runtime.block_on(stores_until_killed(path.into()));
+        return;
+    }
+    let file = File::new();
+    let mut acknowledged: Vec<EventId> = Vec::new();
+    for round in 0..8u64 {
+        let mut child = Command::new(std::env::current_exe().expect("is known"))
+            .args(["--exact", "a_kill_loses_nothing_acknowledged", "--nocapture"])
+            .env(INNER, file.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("is piped")).lines();
+        let before = acknowledged.len();
+        for line in lines.by_ref() {
+            acknowledged.extend(line.expect("reads").strip_prefix("stored ").map(id_of));
+            if acknowledged.len() - before >= 40 + 37 * round as usize {
+                break;
+            }
+        }
+        std::thread::sleep(Duration::from_micros(round * 700));
+        child.kill().expect("kills");
+        // What it could still say is acknowledged as well; a last line can be cut short.
+        let rest: Vec<String> = lines.map_while(Result::ok).collect();
+        let whole = rest.iter().filter_map(|line| line.strip_prefix("stored "));
+        acknowledged.extend(whole.filter(|id| id.len() == 36).map(id_of));
+        child.wait().expect("ends");
+    }
+    runtime.block_on(async {
+        let store = file.sqlite(file.options()).await;
+        let mut handled = 0;
+        for id in &acknowledged {
+            let found = store.event(*id).await.expect("reads").expect("is not lost");
+            assert_eq!(found.event.body.len(), 3000);
+            handled += usize::from(
+                found.jobs[0]
+                    .attempts
+                    .iter()
+                    .any(|attempt| attempt.record.outcome == AttemptOutcome::Interrupted),
+            );
+        }
+        assert!(handled > 0, "no lease was found abandoned");
+        let conn = Connection::open(file.path()).expect("opens");
+        let sound: String =
+            conn.query_row("PRAGMA integrity_check", [], |r| r.get(0)).expect("checks");
+        assert_eq!(sound, "ok");
+    });
+}
+
+fn id_of(text: &str) -> EventId {
+    text.parse().expect("an id")
+}
+
+async fn stores_until_killed(path: PathBuf) {
+    let options = SqliteOptions { min_free: 0, wal_max: 256 << 10, ..SqliteOptions::new(path) };
+    let store = Arc::new(SqliteStore::open(options).await.expect("the lock died with its holder"));
+    let mut tasks = Vec::new();
+    for _ in 0..16 {
+        let store = Arc::clone(&store);
+        tasks.push(tokio::spawn(async move {
+            loop {
+                let mut new = big(3000);
+                new.jobs = vec![leased("p/h")];
+                let id = stored(&*store, new).await.id();
+                let mut out = std::io::stdout().lock();
+                writeln!(out, "stored {id}").and_then(|()| out.flush()).expect("prints");
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.expect("never ends");
+    }
 }
 
 /// The statements that must not slow down as finished jobs pile up use their partial indexes.
