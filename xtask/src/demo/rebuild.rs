@@ -82,7 +82,10 @@ mod tests {
         let alone = alone(manifest, Path::new("/src/hookyard")).unwrap();
         assert!(alone.contains("\nmembers = [\"plugins/github-push\"]\n"), "{alone}");
         assert!(!alone.contains("default-members"), "{alone}");
-        assert!(alone.contains("hookyard-sdk = { path = \"/src/hookyard/plugin-sdk\" }"), "{alone}");
+        assert!(
+            alone.contains("hookyard-sdk = { path = \"/src/hookyard/plugin-sdk\" }"),
+            "{alone}"
+        );
         assert!(alone.contains("[profile.plugin]"), "{alone}");
     }
 
