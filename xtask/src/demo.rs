@@ -184,7 +184,10 @@ fn duplicate(
     let answer = delivery.send(&daemon.hook())?;
     story.quote(&format!("{} {}", answer.status, answer.body));
     story.check(answer.status == 202, "202 again: GitHub has nothing to worry about")?;
-    story.check(answer.event_id()? == id, "with the id of the first event: it is recognised")?;
+    story.check(
+        answer.event_id()? == id && answer.body.contains("\"duplicate\":true"),
+        "with the id of the first event: it is recognised as a duplicate",
+    )?;
     let same =
         yard.events()?.iter().filter(|event| event["delivery_id"] == delivery.id.as_str()).count();
     story.check(same == 1, "the delivery is in the store once")?;
