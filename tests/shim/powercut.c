@@ -18,8 +18,7 @@
  *    itself is synced.
  * SQLite's `-shm` is not watched: it is rebuilt when it is missing.
  *
- * Not modelled, because the store does not do it: writing through a mapping, a duplicated
- * descriptor or O_SYNC. A sync holds the lock that writes take, so that no write can slip into
+ * Not modelled, because the store does not do it: writing through a mapping or with O_SYNC. A sync holds the lock that writes take, so that no write can slip into
  * the copy behind the back of the sync that it was too late for.
  *
  * Anything unexpected in here ends the process: a test must not pass on a shadow that lies.
@@ -78,6 +77,10 @@ static int (*real_fsync)(int);
 static int (*real_fdatasync)(int);
 static int (*real_rename)(const char *, const char *);
 static int (*real_unlink)(const char *);
+static int (*real_dup)(int);
+static int (*real_dup2)(int, int);
+static int (*real_dup3)(int, int, int);
+static int (*real_fcntl)(int, int, ...);
 static int (*real_posix_fallocate)(int, off_t, off_t);
 
 static void die(const char *what, const char *name) {
@@ -105,6 +108,10 @@ static void resolve(void) {
     real_fdatasync = symbol("fdatasync");
     real_rename = symbol("rename");
     real_unlink = symbol("unlink");
+    real_dup = symbol("dup");
+    real_dup2 = symbol("dup2");
+    real_dup3 = symbol("dup3");
+    real_fcntl = symbol("fcntl64");
     real_posix_fallocate = symbol("posix_fallocate64");
 }
 
@@ -278,6 +285,46 @@ int close(int fd) {
     return real_close(fd);
 }
 
+static int duplicated(int from, int to) {
+    if (folder && from >= 0 && from < DESCRIPTORS && to >= 0 && to != from) {
+        if (to >= DESCRIPTORS) die("too many descriptors", "");
+        pthread_mutex_lock(&lock);
+        by_descriptor[to] = by_descriptor[from];
+        is_folder[to] = is_folder[from];
+        pthread_mutex_unlock(&lock);
+    }
+    return to;
+}
+
+int dup(int fd) {
+    resolve();
+    return duplicated(fd, real_dup(fd));
+}
+int dup2(int fd, int to) {
+    resolve();
+    return duplicated(fd, real_dup2(fd, to));
+}
+int dup3(int fd, int to, int flags) {
+    resolve();
+    return duplicated(fd, real_dup3(fd, to, flags));
+}
+
+static int fcntl_and_note(int fd, int what, void *argument) {
+    resolve();
+    int result = real_fcntl(fd, what, argument);
+    return what == F_DUPFD || what == F_DUPFD_CLOEXEC ? duplicated(fd, result) : result;
+}
+#define FCNTL(name)                             \
+    int name(int fd, int what, ...) {           \
+        va_list rest;                           \
+        va_start(rest, what);                   \
+        void *argument = va_arg(rest, void *);  \
+        va_end(rest);                           \
+        return fcntl_and_note(fd, what, argument); \
+    }
+FCNTL(fcntl)
+FCNTL(fcntl64)
+
 static struct file *watched(int fd) {
     return folder && fd >= 0 && fd < DESCRIPTORS ? by_descriptor[fd] : NULL;
 }
@@ -355,7 +402,7 @@ static void durable(int fd, struct file *file) {
     char path[PATH_MAX];
     shadow_path(path, file->name);
     int in = fd, reopened = -1;
-    if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY) {
+    if ((real_fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY) {
         char link[64];
         snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
         in = reopened = real_open(link, O_RDONLY | O_CLOEXEC);
