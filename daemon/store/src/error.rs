@@ -15,6 +15,7 @@ pub enum StoreError {
     /// A write was not made durable; the store is not to be trusted until the process restarts.
     #[error("the store failed and the daemon must restart: {0}")]
     Untrusted(String),
+    /// [`crate::Store::close`] was called.
     #[error("the store is closed")]
     Closed,
     /// The data on disk is not what this program wrote.

@@ -2,6 +2,8 @@
 //!
 //! [`Store`] is the contract, in the daemon's own verbs; [`sqlite`] keeps it on one file.
 
+#![forbid(unsafe_code)]
+
 mod error;
 mod model;
 pub mod sqlite;
@@ -62,6 +64,7 @@ pub trait Store: Send + Sync + 'static {
     fn health(&self) -> Result<(), StoreError>;
 
     /// Finishes what is queued, checkpoints and closes. Later calls fail with
-    /// [`StoreError::Closed`].
+    /// [`StoreError::Closed`]. Leases that are held still then are ended as interrupted at the
+    /// next start: release them first.
     async fn close(&self);
 }

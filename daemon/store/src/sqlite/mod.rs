@@ -52,7 +52,8 @@ pub struct SqliteOptions {
     /// from seven eighths of it on (or 64 MiB before it, if that is more), so that what was begun
     /// can be finished.
     pub max_size: Option<u64>,
-    /// Events are refused while fewer bytes than this are free on the file system.
+    /// Events are refused while fewer bytes than this are free on the file system. Less than
+    /// `wal_max` may not be enough to move the log into the database.
     pub min_free: u64,
 }
 
@@ -135,6 +136,8 @@ impl SqliteStore {
         // Full: events are refused as busy, what ends or gives back an attempt waits its turn.
         let (queue, requests) = mpsc::channel(QUEUE);
         let _ = shared.nudge.set(queue.downgrade());
+        // The last run may have left due jobs.
+        shared.wake.notify_one();
         writer::spawn(opened, held, keeper, Arc::clone(&shared), requests, wal_max).map_err(io)?;
         Ok(Self { queue, readers: Arc::new(Readers::new(path)), shared })
     }
@@ -233,11 +236,11 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
-        if !self.shared.closing.swap(true, Ordering::AcqRel) {
-            self.readers.close().await;
-            // An error means that the writer has ended already.
-            let _ = self.queue.send(Request::Close).await;
-        }
+        // All of this can be done twice, so that a call that is given up half-way does no harm.
+        self.shared.closing.store(true, Ordering::Release);
+        self.readers.close().await;
+        // An error means that the writer has ended already.
+        let _ = self.queue.send(Request::Close).await;
         let mut stopped = self.shared.stopped.subscribe();
         let _ = stopped.wait_for(|stopped| *stopped).await;
     }

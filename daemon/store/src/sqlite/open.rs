@@ -26,28 +26,36 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// Another process holds the store's lock; `pid` is what it noted in the lock file.
     #[error("the store {} is held by {}: only one daemon can use it", path.display(), holder(*pid))]
     Held { path: PathBuf, pid: Option<u32> },
+    /// The file does not exist, and it was opened for reading only.
     #[error("there is no store at {}: a daemon creates it when it first runs", path.display())]
     Missing { path: PathBuf },
+    /// A newer program has migrated the file. Migrations only go forward.
     #[error(
         "the store {} has schema {found}, and this program knows schemas up to {known}: \
          use the newer program that wrote it",
         path.display()
     )]
     NewerSchema { path: PathBuf, found: i64, known: i64 },
+    /// The file is older than this program, and reading only cannot migrate it.
     #[error(
         "the store {} has schema {found}, and this program reads schema {known}: \
          start the daemon once to bring it up to date",
         path.display()
     )]
     OlderSchema { path: PathBuf, found: i64, known: i64 },
+    /// An SQLite database, but not a store.
     #[error("{} is a database of another program", path.display())]
     Foreign { path: PathBuf },
+    /// The file is not what SQLite or this program wrote.
     #[error("the store {} is damaged: {detail}; restore a backup", path.display())]
     Damaged { path: PathBuf, detail: String },
+    /// The file system refused.
     #[error("cannot open {}: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
+    /// SQLite refused.
     #[error("cannot open the store {}: {source}", path.display())]
     Sql { path: PathBuf, source: rusqlite::Error },
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -24,6 +24,9 @@ const BATCH_BYTES: u64 = 16 << 20;
 
 /// How long the writer waits for readers when it ends a checkpoint.
 const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(250);
+
+/// How often a checkpoint that found no room is tried again, while there are requests.
+const RETRY_STUCK: Duration = Duration::from_millis(50);
 
 /// One of the store's verbs, ready to be carried out inside a transaction.
 pub(super) trait Verb: Send + 'static {
@@ -169,6 +172,7 @@ pub(super) fn spawn(
         batch_bytes: BATCH_BYTES.min(wal_max / 2),
         wal_max_pages: (wal_max / opened.page_size).max(1),
         try_checkpoint_at: 0,
+        stuck_since: None,
     };
     std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
         let mut ended = Ended { shared: Arc::clone(&writer.shared), in_order: false };
@@ -204,6 +208,9 @@ struct Writer {
     wal_max_pages: u64,
     /// After a checkpoint that readers held up: at how many pages to try again.
     try_checkpoint_at: u64,
+    /// When a checkpoint last found no room. The first room that there is again is for the next
+    /// one: commits that append to the log could use it up and leave none to move the log to.
+    stuck_since: Option<Instant>,
 }
 
 impl Writer {
@@ -227,9 +234,15 @@ impl Writer {
     /// Carries out `first` and what else waits.
     fn take(&mut self, first: Request, queue: &mut mpsc::Receiver<Request>) {
         self.shared.space.refresh();
+        if self.stuck_since.is_some_and(|since| since.elapsed() > RETRY_STUCK) {
+            self.make_room();
+        }
         let mut intake = Intake::new(self.batch_bytes);
         intake.take(first, &self.shared);
         intake.take_orphans(&self.shared);
+        if intake.steps.is_empty() {
+            return;
+        }
         self.commit(intake, Some(queue));
         self.bound_log();
     }
@@ -271,7 +284,7 @@ impl Writer {
                     // Refuses the newcomers at the loop's start; what was begun goes on.
                     shared.space.met_full();
                     // The log begins anew in the room that it has, if its content can move.
-                    self.restart_log();
+                    self.make_room();
                     plan = if newcomers { plan } else { Plan::Alone };
                 }
                 Reach::Locked | Reach::Store => {
@@ -422,6 +435,10 @@ impl Writer {
             self.try_checkpoint_at = pages.saturating_add(self.wal_max_pages / 4);
             tracing::warn!(pages, "a long read holds up the checkpoint of the store's log");
         }
+    }
+
+    fn make_room(&mut self) {
+        self.stuck_since = if self.restart_log() { None } else { Some(Instant::now()) };
     }
 
     /// Moves all of the log into the database, so that the next commit writes from its start.
