@@ -3,8 +3,6 @@
 //! What plugins import is generated. What they export is written by hand, because it is called
 //! thousands of times a second: an event is lowered from borrowed text, without a copy.
 
-#![expect(missing_debug_implementations, reason = "generated")]
-
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 wasmtime::component::bindgen!({
@@ -60,6 +58,7 @@ pub(crate) struct Manifest {
     pub(crate) version: String,
     pub(crate) handlers: Vec<Handler>,
     pub(crate) settings: Vec<Setting>,
+    #[expect(dead_code, reason = "room that the interface leaves")]
     pub(crate) attributes: Vec<(String, String)>,
 }
 

@@ -6,22 +6,29 @@
 //!
 //! What a plugin may do and use is decided by the caller's [`Admission`].
 
+mod artefact;
 mod attempt;
 mod bindings;
+mod cache;
+mod compile;
 mod engine;
 mod failure;
+mod folder;
 mod grant;
 mod hash;
+mod loader;
 mod manifest;
 mod meter;
 mod options;
 mod plugin;
 mod plugins;
 mod reply;
+mod shape;
 mod state;
 mod status;
 mod text;
 mod version;
+mod watch;
 
 pub use attempt::{Attempt, Level, LogLine, Outcome, Reply};
 pub use compile::compile_main;
@@ -32,6 +39,3 @@ pub use options::{Compiler, Options};
 pub use plugin::Plugin;
 pub use plugins::{Plugins, StartError};
 pub use status::{PluginStatus, State as PluginState};
-
-mod compile;
-mod shape;

@@ -42,3 +42,17 @@ impl State {
         }
     }
 }
+
+impl PluginStatus {
+    pub(crate) fn failed(name: String, file: String, error: String) -> Self {
+        Self {
+            name,
+            file,
+            version: String::new(),
+            hash: None,
+            handlers: Vec::new(),
+            state: State::Failed,
+            last_error: Some(error),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! From a file to a version that can serve. Blocks; runs on the loader's threads.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::Component;
+
+use crate::cache::{Cache, LastGood};
+use crate::compile::{compile, write};
+use crate::engine::Host;
+use crate::version::Version;
+use crate::{Compiler, ContentHash, artefact};
+
+pub(crate) struct Loader {
+    pub(crate) host: Arc<Host>,
+    pub(crate) cache: Cache,
+    pub(crate) compiler: Compiler,
+    pub(crate) max_memory: u64,
+    pub(crate) max_file: u64,
+    pub(crate) compile_memory: u64,
+    pub(crate) compile_timeout: Duration,
+}
+
+/// A file as it was read, to see whether it changed since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    size: u64,
+    modified: (i64, i64),
+    device: u64,
+    inode: u64,
+}
+
+impl Stamp {
+    pub(crate) fn of(data: &std::fs::Metadata) -> Self {
+        Self {
+            size: data.size(),
+            modified: (data.mtime(), data.mtime_nsec()),
+            device: data.dev(),
+            inode: data.ino(),
+        }
+    }
+}
+
+/// A plugin that loaded, with the bytes that it was loaded from.
+pub(crate) struct Loaded {
+    pub(crate) version: Arc<Version>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Loader {
+    /// Loads the plugin in `path`. What is `known` of the same contents is not loaded again.
+    pub(crate) fn load(
+        &self,
+        path: &Path,
+        known: Option<&Arc<Version>>,
+    ) -> (Option<Stamp>, Result<Loaded, String>) {
+        let (stamp, bytes) = match self.read(path) {
+            Ok((stamp, bytes)) => (stamp, bytes),
+            Err(why) => return (None, Err(why)),
+        };
+        let hash = ContentHash::of(&bytes);
+        let version = match known.filter(|known| known.hash == hash) {
+            Some(known) => Ok(known.clone()),
+            None => self.version(hash, &bytes),
+        };
+        (Some(stamp), version.map(|version| Loaded { version, bytes }))
+    }
+
+    /// Loads a plugin's last good version from the cache.
+    pub(crate) fn load_last_good(&self, good: &LastGood) -> Result<Arc<Version>, String> {
+        let hash = good.hash().ok_or("the cache's index is broken")?;
+        if let Some(version) = self.cached(hash) {
+            return version;
+        }
+        let bytes = self.cache.source(hash).ok_or("it is no longer in the cache")?;
+        self.version(hash, &bytes)
+    }
+
+    fn version(&self, hash: ContentHash, bytes: &[u8]) -> Result<Arc<Version>, String> {
+        if let Some(version) = self.cached(hash) {
+            return version;
+        }
+        let (input, output) = (self.cache.scratch(), self.cache.scratch());
+        let kept = |error| format!("it cannot be kept in the cache: {error}");
+        write(&input.0, bytes).map_err(kept)?;
+        compile(&self.compiler, &input.0, &output.0, self.compile_memory, self.compile_timeout)?;
+        let path = self.cache.keep(hash, &output).map_err(kept)?;
+        let component = artefact::load(&self.host.engine, &path).map_err(|error| {
+            format!("its compiled code cannot be loaded: {error:#}; is `hookyard` being replaced?")
+        })?;
+        self.describe(component, hash)
+    }
+
+    /// The version whose code is in the cache. Code that cannot be loaded counts as missing.
+    fn cached(&self, hash: ContentHash) -> Option<Result<Arc<Version>, String>> {
+        let path: PathBuf = self.cache.code(hash)?;
+        let component = artefact::load(&self.host.engine, &path).ok()?;
+        Some(self.describe(component, hash))
+    }
+
+    fn describe(&self, component: Component, hash: ContentHash) -> Result<Arc<Version>, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|error| format!("it cannot be asked for its manifest: {error}"))?;
+        runtime
+            .block_on(Version::new(self.host.clone(), &component, hash, self.max_memory))
+            .map(Arc::new)
+    }
+
+    /// The whole file, which must be one and not too large.
+    fn read(&self, path: &Path) -> Result<(Stamp, Vec<u8>), String> {
+        let failed = |error: std::io::Error| format!("it cannot be read: {error}");
+        // Opening a pipe must not wait for its other end.
+        let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        let mut file =
+            File::options().read(true).custom_flags(nonblock).open(path).map_err(failed)?;
+        let data = file.metadata().map_err(failed)?;
+        if !data.is_file() {
+            return Err("it is not a regular file".into());
+        }
+        let mut bytes = Vec::new();
+        file.by_ref()
+            .take(self.max_file.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > self.max_file {
+            return Err(format!(
+                "it is larger than `max_file` under `[runtime]`, {} bytes",
+                self.max_file
+            ));
+        }
+        // As it was when it was opened: a change during the reading makes another stamp.
+        Ok((Stamp::of(&data), bytes))
+    }
+}
