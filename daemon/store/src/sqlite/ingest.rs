@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::fault::Fault;
 use super::rows::{self, Encoded};
-use super::writer::{Batch, Verb};
+use super::verb::{Batch, Verb};
 use crate::{Duplicate, Ingested, Lease, NewEvent, NewJob, StoreError, Stored};
 
 /// An event made ready for the writer.

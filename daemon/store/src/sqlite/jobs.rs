@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::fault::Fault;
 use super::rows::{self, EVENT_COLUMNS, EVENT_WIDTH};
-use super::writer::{Batch, Verb};
+use super::verb::{Batch, Verb};
 use crate::{
     Claimed, Claims, Completed, Completion, JobClaim, JobState, LaneWant, Lease, Next, StoreError,
 };

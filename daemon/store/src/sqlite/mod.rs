@@ -4,6 +4,7 @@
 mod checkpoint;
 mod fault;
 mod ingest;
+mod intake;
 mod jobs;
 mod lock;
 mod open;
@@ -11,6 +12,7 @@ mod reader;
 mod rows;
 mod shared;
 mod space;
+mod verb;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -32,7 +34,7 @@ use checkpoint::Keeper;
 use reader::Readers;
 use shared::Shared;
 use space::Space;
-use writer::{Pending, Request, Verb};
+use verb::{Pending, Request, Verb};
 
 /// Requests that wait for the writer.
 const QUEUE: usize = 4096;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::space::Space;
-use super::writer::Request;
+use super::verb::Request;
 use crate::{Lease, StoreError};
 
 #[derive(Debug)]

@@ -1,23 +1,20 @@
 //! The one writer: what waits at a moment goes into one transaction and one fsync.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::checkpoint::{self, Keeper};
 use super::fault::{Fault, Reach};
-use super::jobs::Release;
+use super::intake::{Intake, refuse};
 use super::lock::Lock;
 use super::open::Opened;
 use super::shared::{Shared, lock};
-use crate::{Lease, StoreError};
-
-/// Most requests in one transaction: bounds how long the first of them waits.
-const BATCH_ITEMS: usize = 1024;
+use super::verb::{Batch, Request, Step};
+use crate::StoreError;
 
 /// Most bytes of events in one transaction; the log's limit can make it less.
 const BATCH_BYTES: u64 = 16 << 20;
@@ -27,132 +24,6 @@ const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(250);
 
 /// How often a checkpoint that found no room is tried again, while there are requests.
 const RETRY_STUCK: Duration = Duration::from_millis(50);
-
-/// One of the store's verbs, ready to be carried out inside a transaction.
-pub(super) trait Verb: Send + 'static {
-    type Output: Send + 'static;
-    /// Whether it brings something new in, which a full store refuses.
-    const ADMITS: bool = false;
-
-    /// How many bytes it holds while it waits, roughly.
-    fn size(&self) -> usize {
-        0
-    }
-
-    /// May run more than once: a transaction that failed is begun again.
-    fn run(&self, batch: &mut Batch<'_>) -> Result<Self::Output, Fault>;
-
-    /// The leases in an output, to be given back when nobody receives it.
-    fn leases(_output: &Self::Output) -> Vec<Lease> {
-        Vec::new()
-    }
-}
-
-/// An open transaction.
-#[derive(Debug)]
-pub(super) struct Batch<'a> {
-    pub(super) conn: &'a Connection,
-    pub(super) incarnation: i64,
-    /// The next event's `seq`.
-    pub(super) next_seq: i64,
-    /// Whether it leaves ready jobs that nobody holds.
-    pub(super) wakes: bool,
-}
-
-/// What the writer's queue carries.
-#[derive(Debug)]
-pub(super) enum Request {
-    Step(Box<dyn Step>),
-    /// There are leases to give back.
-    Orphans,
-    Close,
-}
-
-/// A verb with somebody waiting for its output.
-pub(super) trait Step: Send + fmt::Debug {
-    fn admits(&self) -> bool;
-    fn size(&self) -> usize;
-    /// Carries it out and keeps the output.
-    fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), Fault>;
-    /// Answers: with `error`, or with what was kept.
-    fn answer(self: Box<Self>, error: Option<StoreError>, shared: &Arc<Shared>);
-}
-
-/// An answer on its way. Leases in it go back to the writer if it is dropped on the way, as it is
-/// when a sender hangs up while its event is being stored.
-pub(super) struct Parcel<T> {
-    content: Option<Result<T, StoreError>>,
-    leases: Vec<Lease>,
-    shared: Arc<Shared>,
-}
-
-impl<T> Parcel<T> {
-    pub(super) fn open(mut self) -> Result<T, StoreError> {
-        self.leases.clear();
-        self.content.take().unwrap_or(Err(StoreError::Closed))
-    }
-}
-
-impl<T> Drop for Parcel<T> {
-    fn drop(&mut self) {
-        if !self.leases.is_empty() {
-            self.shared.orphan(std::mem::take(&mut self.leases));
-        }
-    }
-}
-
-pub(super) struct Pending<V: Verb> {
-    verb: V,
-    output: Option<Result<V::Output, StoreError>>,
-    answer: Option<oneshot::Sender<Parcel<V::Output>>>,
-}
-
-impl<V: Verb> Pending<V> {
-    pub(super) fn new(verb: V) -> (Box<Self>, oneshot::Receiver<Parcel<V::Output>>) {
-        let (answer, receiver) = oneshot::channel();
-        (Box::new(Self { verb, output: None, answer: Some(answer) }), receiver)
-    }
-
-    /// One that nobody waits for.
-    fn unheard(verb: V) -> Box<Self> {
-        Box::new(Self { verb, output: None, answer: None })
-    }
-}
-
-impl<V: Verb> fmt::Debug for Pending<V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pending").finish_non_exhaustive()
-    }
-}
-
-impl<V: Verb> Step for Pending<V> {
-    fn admits(&self) -> bool {
-        V::ADMITS
-    }
-
-    fn size(&self) -> usize {
-        self.verb.size()
-    }
-
-    fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), Fault> {
-        self.output = Some(Ok(self.verb.run(batch)?));
-        Ok(())
-    }
-
-    fn answer(self: Box<Self>, error: Option<StoreError>, shared: &Arc<Shared>) {
-        let Self { output, answer, .. } = *self;
-        let content = match error {
-            Some(error) => Err(error),
-            None => output.unwrap_or(Err(StoreError::Closed)),
-        };
-        let leases = content.as_ref().map(V::leases).unwrap_or_default();
-        let parcel = Parcel { content: Some(content), leases, shared: Arc::clone(shared) };
-        if let Some(answer) = answer {
-            // A receiver that is gone drops the parcel, which gives its leases back.
-            let _ = answer.send(parcel);
-        }
-    }
-}
 
 /// Starts the writer's thread. It ends after [`Request::Close`] or when every sender is gone, and
 /// has then committed all that it took in.
@@ -470,68 +341,4 @@ enum Plan {
     Together,
     Apart,
     Alone,
-}
-
-/// The steps of one transaction.
-struct Intake {
-    steps: Vec<Box<dyn Step>>,
-    /// For each step, once the transaction is committed: why it was left out.
-    refusals: Vec<Option<StoreError>>,
-    bytes: u64,
-    max_bytes: u64,
-}
-
-impl Intake {
-    fn new(max_bytes: u64) -> Self {
-        Self { steps: Vec::new(), refusals: Vec::new(), bytes: 0, max_bytes }
-    }
-
-    fn take(&mut self, request: Request, shared: &Arc<Shared>) {
-        match request {
-            Request::Step(step) => {
-                let size = step.size();
-                shared.queued_bytes.fetch_sub(size, Ordering::Relaxed);
-                self.bytes = self.bytes.saturating_add(size as u64);
-                if step.admits()
-                    && let Err(full) = shared.space.admits()
-                {
-                    return step.answer(Some(full), shared);
-                }
-                self.steps.push(step);
-            }
-            Request::Orphans => self.take_orphans(shared),
-            // The loops over the queue act on it.
-            Request::Close => {}
-        }
-    }
-
-    fn take_orphans(&mut self, shared: &Shared) {
-        for lease in shared.take_orphans() {
-            self.steps.push(Pending::unheard(Release { lease }));
-        }
-    }
-
-    /// Takes what waits, as far as one transaction goes.
-    fn fill(&mut self, queue: &mut mpsc::Receiver<Request>, shared: &Arc<Shared>) {
-        while self.steps.len() < BATCH_ITEMS && self.bytes < self.max_bytes {
-            match queue.try_recv() {
-                Ok(Request::Close) => queue.close(),
-                Ok(request) => self.take(request, shared),
-                Err(_) => return,
-            }
-        }
-    }
-
-    fn refuse_newcomers(&mut self, full: &StoreError, shared: &Arc<Shared>) {
-        let (newcomers, rest) =
-            std::mem::take(&mut self.steps).into_iter().partition(|step| step.admits());
-        self.steps = rest;
-        refuse(newcomers, full, shared);
-    }
-}
-
-fn refuse(steps: Vec<Box<dyn Step>>, error: &StoreError, shared: &Arc<Shared>) {
-    for step in steps {
-        step.answer(Some(error.clone()), shared);
-    }
 }
