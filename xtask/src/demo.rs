@@ -26,8 +26,8 @@ use yard::Yard;
 
 /// The shipped plugin that the repository's config.toml sends GitHub's pushes to.
 const PLUGIN: &str = "github-push";
-/// Its handler.
-const HANDLER: &str = "record";
+/// Its handler, by its whole name.
+const HANDLER: &str = "github-push/record";
 /// The environment variable that config.toml takes the route's secret from.
 const SECRET: &str = "GITHUB_WEBHOOK_SECRET";
 
@@ -125,7 +125,7 @@ fn push(
 
     story.step("The handler runs");
     story.say(&format!(
-        "`{PLUGIN}/{HANDLER}` is WebAssembly: it ran in a sandbox of its own, after the answer.\n\
+        "`{HANDLER}` is WebAssembly: it ran in a sandbox of its own, after the answer.\n\
          What it logs is in the daemon's log, with the event's id:"
     ));
     let line = daemon.wait_for_line(|line| is_handler_line_about(line, &id))?;
@@ -255,7 +255,11 @@ fn swap(
     let built = rebuild::with_new_message(root, &yard.folder)?;
     let bytes = fs::copy(&built, &file)?;
     story.quote(&format!("cp {} {}   # {bytes} bytes", built.display(), file.display()));
-    let line = daemon.wait_for_line(|line| line.to_string().contains(rebuild::NEW_MESSAGE))?;
+    let line = daemon.wait_for_line(|line| {
+        is_plugin_line(line, "serves") && field(line, "version") == Some(rebuild::NEW_VERSION)
+    })?;
+    story.quote(&line);
+    let line = daemon.wait_for_line(|line| is_handler_line(line) && is_new(line))?;
     story.quote(&line);
     std::thread::sleep(Duration::from_millis(500));
     let sent = traffic.end()?;
@@ -348,14 +352,19 @@ fn attempts(stored: &Value) -> Vec<Value> {
     jobs.flat_map(|job| job["attempts"].as_array().into_iter().flatten()).cloned().collect()
 }
 
-/// Whether a log line was written by the handler.
+/// Whether a log line was written by the handler, and not by the daemon about it.
 fn is_handler_line(line: &Value) -> bool {
-    field(line, "plugin") == Some(PLUGIN) && field(line, "handler") == Some(HANDLER)
+    field(line, "target") == Some("hookyard::plugin") && field(line, "handler") == Some(HANDLER)
 }
 
 /// Whether a log line was written by the handler about the event `id`.
 fn is_handler_line_about(line: &Value, id: &str) -> bool {
     is_handler_line(line) && field(line, EVENT) == Some(id)
+}
+
+/// Whether a line of the handler was written by its changed version.
+fn is_new(line: &Value) -> bool {
+    field(line, "message").is_some_and(|message| message.starts_with(rebuild::NEW_MESSAGE))
 }
 
 /// Whether a log line says that something, such as `retired`, befell the plugin.

@@ -9,6 +9,8 @@ use anyhow::{Context, ensure};
 
 use crate::plugins;
 
+/// The changed plugin's version.
+pub(crate) const NEW_VERSION: &str = "0.2.0";
 /// What the changed handler's log message begins with; the shipped one's does not.
 pub(crate) const NEW_MESSAGE: &str = "the changed plugin saw: pushed";
 /// What the shipped handler's log message begins with, as it stands in the source.
@@ -27,7 +29,8 @@ pub(crate) fn with_new_message(root: &Path, folder: &Path) -> anyhow::Result<Pat
     // target folder the shipped plugin's files stay what they are.
     symlink(root.join("target"), workspace.join("target"))?;
     let manifest = crate_folder.join("Cargo.toml");
-    change(&manifest, "\nversion.workspace = true", "\nversion = \"0.2.0\"")?;
+    let version = format!("\nversion = \"{NEW_VERSION}\"");
+    change(&manifest, "\nversion.workspace = true", &version)?;
     change(&manifest, "[lib]\n", "[lib]\nname = \"github_push_changed\"\n")?;
     let (old, new) = (format!("\"{OLD_MESSAGE} "), format!("\"{NEW_MESSAGE} "));
     change(&crate_folder.join("src/lib.rs"), &old, &new)?;
