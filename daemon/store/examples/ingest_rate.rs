@@ -1,6 +1,7 @@
 //! Measures how fast events are made durable: `cargo run --release --example ingest_rate -- [waiting
 //! writers] [seconds] [folder]`. Each writer stores an event of 2.4 KB with one job and a dedupe
-//! key, waits for it to be durable, and stores the next.
+//! key, waits for it to be durable, and stores the next. Then the stored jobs are claimed, 256 at a
+//! time, and completed, for at most as long.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +9,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hookyard_store::sqlite::{SqliteOptions, SqliteStore};
-use hookyard_store::{Dedupe, Ingested, NewEvent, NewJob, Store};
+use hookyard_store::{
+    AttemptOutcome, AttemptRecord, Completed, Completion, Dedupe, Ingested, LaneWant, NewEvent,
+    NewJob, Next, Store,
+};
 use hookyard_types::{Event, EventId, Source, Target, Timestamp};
 
 const BODY: usize = 2400;
@@ -106,5 +110,42 @@ async fn main() {
         stats.items as f64 / stats.commits as f64,
         log >> 20,
     );
+    let (began, end) = (Instant::now(), Instant::now() + Duration::from_secs(seconds));
+    let mut handled = 0;
+    while Instant::now() < end {
+        let wanted = vec![LaneWant { lane: "github-push".to_owned(), max: 256 }];
+        let claims = store.claim(wanted, Timestamp::now()).await.expect("claims");
+        if claims.jobs.is_empty() {
+            break;
+        }
+        let mut tasks = Vec::new();
+        for claimed in claims.jobs {
+            let store = Arc::clone(&store);
+            tasks.push(tokio::spawn(async move { store.complete(claimed.lease, done()).await }));
+        }
+        for task in tasks {
+            assert_eq!(task.await.expect("ends").expect("commits"), Completed::Committed);
+            handled += 1;
+        }
+    }
+    println!(
+        "{:.0} jobs/s claimed and completed",
+        f64::from(handled) / began.elapsed().as_secs_f64()
+    );
     store.close().await;
+}
+
+fn done() -> Completion {
+    Completion {
+        next: Next::Succeeded { reply: None },
+        record: AttemptRecord {
+            started_at: Timestamp::now(),
+            duration: Duration::from_millis(1),
+            outcome: AttemptOutcome::Done,
+            message: "recorded".to_owned(),
+            plugin_hash: "ab".repeat(32),
+            log: Vec::new(),
+            log_dropped: 0,
+        },
+    }
 }
