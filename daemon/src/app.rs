@@ -1,5 +1,6 @@
 //! The daemon: every part built in order, run until it is told to stop, and taken down in order.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -177,6 +178,14 @@ enum End {
 
 async fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {
     let path = &config.store.path;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        // Events can hold personal data: the folder is the daemon's alone.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .with_context(|| format!("failed to make the store's folder {}", folder.display()))?;
+    }
     let mut options = SqliteOptions::new(path);
     options.wal_max = config.store.wal_max;
     options.max_size = config.store.max_size;

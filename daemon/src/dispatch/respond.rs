@@ -20,7 +20,7 @@ pub(crate) enum Respond {
     /// The handler ran, and its outcome is committed.
     Ran(Ran),
     /// The handler had answered this delivery before.
-    Again(Duplicate, Option<StoredReply>),
+    Again(Option<StoredReply>),
     /// The deadline came first; the event is durable and the queue has it.
     Queued(Ingested),
     /// The deadline came first, and the route has no fallback.
@@ -131,7 +131,7 @@ impl Dispatcher {
                     let durable = Ingested::Duplicate(duplicate);
                     return Ok(self.run_until(permit, *claimed, route, deadline, durable).await);
                 }
-                JobClaim::Succeeded(reply) => return Ok(Respond::Again(duplicate, reply)),
+                JobClaim::Succeeded(reply) => return Ok(Respond::Again(reply)),
                 JobClaim::Running(job) => {
                     if tokio::time::timeout_at(deadline, self.attempt_over(job)).await.is_err() {
                         return Ok(too_late(route, Ingested::Duplicate(duplicate)));

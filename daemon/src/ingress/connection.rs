@@ -19,7 +19,8 @@ use tokio::time::Instant;
 
 use super::stream::{Protocol, Stream, Transport};
 use super::tls::TlsReloader;
-use super::{Answer, Body, DrainToken, Peer, Problem, Response};
+use super::respond::Problem;
+use super::{Answer, Body, DrainToken, Peer, Response};
 use crate::config::Limits;
 
 /// Requests that an HTTP/2 client may have open on one connection.

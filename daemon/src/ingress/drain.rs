@@ -45,7 +45,7 @@ impl DrainToken {
     /// Waits for the drain to begin.
     pub(crate) async fn begun(&mut self) {
         if self.deadline.wait_for(Option::is_some).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
@@ -55,7 +55,7 @@ impl DrainToken {
             let deadline = *self.deadline.borrow_and_update();
             let changed = async {
                 if self.deadline.changed().await.is_err() {
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }
             };
             match deadline {

@@ -18,7 +18,8 @@ use tokio::time::Instant;
 use super::client::is_trusted;
 use super::connection::{self, Shared};
 use super::connections::Connections;
-use super::{Answer, DrainToken, Peer, Problem, TlsReloader};
+use super::respond::Problem;
+use super::{Answer, DrainToken, Peer, TlsReloader};
 use crate::config::Limits;
 
 /// Connections that the kernel holds for us while the accept loop is busy, or full.

@@ -136,8 +136,8 @@ impl Receiver {
         let new = NewEvent { event, dedupe, jobs: vec![job] };
         match self.dispatcher.respond(new, target, respond.clone()).await.map_err(unavailable)? {
             Respond::Ran(ran) => answer(ran),
-            Respond::Again(_, Some(reply)) => Ok(again(&reply)),
-            Respond::Again(_, None) => Ok(respond::reply(200, [], bytes::Bytes::new())),
+            Respond::Again(Some(reply)) => Ok(again(&reply)),
+            Respond::Again(None) => Ok(respond::reply(200, [], bytes::Bytes::new())),
             Respond::Queued(durable) => Ok(acknowledge(&durable)),
             Respond::TooLate => Err(Problem::HandlerUnavailable),
         }

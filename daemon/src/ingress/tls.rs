@@ -122,8 +122,13 @@ impl TlsReloader {
             let tls = Arc::clone(&self);
             let looked = tokio::task::spawn_blocking(move || {
                 folders.watch([&tls.cert, &tls.key]);
-                tls.look();
-                folders
+                loop {
+                    tls.look();
+                    // A link that was turned before its folder was watched gave no notice.
+                    if !folders.watch([&tls.cert, &tls.key]) {
+                        return folders;
+                    }
+                }
             });
             folders = match looked.await {
                 Ok(folders) => folders,
@@ -210,9 +215,10 @@ impl Folders {
         Self { watcher, watched: HashSet::new() }
     }
 
-    /// Links can lead to other folders than before, so this is done again at every look.
-    fn watch(&mut self, files: [&PathBuf; 2]) {
-        let Some(watcher) = &mut self.watcher else { return };
+    /// Watches where the files are now: links can lead to other folders than before. Says whether
+    /// other folders are watched than before.
+    fn watch(&mut self, files: [&PathBuf; 2]) -> bool {
+        let Some(watcher) = &mut self.watcher else { return false };
         let wanted: HashSet<PathBuf> = files
             .into_iter()
             .flat_map(|file| [Some(file.clone()), fs::canonicalize(file).ok()])
@@ -225,13 +231,14 @@ impl Folders {
         for gone in self.watched.difference(&wanted) {
             let _ = watcher.unwatch(gone);
         }
-        self.watched = wanted
+        let watched = wanted
             .into_iter()
             .filter(|folder| {
                 self.watched.contains(folder)
                     || watcher.watch(folder, RecursiveMode::NonRecursive).is_ok()
             })
             .collect();
+        std::mem::replace(&mut self.watched, watched) != self.watched
     }
 }
 

@@ -15,7 +15,7 @@ async fn idle_connections_end_and_open_requests_are_answered() {
     busy.write(HOLD).await;
     serving.holds().await;
 
-    serving.drain.begin(PATIENCE);
+    serving.drain.begin(PATIENCE * 6);
     assert_eq!(idle.rest().await, "");
     assert_eq!(silent.rest().await, "");
     assert!(!serving.served.is_finished());
@@ -38,7 +38,7 @@ async fn an_http2_request_is_answered_before_the_connection_ends() {
         async move { ask(&mut client, post("/hold", b"")).await }
     });
     serving.holds().await;
-    serving.drain.begin(PATIENCE);
+    serving.drain.begin(PATIENCE * 6);
     serving.release();
     assert_eq!(held.await.unwrap().0, StatusCode::OK);
     patiently(connection).await.unwrap().expect("closed, not cut");
@@ -65,6 +65,6 @@ async fn a_full_listener_drains_as_well() {
     let mut only = serving.connect().await;
     only.write(GET).await;
     assert_eq!(status(&only.answer().await), StatusCode::OK);
-    serving.drain.begin(PATIENCE);
+    serving.drain.begin(PATIENCE * 6);
     serving.ended().await;
 }
