@@ -4,6 +4,8 @@ use proc_macro::TokenStream;
 
 mod handler;
 mod plugin;
+#[cfg(test)]
+mod tests;
 
 /// Makes a function a handler that [`plugin!`] can name.
 ///
