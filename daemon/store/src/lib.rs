@@ -29,8 +29,8 @@ pub trait Store: Send + Sync + 'static {
     /// busy.
     async fn claim(&self, lanes: Vec<LaneWant>, now: Timestamp) -> Result<Claims, StoreError>;
 
-    /// Leases the unfinished job of (event, target) for a `respond` route's resend, whatever its
-    /// due time, or says what stands in the way.
+    /// Leases the job of (event, target) for a `respond` route's resend, whatever its due time and
+    /// though it be a dead letter, or says what stands in the way.
     async fn claim_job(
         &self,
         event: EventId,

@@ -152,7 +152,7 @@ pub enum JobClaim {
     Running(JobId),
     /// It ended well, ignored included, with this reply if it gave one.
     Succeeded(Option<StoredReply>),
-    /// It is a dead letter, or there is no such job.
+    /// There is no such job.
     Ended,
 }
 

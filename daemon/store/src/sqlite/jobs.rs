@@ -91,8 +91,10 @@ fn lease(
     batch
         .conn
         .prepare_cached(
+            // A dead letter that is tried again has no time any more; without one it would never be
+            // found, were the lease given back.
             "UPDATE jobs SET state = 'running', attempts = ?2, leases = ?3, incarnation = ?4, \
-             leased_at = ?5 WHERE job = ?1",
+             leased_at = ?5, due_at = coalesce(due_at, ?5) WHERE job = ?1",
         )?
         .execute(params![
             job,
@@ -129,7 +131,7 @@ impl Verb for ClaimJob {
         let Some(row) = found.next()? else { return Ok(JobClaim::Ended) };
         let state: String = row.get(EVENT_WIDTH + 6)?;
         match rows::state(&state)? {
-            JobState::Ready => {
+            JobState::Ready | JobState::DeadLetter => {
                 let (job, claimed) = candidate(row)?;
                 drop(found);
                 Ok(JobClaim::Claimed(Box::new(lease(batch, job, claimed, self.now)?)))
@@ -139,7 +141,6 @@ impl Verb for ClaimJob {
             }
             JobState::Succeeded => Ok(JobClaim::Succeeded(rows::reply(row, EVENT_WIDTH + 7)?)),
             JobState::Ignored => Ok(JobClaim::Succeeded(None)),
-            JobState::DeadLetter => Ok(JobClaim::Ended),
         }
     }
 

@@ -472,8 +472,15 @@ pub(crate) async fn a_resend_finds_its_job<B: Backend>() {
     let id = stored(&*store, new_event("dead", vec![leased("p/h")])).await;
     let (id, lease) = (id.id(), id.into_leases().remove(0).expect("is leased"));
     store.complete(lease, dead()).await.expect("runs");
-    let ended = store.claim_job(id, &to, T0).await.expect("runs");
-    assert!(matches!(ended, JobClaim::Ended), "{ended:?}");
+    assert!(claim(&*store, "p", after(100_000)).await.is_empty(), "nobody else tries it again");
+    // A resend does: its sender was told that it failed.
+    let JobClaim::Claimed(again) = store.claim_job(id, &to, T0).await.expect("runs") else {
+        panic!("the dead letter is not leased");
+    };
+    assert_eq!(again.lease.attempt(), 2);
+    store.release(again.lease).await.expect("runs");
+    let found = claim_one(&*store, "p", after(100)).await;
+    assert_eq!(found.event.id, id, "a lease given back is found, whatever the job was before");
 }
 
 pub(crate) async fn pages_go_back_in_time<B: Backend>() {
