@@ -124,6 +124,8 @@ fn more_requests_at_once_than_allowed_are_503() {
                 assert_eq!(reply.status, 200, "{reply:?}");
             });
         }
+        // Both run: each has been stored before its attempt began.
+        until_true("both are stored", Duration::from_secs(10), || yard.events().len() == 2);
         until_true("a third is refused", Duration::from_secs(10), || {
             let delivery = format!("third-{}", fastrand::u64(..));
             let reply = daemon.send(&Request::github("/q", "push", &delivery, "{}"));

@@ -66,7 +66,7 @@ fn paths_methods_and_sizes_are_answered_by_their_status() {
     let config = yard.config().route("q", "misbehave/ok", &[]).route(
         "small",
         "misbehave/ok",
-        &["body = 64"],
+        &[r#"body = "1KiB""#],
     );
     let daemon = yard.start(&config);
 
@@ -87,12 +87,12 @@ fn paths_methods_and_sizes_are_answered_by_their_status() {
     // A body of unknown length is counted while it is read.
     let mut client = daemon.client();
     let head = "POST /small HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n";
-    client.write(format!("{head}100\r\n{}\r\n", "x".repeat(256)).as_bytes()).unwrap();
+    client.write(format!("{head}800\r\n{}\r\n", "x".repeat(2048)).as_bytes()).unwrap();
     assert_eq!(client.read_reply().unwrap().status, 413);
 
     // At the limit is within it.
-    daemon.send(&Request::github("/small", "push", "fits", vec![b'x'; 64])).accepted();
-    let over = Request::github("/small", "push", "over", vec![b'x'; 65]);
+    daemon.send(&Request::github("/small", "push", "fits", vec![b'x'; 1024])).accepted();
+    let over = Request::github("/small", "push", "over", vec![b'x'; 1025]);
     assert_eq!(daemon.send(&over).status, 413);
 
     let reply = daemon.send(&Request::new("GET", "/q").header("x-large", &"x".repeat(200_000)));

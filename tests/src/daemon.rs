@@ -251,6 +251,8 @@ impl Drop for Daemon {
             return;
         }
         assert!(!died, "the daemon died during the test\n{log}");
-        assert!(!log.contains("panicked at"), "a thread of the daemon panicked\n{log}");
+        // What plugins log comes as JSON; a panic of the daemon's own is written by Rust.
+        let panicked = |line: &str| !line.starts_with('{') && line.contains("panicked at");
+        assert!(!log.lines().any(panicked), "a thread of the daemon panicked\n{log}");
     }
 }
