@@ -21,6 +21,14 @@ pub(crate) enum CredentialCheck {
 }
 
 impl CredentialCheck {
+    /// The header that carries the credential.
+    pub(crate) fn header(&self) -> &HeaderName {
+        match self {
+            Self::Token { header } => header,
+            Self::Bearer | Self::Basic { .. } => &AUTHORIZATION,
+        }
+    }
+
     /// The bytes that a request has to show to match `secret`.
     pub(crate) fn expected(&self, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         let secret = secret.checked()?;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::HeaderName;
+
 use crate::location::Location;
 use crate::request::Request;
 
@@ -67,6 +69,7 @@ pub(crate) struct Facts {
     pub(crate) kind: Vec<Location>,
     pub(crate) delivery_id: Vec<Location>,
     pub(crate) unauthenticated: Vec<Part>,
+    pub(crate) credential: Option<HeaderName>,
 }
 
 /// A request whose signature held. Only [`Verifier::verify`](crate::Verifier::verify) makes one.
@@ -90,7 +93,15 @@ impl Verified {
     }
 
     /// The request, without the proof that it was checked.
-    pub fn into_request(self) -> Request {
+    /// The request, for keeping. Where the secret itself was sent ([`Scheme::Token`], bearer,
+    /// basic), the header that carried it is gone: whoever reads the request later must not be
+    /// able to send others.
+    ///
+    /// [`Scheme::Token`]: crate::Scheme::Token
+    pub fn into_request(mut self) -> Request {
+        if let Some(header) = &self.facts.credential {
+            self.request.headers.remove(header);
+        }
         self.request
     }
 
@@ -130,5 +141,39 @@ impl fmt::Debug for Verified {
             .field("request", &self.request)
             .field("matched_secret", &self.matched_secret)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+    use crate::{Request, Scheme, Secret, UnixTime, Verifier, sign};
+
+    #[test]
+    fn a_secret_that_was_sent_is_not_kept() {
+        let token = Scheme::Token { header: "x-token".into() };
+        let basic = Scheme::Basic { user: "ada".into() };
+        for scheme in [token, Scheme::Bearer, basic] {
+            let secret = Secret::from("sesame-open-up");
+            let mut request = Request {
+                method: Method::POST,
+                url: "https://example.com/in".to_owned(),
+                path: "/in".to_owned(),
+                query: None,
+                params: Vec::new(),
+                headers: HeaderMap::new(),
+                body: bytes::Bytes::from_static(b"{}"),
+            };
+            let now = UnixTime::from_secs(1_700_000_000);
+            let shown = sign(&scheme, &secret, &request, now).expect("signable");
+            request.headers.extend(shown);
+            let other = HeaderName::from_static("x-other");
+            request.headers.insert(&other, HeaderValue::from_static("kept"));
+            let verifier = Verifier::new(scheme, [secret]).expect("a good secret");
+            let verified = verifier.verify(request, now).expect("genuine");
+            let kept = verified.into_request().headers;
+            assert_eq!(kept.keys().collect::<Vec<_>>(), [&other]);
+        }
     }
 }

@@ -175,7 +175,11 @@ impl Check {
                 Part::Body => !self.covers(&[Piece::Body]),
             })
             .collect();
-        Facts { kind, delivery_id, unauthenticated }
+        let credential = match self {
+            Self::Credential(check) => Some(check.header().clone()),
+            Self::Hmac(_) | Self::None => None,
+        };
+        Facts { kind, delivery_id, unauthenticated, credential }
     }
 
     fn covers_location(&self, location: &Location) -> bool {
