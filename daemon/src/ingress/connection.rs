@@ -17,9 +17,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::respond::Problem;
 use super::stream::{Protocol, Stream, Transport};
 use super::tls::TlsReloader;
-use super::respond::Problem;
 use super::{Answer, Body, DrainToken, Peer, Response};
 use crate::config::Limits;
 
