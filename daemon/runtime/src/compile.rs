@@ -127,7 +127,9 @@ fn judge(status: ExitStatus, words: &str, memory: u64) -> Result<(), String> {
         "its compilation needed more than `compile_memory` of {memory} bytes: raise it under \
          `[runtime]`, or make the plugin smaller"
     );
-    if words.contains("memory allocation of") || words.contains("Cannot allocate memory") {
+    // The allocator's words, the system's, and those of a thread that could not be started.
+    let short = ["memory allocation of", "Cannot allocate memory", "out of memory", "os error 11"];
+    if short.iter().any(|text| words.contains(text)) {
         return Err(memory);
     }
     match status.signal() {

@@ -12,7 +12,7 @@ pub struct Limits {
     pub timeout: Duration,
     /// Time on a processor, the guest's code and the host's work for it together.
     pub cpu: Duration,
-    /// Bytes of all linear memories together.
+    /// Bytes of all linear memories together; never more than the engine's `max_memory`.
     pub memory: u64,
     /// Bytes of log lines kept: messages, field names and values, and 32 for each line. What does
     /// not fit is dropped and counted.

@@ -12,6 +12,7 @@ use wasmtime::component::Component;
 use crate::cache::{Cache, LastGood};
 use crate::compile::{compile, write};
 use crate::engine::Host;
+use crate::text::line;
 use crate::version::Version;
 use crate::{Compiler, ContentHash, artefact};
 
@@ -89,10 +90,24 @@ impl Loader {
         write(&input.0, bytes).map_err(kept)?;
         compile(&self.compiler, &input.0, &output.0, self.compile_memory, self.compile_timeout)?;
         let path = self.cache.keep(hash, &output).map_err(kept)?;
-        let component = artefact::load(&self.host.engine, &path).map_err(|error| {
-            format!("its compiled code cannot be loaded: {error:#}; is `hookyard` being replaced?")
-        })?;
+        let component = artefact::load(&self.host.engine, &path)
+            .map_err(|error| self.unloadable(&format!("{error:#}")))?;
         self.describe(component, hash)
+    }
+
+    fn unloadable(&self, why: &str) -> String {
+        let why = line(why, 1024);
+        if why.contains("minimum byte size") {
+            return format!(
+                "it starts with more memory than `max_memory` under `[runtime]` allows, {} bytes: \
+                 {why}",
+                self.max_memory
+            );
+        }
+        if why.contains("pooling allocator") {
+            return format!("it is made of more parts than an instance may have: {why}");
+        }
+        format!("its compiled code cannot be loaded: {why}; is `hookyard` being replaced?")
     }
 
     /// The version whose code is in the cache. Code that cannot be loaded counts as missing.

@@ -30,7 +30,8 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    pub(crate) fn new(version: Arc<Version>, grant: Grant, slots: Arc<Semaphore>) -> Self {
+    pub(crate) fn new(version: Arc<Version>, mut grant: Grant, slots: Arc<Semaphore>) -> Self {
+        grant.limits.memory = grant.limits.memory.min(version.max_memory);
         let settings =
             grant.settings.into_iter().map(|(name, value)| (name, value.to_string())).collect();
         Self { version, limits: grant.limits, settings: Arc::new(settings), slots }

@@ -30,6 +30,8 @@ const COPY_SLACK: usize = 256 << 10;
 pub(crate) struct Version {
     pub(crate) manifest: Manifest,
     pub(crate) hash: ContentHash,
+    /// What no grant may exceed.
+    pub(crate) max_memory: u64,
     host: Arc<Host>,
     instances: InstancePre<State>,
     handle: ComponentExportIndex,
@@ -43,7 +45,7 @@ impl Version {
         hash: ContentHash,
         max_memory: u64,
     ) -> Result<Self, String> {
-        fits(component, max_memory)?;
+        fits(component)?;
         let export = |interface: &str, function: &str| {
             let (_, instance) = component.get_export(None, interface)?;
             component.get_export_index(Some(&instance), function)
@@ -95,7 +97,7 @@ impl Version {
         let manifest = manifest(said)
             .check()
             .map_err(|error| format!("its manifest {}", line(&error.to_string(), 1024)))?;
-        Ok(Self { manifest, hash, host, instances, handle })
+        Ok(Self { manifest, hash, max_memory, host, instances, handle })
     }
 
     /// A store for one attempt.
@@ -148,18 +150,12 @@ fn store(
     store
 }
 
-/// Whether an instance fits in a slot of the pool.
-fn fits(component: &Component, max_memory: u64) -> Result<(), String> {
+/// Whether an instance fits in a slot of the pool. The size of its memory was checked when its code
+/// was loaded.
+fn fits(component: &Component) -> Result<(), String> {
     let Some(needs) = component.resources_required() else {
         return Err("it imports a module or a component, which nothing here provides".into());
     };
-    let bytes = needs.max_initial_memory_size.unwrap_or(0).saturating_mul(64 << 10);
-    if bytes > max_memory {
-        return Err(format!(
-            "it starts with {bytes} bytes of memory, more than `max_memory` under `[runtime]` \
-             allows ({max_memory})"
-        ));
-    }
     let elements = needs.max_initial_table_size.unwrap_or(0);
     for (what, has, most) in [
         ("memories", u64::from(needs.num_memories), u64::from(MAX_MEMORIES)),
