@@ -6,7 +6,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{
-    Error, Expr, ExprLit, FnArg, Ident, ItemFn, Lit, LitStr, Meta, Result, ReturnType, Token,
+    Error, Expr, ExprLit, FnArg, Ident, ItemFn, Lit, LitStr, Meta, Result, ReturnType, Token, Type,
 };
 
 const SIGNATURE: &str = "a handler is `fn name(event: Event, host: Host) -> Outcome`";
@@ -200,6 +200,14 @@ fn check_signature(function: &ItemFn) -> Result<()> {
         1 => return refuse(signature.inputs.span(), "one argument is missing"),
         _ => return refuse(signature.inputs.span(), "these are too many arguments"),
     }
+    for (argument, expected) in signature.inputs.iter().zip(["Event", "Host"]) {
+        // By its last word only: the compiler checks the rest, but could not say what to do.
+        if let FnArg::Typed(argument) = argument
+            && !ends_with(&argument.ty, expected)
+        {
+            return refuse(argument.ty.span(), &format!("this is not `{expected}`"));
+        }
+    }
     if matches!(signature.output, ReturnType::Default) {
         return refuse(
             signature.ident.span(),
@@ -207,6 +215,13 @@ fn check_signature(function: &ItemFn) -> Result<()> {
         );
     }
     Ok(())
+}
+
+fn ends_with(ty: &Type, word: &str) -> bool {
+    match ty {
+        Type::Path(ty) => ty.path.segments.last().is_some_and(|segment| segment.ident == word),
+        _ => false,
+    }
 }
 
 /// The first line of the doc comment.
