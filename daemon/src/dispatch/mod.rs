@@ -162,12 +162,19 @@ impl Dispatcher {
     /// Claims what is due and runs it, until `stop` is set. Never returns on an error.
     pub(crate) async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut plugins_changed = self.plugins.changed();
+        // The earliest that any claim has told of since every lane was looked at: a claim that
+        // looks at some lanes, or at none, knows nothing of the others' jobs.
+        let mut due = None;
         while !*stop.borrow() {
             let nap = match self.claim().await {
-                Ok(Claim::More) => continue,
-                Ok(Claim::Until(due)) => due
-                    .map_or(LONGEST_NAP, |due| due.saturating_since(Timestamp::now()))
-                    .min(LONGEST_NAP),
+                Ok(Claim { next_due, more }) => {
+                    due = due.into_iter().chain(next_due).min();
+                    if more {
+                        continue;
+                    }
+                    due.map_or(LONGEST_NAP, |due: Timestamp| due.saturating_since(Timestamp::now()))
+                        .min(LONGEST_NAP)
+                }
                 Err(StoreError::Closed | StoreError::Untrusted(_)) => return,
                 Err(error) => {
                     tracing::warn!(%error, "no job can be claimed now; trying again");
@@ -176,7 +183,10 @@ impl Dispatcher {
             };
             tokio::select! {
                 () = self.store.wake() => self.lanes.lock().expect_backlog(),
-                () = tokio::time::sleep(nap) => self.lanes.lock().expect_backlog(),
+                () = tokio::time::sleep(nap) => {
+                    due = None;
+                    self.lanes.lock().expect_backlog();
+                }
                 () = self.freed.notified() => {}
                 changed = plugins_changed.changed() => {
                     if changed.is_err() {
@@ -215,7 +225,7 @@ impl Dispatcher {
     async fn claim(self: &Arc<Self>) -> Result<Claim, StoreError> {
         let wants = self.lanes.lock().begin_claim();
         if wants.is_empty() {
-            return Ok(Claim::Until(None));
+            return Ok(Claim { next_due: None, more: false });
         }
         let claims = match self.store.claim(wants.clone(), Timestamp::now()).await {
             Ok(claims) => claims,
@@ -229,12 +239,12 @@ impl Dispatcher {
         for claimed in &claims.jobs {
             *got.entry(claimed.target.lane().to_owned()).or_default() += 1;
         }
-        let full = self.settle(&wants, &got);
+        let more = self.settle(&wants, &got);
         for claimed in claims.jobs {
             let permit = self.permit(claimed.target.lane());
             self.start(permit, claimed);
         }
-        Ok(if full { Claim::More } else { Claim::Until(claims.next_due) })
+        Ok(Claim { next_due: claims.next_due, more })
     }
 
     /// Gives back the permits that the claim did not use; whether a lane got all it asked for.
@@ -246,6 +256,9 @@ impl Dispatcher {
             lanes.end_claim(want, got);
             full |= got == want.max;
         }
+        drop(lanes);
+        // For a sender that found the permits taken by this claim.
+        self.room.notify_waiters();
         full
     }
 
@@ -255,9 +268,9 @@ impl Dispatcher {
 }
 
 /// What a claim says about the next one.
-enum Claim {
+struct Claim {
+    /// When the next job of the lanes that it looked at will be due.
+    next_due: Option<Timestamp>,
     /// A lane got all that it asked for: there may be more.
-    More,
-    /// Nothing is due before this moment, as far as is known.
-    Until(Option<Timestamp>),
+    more: bool,
 }
