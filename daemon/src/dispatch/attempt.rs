@@ -62,7 +62,14 @@ impl Dispatcher {
         };
         let Some(attempt) = attempt else {
             // The plugin was retired since the claim, or the daemon stops: another time.
-            guard.release().await;
+            match waited {
+                Some(Waited { queue_retries: false, .. }) => {
+                    let record =
+                        interrupted(started_at, "the daemon stopped, or the plugin was retired");
+                    guard.complete(Completion { next: Next::DeadLetter, record }).await;
+                }
+                _ => guard.release().await,
+            }
             return Ran::Failed;
         };
 
@@ -137,6 +144,19 @@ fn record(started_at: Timestamp, attempt: Attempt) -> (AttemptRecord, Ran) {
     (record, ran(attempt.outcome))
 }
 
+/// The record of an attempt that was cut off.
+fn interrupted(started_at: Timestamp, message: &str) -> AttemptRecord {
+    AttemptRecord {
+        started_at,
+        duration: Timestamp::now().saturating_since(started_at),
+        outcome: AttemptOutcome::Interrupted,
+        message: message.to_owned(),
+        plugin_hash: String::new(),
+        log: Vec::new(),
+        log_dropped: 0,
+    }
+}
+
 fn message(outcome: &Outcome) -> &str {
     match outcome {
         Outcome::Done { message, .. } => message.as_deref().unwrap_or(""),
@@ -204,7 +224,7 @@ pub(super) fn report(
                 handler = %name,
                 attempt = number,
                 outcome,
-                message_of_handler = message,
+                detail = message,
                 duration_ms,
                 $text
             )
@@ -289,18 +309,8 @@ impl Drop for LeaseGuard {
         let store = Arc::clone(&self.store);
         runtime.spawn(async move {
             let now = Timestamp::now();
-            let completion = Completion {
-                next: Next::RetryAt(now),
-                record: AttemptRecord {
-                    started_at: now,
-                    duration: Duration::ZERO,
-                    outcome: AttemptOutcome::Interrupted,
-                    message: "the attempt ended inside the daemon".to_owned(),
-                    plugin_hash: String::new(),
-                    log: Vec::new(),
-                    log_dropped: 0,
-                },
-            };
+            let record = interrupted(now, "the attempt ended inside the daemon");
+            let completion = Completion { next: Next::RetryAt(now), record };
             let guard = Self { store, lease: Some(lease) };
             guard.complete(completion).await;
         });
