@@ -19,9 +19,8 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use super::{
-    Answer, Body, Drain, Listener, Peer, Problem, Response, ServeOptions, TlsReloader, reply, serve,
-};
+use super::respond::{Problem, reply};
+use super::{Answer, Body, Drain, Listener, Peer, Response, ServeOptions, TlsReloader, serve};
 use crate::config::Limits;
 
 /// Longer than anything here takes; what runs into it hangs.
