@@ -461,7 +461,9 @@ pub fn reject<T>(reason: impl fmt::Display) -> Result<T, Failure> {
 
 /// Begins an HTTP answer: `reply(200).json(&value)`. Only a `respond` route sends it.
 ///
-/// `status` is 200 to 599.
+/// `status` is 200 to 599. Headers that belong to the connection (`content-length`,
+/// `transfer-encoding`, …) are the server's to set. A reply that breaks these rules, or is larger
+/// than the plugin's `reply_bytes`, is a failed attempt.
 ///
 /// ```
 /// use hookyard_sdk::prelude::*;

@@ -1,9 +1,9 @@
 //! What the shipped plugins' components import and export: only what they use.
 //!
-//! Needs the built files in `plugins/`: `cargo xtask plugins`.
+//! Needs the built files, in `plugins/` or the folder that `HOOKYARD_TEST_PLUGINS` names.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::PathBuf;
 
 use wasmparser::{Parser, Payload};
 
@@ -12,14 +12,18 @@ fn interfaces(component: &[u8]) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut imports, mut exports) = (BTreeSet::new(), BTreeSet::new());
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(component) {
-        match payload.unwrap() {
+        match payload.expect("the component is well formed") {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 0 => {
-                imports.extend(section.into_iter().map(|import| import.unwrap().name.name.into()));
+                imports.extend(
+                    section.into_iter().flatten().map(|import| import.name.name.to_owned()),
+                );
             }
             Payload::ComponentExportSection(section) if depth == 0 => {
-                exports.extend(section.into_iter().map(|export| export.unwrap().name.name.into()));
+                exports.extend(
+                    section.into_iter().flatten().map(|export| export.name.name.to_owned()),
+                );
             }
             _ => {}
         }
@@ -28,16 +32,20 @@ fn interfaces(component: &[u8]) -> (BTreeSet<String>, BTreeSet<String>) {
 }
 
 fn component(file: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins").join(file);
+    let folder = std::env::var_os("HOOKYARD_TEST_PLUGINS").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../plugins"),
+        PathBuf::from,
+    );
+    let path = folder.join(file);
     let module = std::fs::read(&path).unwrap_or_else(|error| {
         panic!("{}: {error}: build it by `cargo xtask plugins`", path.display())
     });
     wit_component::ComponentEncoder::default()
         .module(&module)
-        .unwrap()
+        .expect("the module carries its component type")
         .validate(true)
         .encode()
-        .unwrap()
+        .expect("the module becomes a component")
 }
 
 fn set(names: &[&str]) -> BTreeSet<String> {
