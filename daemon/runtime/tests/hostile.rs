@@ -320,7 +320,7 @@ async fn an_answer_that_is_not_one_is_a_trap() {
         words(&[3, 0, 64, u32::MAX, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
         // An outcome that does not exist.
         words(&[77, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-        // Text that is not UTF-8 (the type section's bytes make it a string at 0).
+        // Text that is not UTF-8: the bytes that follow are among it.
         words(&[3, 0, 4096, 400, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
     ] {
         let mut raw = raw;
