@@ -251,3 +251,108 @@ pub(crate) fn fill(text: &str, params: &[(String, String)]) -> String {
         .iter()
         .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn routes(text: &str) -> Routes {
+        let (config, _) = config::parse(Path::new("config.toml"), text).expect("valid");
+        Routes::build(&Arc::new(config)).expect("routes")
+    }
+
+    fn found(routes: &Routes, host: Option<&str>, method: Method, path: &str) -> String {
+        match routes.find(host, &method, path) {
+            Ok(matched) => {
+                let params = matched.params.iter().map(|(name, value)| format!(" {name}={value}"));
+                matched.route.config().name.clone() + &params.collect::<String>()
+            }
+            Err(NoRoute::NotFound) => "404".to_owned(),
+            Err(NoRoute::MethodNotAllowed(methods)) => format!("405 {methods:?}"),
+        }
+    }
+
+    const ROUTES: &str = r#"
+        [[route]]
+        name = "any"
+        path = "/in"
+        verify = "none"
+        handlers = "echo/echo"
+
+        [[route]]
+        name = "shop"
+        host = "Shop.example.com"
+        path = "/in"
+        methods = ["POST", "PUT"]
+        verify = "none"
+        handlers = "echo/echo"
+
+        [[route]]
+        name = "tenant"
+        path = "/of/{tenant}/{kind}"
+        verify = "none"
+        handlers = "echo/echo"
+    "#;
+
+    #[test]
+    fn a_route_of_the_host_comes_first() {
+        let routes = routes(ROUTES);
+        assert_eq!(found(&routes, Some("shop.EXAMPLE.com"), Method::POST, "/in"), "shop");
+        assert_eq!(found(&routes, Some("other.example.com"), Method::POST, "/in"), "any");
+        assert_eq!(found(&routes, None, Method::POST, "/in"), "any");
+        assert_eq!(found(&routes, Some("shop.example.com"), Method::PUT, "/in"), "shop");
+        assert_eq!(found(&routes, None, Method::PUT, "/in"), "405 [POST]");
+        assert_eq!(found(&routes, Some("shop.example.com"), Method::GET, "/in"), "405 [POST, PUT]");
+        assert_eq!(found(&routes, None, Method::POST, "/in/"), "404");
+    }
+
+    #[test]
+    fn parameters_are_single_harmless_segments() {
+        let routes = routes(ROUTES);
+        let post = |path: &str| found(&routes, None, Method::POST, path);
+        assert_eq!(post("/of/acme/order.paid"), "tenant tenant=acme kind=order.paid");
+        for path in ["/of/../paid", "/of/a%2fb/paid", "/of/./paid", "/of//paid", "/of/a/b/c"] {
+            assert_eq!(post(path), "404", "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn each_tenant_has_its_own_secret() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("acme"), "acme-secret\n").expect("written");
+        let text = r#"
+            [[route]]
+            path = "/of/{tenant}"
+            verify = { token = "x-token" }
+            secret = { file = "{tenant}" }
+            tenant = "{tenant}"
+            handlers = "echo/echo"
+        "#;
+        let file = folder.path().join("config.toml");
+        let (config, _) = config::parse(&file, text).expect("valid");
+        let routes = Routes::build(&Arc::new(config)).expect("routes");
+        let verdict = async |tenant: &str, token: &'static str| {
+            let path = format!("/of/{tenant}");
+            let Ok(matched) = routes.find(None, &Method::POST, &path) else { panic!("no route") };
+            let mut headers = http::HeaderMap::new();
+            headers.insert("x-token", http::HeaderValue::from_static(token));
+            let request = Request {
+                method: Method::POST,
+                url: path.clone(),
+                path,
+                query: None,
+                params: matched.params.clone(),
+                headers,
+                body: bytes::Bytes::new(),
+            };
+            assert_eq!(matched.route.tenant(&matched.params), tenant);
+            matched.route.verify(request, UnixTime::from_secs(0)).await
+        };
+        assert!(verdict("acme", "acme-secret").await.is_ok());
+        assert!(matches!(verdict("acme", "other").await, Err(NotVerified::Refused(_))));
+        let missing = verdict("initech", "acme-secret").await;
+        assert!(matches!(missing, Err(NotVerified::NoSecret(_))));
+    }
+}

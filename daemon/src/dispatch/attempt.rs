@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookyard_runtime::{Attempt, Level, Outcome};
+use hookyard_runtime::{Attempt, ContentHash, Level, Outcome};
 use hookyard_store::{
     AttemptOutcome, AttemptRecord, Claimed, Completed, Completion, Lease, Next, Store, StoreError,
 };
@@ -101,6 +101,14 @@ impl Dispatcher {
         end_at: Option<Instant>,
     ) -> Option<Attempt> {
         let plugin = self.plugins.plugin(&name.plugin)?;
+        let wanted = plugin.manifest().handler(&name.handler).map(|handler| &handler.kinds);
+        if let Some(kinds) = wanted
+            && !kinds.is_empty()
+            && !kinds.contains(&event.kind)
+        {
+            // It was stored while the plugin was not loaded.
+            return Some(unwanted(event, name, plugin.hash()));
+        }
         Some(plugin.run(&name.handler, event, job, number, end_at.map(Instant::into_std)).await)
     }
 
@@ -108,6 +116,18 @@ impl Dispatcher {
         let mut abandon = self.abandon.subscribe();
         // The sender lives as long as the dispatcher, which this borrows.
         let _ = abandon.wait_for(|abandon| *abandon).await;
+    }
+}
+
+fn unwanted(event: &Event, name: &HandlerName, plugin_hash: ContentHash) -> Attempt {
+    Attempt {
+        outcome: Outcome::Ignored(format!("{name} does not want the kind `{}`", event.kind)),
+        log: Vec::new(),
+        log_dropped: 0,
+        duration: Duration::ZERO,
+        cpu: Duration::ZERO,
+        memory_peak: 0,
+        plugin_hash,
     }
 }
 
