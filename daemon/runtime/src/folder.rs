@@ -273,7 +273,7 @@ impl Folder {
         if let Some(other) = served.get(name)
             && other.file != file
             && other.fallback.is_none()
-            && !self.files.get(&other.file).is_none_or(|known| known.gone.is_some())
+            && self.files.get(&other.file).is_some_and(|known| known.gone.is_none())
         {
             return Err(format!(
                 "it is another plugin `{name}`, which is already served from {}: remove one of \
