@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::StoreError;
 
-/// How old a sample may be before the writer takes a new one.
-const SAMPLE_EVERY: Duration = Duration::from_millis(100);
+/// How old a sample may be before the writer takes a new one: three system calls, and in the
+/// meantime a fast disk takes a megabyte or two, which a small `min_free` must have room for.
+const SAMPLE_EVERY: Duration = Duration::from_millis(2);
 
 /// For how long events are refused after a write met a full disk.
 const HOLD_AFTER_FULL: Duration = Duration::from_secs(1);
