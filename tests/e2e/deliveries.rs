@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::thread;
 
-use hookyard_tests::{Request, Yard, attempts, outcomes};
+use hookyard_tests::{Request, SECRET_VARIABLE, Yard, attempts, outcomes};
 
 const PUSH: &str = include_str!("../fixtures/github-push.json");
 
@@ -148,4 +148,49 @@ fn the_list_is_paged_newest_first() {
     assert_eq!(seen, ids.into_iter().rev().collect::<Vec<_>>());
     let unknown = yard.command(&["events", "show", "0198c1f2-7d3a-7cc0-a1b2-0123456789ab"]);
     assert_eq!(unknown.status.code(), Some(1));
+}
+
+#[test]
+fn each_handler_has_its_own_job_and_one_that_fails_does_not_repeat_the_other() {
+    let yard = Yard::with_plugins(&["misbehave", "echo"]);
+    let soon = r#"retry = { max_attempts = 2, first = "10ms", max = "10ms" }"#;
+    let config = yard.config().raw_route(&format!(
+        "name = \"fan\"\npath = \"/fan\"\nprovider = \"github\"\n\
+         secret = {{ env = \"{SECRET_VARIABLE}\" }}\n\
+         handlers = [\"echo/echo\", {{ handler = \"misbehave/trap\", {soon} }}, \
+         {{ handler = \"misbehave/ok\", kinds = [\"star\"] }}]"
+    ));
+    let daemon = yard.start(&config);
+
+    let id = daemon.send(&Request::github("/fan", "push", "1", "{}")).accepted();
+    let shown = yard.until_state(&id, "dead-letter");
+
+    let mut jobs: Vec<(&str, &str, usize)> = shown["jobs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|job| {
+            let attempts = job["attempts"].as_array().unwrap().len();
+            (job["handler"].as_str().unwrap(), job["state"].as_str().unwrap(), attempts)
+        })
+        .collect();
+    jobs.sort_unstable();
+    assert_eq!(jobs, [("echo/echo", "succeeded", 1), ("misbehave/trap", "dead-letter", 2)]);
+}
+
+#[test]
+fn the_client_is_who_the_trusted_proxy_says_and_nobody_elses_word_counts() {
+    let yard = Yard::with_plugins(&["misbehave"]);
+    let config = yard.config().route("q", "misbehave/ok", &[]);
+    let daemon = yard.start(&config);
+    let forwarded = |delivery: &str| {
+        Request::github("/q", "push", delivery, "{}").header("x-forwarded-for", "192.0.2.7")
+    };
+    let id = daemon.send(&forwarded("untrusted")).accepted();
+    assert_eq!(yard.show(&id)["event"]["client"], "127.0.0.1");
+    daemon.stop();
+
+    let daemon = yard.start(&config.set("server", r#"trusted_proxies = ["127.0.0.0/8"]"#));
+    let id = daemon.send(&forwarded("trusted")).accepted();
+    assert_eq!(yard.show(&id)["event"]["client"], "192.0.2.7");
 }

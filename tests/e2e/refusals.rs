@@ -3,7 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use hookyard_tests::{Request, SECRET, Yard, until_true};
+use data_encoding::{BASE64, HEXLOWER};
+use hookyard_tests::{Request, SECRET, Yard, hmac_sha256, until_true};
 
 #[test]
 fn whatever_is_wrong_with_a_signature_the_answer_is_the_same() {
@@ -147,7 +148,7 @@ fn a_genuine_body_that_the_handler_cannot_read_is_kept_with_the_reason() {
 }
 
 #[test]
-fn the_generic_hmac_a_shared_header_and_several_secrets_work_from_files() {
+fn several_secrets_hold_while_rotating_and_a_reload_reads_them_again() {
     let yard = Yard::with_plugins(&["misbehave"]);
     let old = yard.path("old.txt");
     let new = yard.path("new.txt");
@@ -165,7 +166,7 @@ fn the_generic_hmac_a_shared_header_and_several_secrets_work_from_files() {
     let other = Request::github_with("third", "/rotating", "push", "r-3", "{}");
     assert_eq!(daemon.send(&other).status, 401);
 
-    // The old secret's file gets another value: from then on only that one holds.
+    // The old secret's file gets another value: after a reload only that one holds.
     fs::write(&old, "newer secret").unwrap();
     daemon.signal(rustix::process::Signal::HUP);
     until_true("the old secret is refused", Duration::from_secs(20), || {
@@ -196,4 +197,127 @@ fn a_route_without_verification_says_so_and_is_warned_about() {
         String::from_utf8_lossy(&check.stderr)
     );
     assert!(said.contains("warning") && said.contains("open"), "{said}");
+}
+
+fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+}
+
+#[test]
+fn a_scheme_of_ones_own_with_a_timestamp_and_a_secret_for_each_tenant() {
+    let yard = Yard::with_plugins(&["misbehave"]);
+    fs::create_dir(yard.path("secrets")).unwrap();
+    for tenant in ["acme", "globex"] {
+        fs::write(yard.path("secrets").join(tenant), format!("secret of {tenant}")).unwrap();
+    }
+    let config = yard.config().raw_route(&format!(
+        "name = \"events\"\npath = \"/events/{{tenant}}/{{kind}}\"\n\
+         verify = {{ hmac = \"sha256\", header = \"x-signature\", encoding = \"hex\", \
+         prefix = \"sha256=\", signed = \"{{timestamp}}.{{body}}\", \
+         timestamp_header = \"x-timestamp\", tolerance = \"5m\" }}\n\
+         secret = {{ file = \"{}/{{tenant}}\" }}\ntenant = \"{{tenant}}\"\nkind = \"{{kind}}\"\n\
+         id = \"header:x-request-id\"\nhandlers = [\"misbehave/ok\"]",
+        yard.path("secrets").display()
+    ));
+    let daemon = yard.start(&config);
+    let signed = |path: &str, secret: &str, at: u64, id: &str| {
+        let at = at.to_string();
+        let mac = hmac_sha256(secret.as_bytes(), &[at.as_bytes(), b".", b"{}"]);
+        Request::new("POST", path)
+            .header("x-signature", &format!("sha256={}", HEXLOWER.encode(&mac)))
+            .header("x-timestamp", &at)
+            .header("x-request-id", id)
+            .body("{}")
+    };
+
+    let id =
+        daemon.send(&signed("/events/acme/order.paid", "secret of acme", now(), "one")).accepted();
+    let shown = yard.until_state(&id, "succeeded");
+    assert_eq!(shown["event"]["tenant"], "acme");
+    assert_eq!(shown["event"]["kind"], "order.paid");
+    assert_eq!(shown["event"]["delivery_id"], "one");
+
+    // The same id at another tenant is another delivery.
+    let other = daemon
+        .send(&signed("/events/globex/order.paid", "secret of globex", now(), "one"))
+        .accepted();
+    assert_ne!(other, id);
+
+    for (what, request) in [
+        ("another tenant's secret", signed("/events/acme/x", "secret of globex", now(), "2")),
+        ("no such tenant", signed("/events/nobody/x", "secret of acme", now(), "3")),
+        ("a way out of the folder", signed("/events/..%2Fsecrets%2Facme/x", "x", now(), "4")),
+        ("too old", signed("/events/acme/x", "secret of acme", now() - 3600, "5")),
+        ("from the future", signed("/events/acme/x", "secret of acme", now() + 3600, "6")),
+    ] {
+        let status = daemon.send(&request).status;
+        assert!([400, 401, 404].contains(&status), "{what}: {status}");
+    }
+    assert_eq!(yard.events().len(), 2);
+}
+
+#[test]
+fn standard_webhooks_are_taken_in_and_a_forged_one_is_not() {
+    let yard = Yard::with_plugins(&["misbehave"]);
+    let key = b"a key of thirty-two bytes, truly";
+    let secret = yard.path("secret");
+    fs::write(&secret, format!("whsec_{}", BASE64.encode(key))).unwrap();
+    let config = yard.config().raw_route(&format!(
+        "name = \"sw\"\npath = \"/sw\"\nprovider = \"standard-webhooks\"\n\
+         secret = {{ file = {secret:?} }}\nhandlers = [\"misbehave/ok\"]"
+    ));
+    let daemon = yard.start(&config);
+    let body = br#"{"type":"user.created","data":{}}"#;
+    let at = now().to_string();
+    let mac = hmac_sha256(key, &[b"msg_1.", at.as_bytes(), b".", body]);
+    let request = Request::new("POST", "/sw")
+        .header("webhook-id", "msg_1")
+        .header("webhook-timestamp", &at)
+        .header("webhook-signature", &format!("v1,{}", BASE64.encode(&mac)))
+        .header("content-type", "application/json")
+        .body(body.to_vec());
+
+    let id = daemon.send(&request).accepted();
+    let shown = yard.until_state(&id, "succeeded");
+    assert_eq!(shown["event"]["kind"], "user.created");
+    assert_eq!(shown["event"]["delivery_id"], "msg_1");
+    assert_eq!(daemon.send(&request).accepted(), id, "a duplicate");
+    let forged = request.without("webhook-id").header("webhook-id", "msg_2");
+    assert_eq!(daemon.send(&forged).status, 401);
+}
+
+#[test]
+fn tokens_bearers_and_passwords_let_in_who_has_them() {
+    let yard = Yard::with_plugins(&["misbehave"]);
+    let secret = yard.path("secret");
+    fs::write(&secret, "open sesame\n").unwrap();
+    let mut config = yard.config();
+    for (name, verify) in [
+        ("token", r#"{ token = "x-webhook-token" }"#),
+        ("bearer", "{ bearer = true }"),
+        ("basic", r#"{ basic = "ali" }"#),
+    ] {
+        config = config.raw_route(&format!(
+            "name = \"{name}\"\npath = \"/{name}\"\nverify = {verify}\n\
+             secret = {{ file = {secret:?} }}\nhandlers = [\"misbehave/ok\"]"
+        ));
+    }
+    let daemon = yard.start(&config);
+    let basic = |text: &str| format!("Basic {}", BASE64.encode(text.as_bytes()));
+    for (path, header, right, wrong) in [
+        ("/token", "x-webhook-token", "open sesame".to_owned(), "open barley".to_owned()),
+        ("/bearer", "authorization", "Bearer open sesame".to_owned(), "Bearer x".to_owned()),
+        ("/basic", "authorization", basic("ali:open sesame"), basic("cassim:open sesame")),
+    ] {
+        let post = || Request::new("POST", path).body("{}");
+        daemon.send(&post().header(header, &right)).accepted();
+        assert_eq!(daemon.send(&post().header(header, &wrong)).status, 401, "{path}");
+        assert_eq!(daemon.send(&post()).status, 401, "{path}");
+    }
+    let log = daemon.stop().join("\n");
+    assert!(!log.contains("open sesame"), "the secret is in the log");
+    for event in yard.events() {
+        let shown = yard.show(event["id"].as_str().unwrap()).to_string();
+        assert!(!shown.contains("open sesame"), "the secret is in the store: {shown}");
+    }
 }

@@ -1,10 +1,11 @@
 //! HTTP/2, TLS, and certificates that change.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hookyard_tests::{
-    Request, TlsFiles, Yard, http2_cleartext, http2_tls, serves_certificate, until_true,
+    Request, TlsFiles, Yard, http2_cleartext, http2_tls, http2_unfinished, serves_certificate,
+    until_true,
 };
 use tokio::runtime::Runtime;
 
@@ -81,4 +82,46 @@ fn plain_http_on_a_tls_port_is_turned_away() {
 
     let request = Request::github("/q", "push", "tls", "{}");
     runtime().block_on(http2_tls(daemon.public, &files.certificate, &request)).accepted();
+}
+
+#[test]
+fn a_body_that_never_comes_is_cut_off_over_http2_too() {
+    let yard = Yard::with_plugins(&["misbehave"]);
+    let config = yard.config().set("server.limits", r#"body_timeout = "500ms""#).route(
+        "q",
+        "misbehave/ok",
+        &[],
+    );
+    let daemon = yard.start(&config);
+
+    let request = Request::github("/q", "push", "never", "{}");
+    let start = Instant::now();
+    let status = runtime().block_on(http2_unfinished(daemon.public, &request));
+    let took = start.elapsed();
+
+    assert!(matches!(status, Some(408) | None), "{status:?}");
+    assert!(took >= Duration::from_millis(400) && took < Duration::from_secs(5), "{took:?}");
+    runtime().block_on(http2_cleartext(daemon.public, &request)).accepted();
+}
+
+#[test]
+fn a_tls_handshake_that_never_ends_is_cut_off_and_others_are_served() {
+    let yard = Yard::with_plugins(&["misbehave"]);
+    let files = TlsFiles::write(&yard.path(""));
+    let config = yard
+        .config()
+        .set("server.limits", r#"handshake_timeout = "500ms""#)
+        .set("server.tls", &format!("cert = {:?}", files.cert))
+        .set("server.tls", &format!("key = {:?}", files.key))
+        .route("q", "misbehave/ok", &[]);
+    let daemon = yard.start(&config);
+
+    let mut silent = daemon.client();
+    let mut begun = daemon.client();
+    begun.write(b"\x16\x03\x01\x02\x00\x01").unwrap();
+    let request = Request::github("/q", "push", "meanwhile", "{}");
+    runtime().block_on(http2_tls(daemon.public, &files.certificate, &request)).accepted();
+
+    assert!(silent.is_closed_within(Duration::from_secs(10)));
+    assert!(begun.is_closed_within(Duration::from_secs(10)));
 }

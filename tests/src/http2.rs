@@ -68,6 +68,30 @@ pub async fn serves_certificate(address: SocketAddr, trusted: &CertificateDer<'s
     handshake(address, trusted).await.is_ok()
 }
 
+/// The status of a request over cleartext HTTP/2 whose body never comes; `None` when the stream or
+/// the connection is ended without one.
+pub async fn http2_unfinished(address: SocketAddr, request: &Request) -> Option<u16> {
+    let stream = TcpStream::connect(address).await.expect("connect");
+    let (client, connection) = h2::client::handshake(stream).await.expect("an HTTP/2 connection");
+    let connection = tokio::spawn(connection);
+    let mut client = client.ready().await.expect("room for a stream");
+    let (response, _body) =
+        client.send_request(head(request, "http"), false).expect("send the head");
+    let status = response.await.ok().map(|response| response.status().as_u16());
+    connection.abort();
+    status
+}
+
+fn head(request: &Request, scheme: &str) -> HttpRequest<()> {
+    let mut head = HttpRequest::builder()
+        .method(request.method.as_str())
+        .uri(format!("{scheme}://localhost{}", request.path));
+    for (name, value) in &request.headers {
+        head = head.header(name, value);
+    }
+    head.body(()).expect("a request")
+}
+
 async fn handshake(
     address: SocketAddr,
     trusted: &CertificateDer<'static>,
@@ -93,14 +117,8 @@ where
     let (client, connection) = h2::client::handshake(stream).await.expect("an HTTP/2 connection");
     let connection = tokio::spawn(connection);
     let mut client = client.ready().await.expect("room for a stream");
-    let mut head = HttpRequest::builder()
-        .method(request.method.as_str())
-        .uri(format!("{scheme}://localhost{}", request.path));
-    for (name, value) in &request.headers {
-        head = head.header(name, value);
-    }
-    let head = head.body(()).expect("a request");
-    let (response, mut body) = client.send_request(head, false).expect("send the head");
+    let (response, mut body) =
+        client.send_request(head(request, scheme), false).expect("send the head");
     body.send_data(Bytes::from(request.body.clone()), true).expect("send the body");
     let (parts, mut stream) = response.await.expect("an answer").into_parts();
     let mut reply = Reply {

@@ -34,9 +34,7 @@ impl Request {
         body: impl Into<Vec<u8>>,
     ) -> Self {
         let body = body.into();
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any length");
-        mac.update(&body);
-        let signature = HEXLOWER.encode(&mac.finalize().into_bytes());
+        let signature = HEXLOWER.encode(&hmac_sha256(secret.as_bytes(), &[&body]));
         Self::new("POST", path)
             .header("content-type", "application/json")
             .header("user-agent", "GitHub-Hookshot/044aadd")
@@ -81,4 +79,13 @@ impl Request {
         bytes.extend_from_slice(&self.body);
         bytes
     }
+}
+
+/// HMAC-SHA256 of the parts, one after the other.
+pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any length");
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
 }
