@@ -1,8 +1,11 @@
 //! What becomes a plugin and what does not; and that the error says why.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+
 mod bench;
 mod guest;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bench::Bench;
@@ -256,17 +259,17 @@ async fn damaged_code_is_compiled_again() {
     bench.start();
     bench.stop();
     let cache = bench.dir.path().join("cache");
-    let code = |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|e| e == "cwasm");
-    let entries = std::fs::read_dir(&cache).unwrap().map(Result::unwrap);
-    for entry in entries.filter(code) {
-        let mut bytes = std::fs::read(entry.path()).unwrap();
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 0xff;
-        std::fs::remove_file(entry.path()).unwrap();
-        std::fs::write(entry.path(), bytes).unwrap();
-    }
+    let paths = std::fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path());
+    let is_code = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "cwasm");
+    let code = paths.into_iter().find(is_code).expect("compiled code");
+    let whole = std::fs::read(&code).unwrap();
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 0xff;
+    std::fs::remove_file(&code).unwrap();
+    std::fs::write(&code, damaged).unwrap();
     bench.start();
     assert_eq!(bench.run().await.outcome, Outcome::Done { reply: None, message: None });
+    assert!(std::fs::read(&code).unwrap() == whole);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Files that come, change and go while plugins serve.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+
 mod bench;
 mod guest;
 

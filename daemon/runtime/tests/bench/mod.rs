@@ -1,6 +1,7 @@
 //! A folder of plugins, and what a daemon would do with them.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a panic here is the failure that a test reports")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

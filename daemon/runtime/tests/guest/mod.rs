@@ -1,6 +1,7 @@
 //! Plugins written in WebAssembly text, so that they can do what no SDK would let them.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a panic here is the failure that a test reports")]
 
 use wit_component::StringEncoding;
 use wit_parser::Resolve;
