@@ -23,11 +23,12 @@ use crate::config::{Config, Limits};
 use crate::dispatch::Dispatcher;
 use crate::ingress::{self, Drain, Listener, Receiver, ServeOptions, TlsReloader};
 use crate::live::Live;
-use crate::reload::{self, Reloader};
+use crate::reload::{self, Followed, Reloader};
 use crate::supervise::Tasks;
 
 /// Runs the daemon with the configuration in `file` until a signal ends it.
 pub(crate) fn serve(file: &Path) -> anyhow::Result<ExitCode> {
+    let followed = Followed::begin(file);
     let generation = match reload::prepare(file) {
         Ok(generation) => generation,
         Err(problems) => {
@@ -39,13 +40,13 @@ pub(crate) fn serve(file: &Path) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("failed to start the I/O threads")?;
-    let code = runtime.block_on(run(Live::new(generation)));
+    let code = runtime.block_on(run(Live::new(generation), followed));
     // A blocking call that hangs (a disk, a name server) must not hold up the exit.
     runtime.shutdown_timeout(Duration::from_secs(1));
     code
 }
 
-async fn run(live: Live) -> anyhow::Result<ExitCode> {
+async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
     let live = Arc::new(live);
     let config = live.config();
     let mut signals = Signals::listen()?;
@@ -120,7 +121,7 @@ async fn run(live: Live) -> anyhow::Result<ExitCode> {
     };
     // One place: a SIGHUP that comes while one waits is answered by the same reload.
     let (ask_reload, reload_asked) = mpsc::channel(1);
-    tasks.start("reload", reloader.run(reload_asked, stopped));
+    tasks.start("reload", reloader.run(followed, reload_asked, stopped));
 
     tracing::info!(
         public = %addresses.0,

@@ -1,7 +1,7 @@
 //! Changes while the daemon runs: a new configuration is tried against everything that is in
 //! force, and taken whole or not at all.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,13 +29,32 @@ pub(crate) struct Reloader {
     pub(crate) proxies: Arc<ArcSwap<Vec<IpNet>>>,
 }
 
+/// The configuration's file, followed from before it was read for the first time: whatever is
+/// changed while the daemon starts is noticed too.
+pub(crate) struct Followed {
+    file: PathBuf,
+    changes: mpsc::Receiver<()>,
+    watcher: notify::Result<notify::RecommendedWatcher>,
+}
+
+impl Followed {
+    /// Begins to follow `file`. What stands in the way is logged by [`Reloader::run`].
+    pub(crate) fn begin(file: &Path) -> Self {
+        // One place: a change that comes while one is waiting to be looked at is the same one.
+        let (changed, changes) = mpsc::channel(1);
+        Self { file: file.to_owned(), changes, watcher: watch_file(file, changed) }
+    }
+}
+
 impl Reloader {
     /// Reads the configuration again when its file changes or `asked` says so, until `stop`.
-    pub(crate) async fn run(self, mut asked: mpsc::Receiver<()>, mut stop: watch::Receiver<bool>) {
-        // One place: a change that comes while one is waiting to be looked at is the same one.
-        let (changed, mut changes) = mpsc::channel(1);
-        let file = self.live.config().file.clone();
-        let watcher = watch_file(&file, changed);
+    pub(crate) async fn run(
+        self,
+        followed: Followed,
+        mut asked: mpsc::Receiver<()>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let Followed { file, mut changes, watcher } = followed;
         if let Err(error) = &watcher {
             tracing::warn!(
                 file = %file.display(), %error,
