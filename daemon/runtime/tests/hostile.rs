@@ -67,18 +67,22 @@ async fn looping_plugins_leave_room_for_other_work() {
             tokio::spawn(async move { bench::run(&plugin).await })
         })
         .collect();
-    let slowest = tokio::spawn(async {
-        let mut slowest = Duration::ZERO;
+    let waits = tokio::spawn(async {
+        let mut waits = Vec::new();
         let begin = Instant::now();
         while begin.elapsed() < Duration::from_secs(1) {
             let before = Instant::now();
             tokio::time::sleep(Duration::from_millis(1)).await;
-            slowest = slowest.max(before.elapsed());
+            waits.push(before.elapsed());
         }
-        slowest
+        waits.sort();
+        waits
     });
-    let slowest = slowest.await.unwrap();
-    assert!(slowest < Duration::from_millis(150), "a timer of 1 ms took {slowest:?}");
+    // The median, because other processes can displace this one at any moment. A guest that went
+    // straight back into its worker's queue would make it some 300 ms.
+    let waits = waits.await.unwrap();
+    let median = waits[waits.len() / 2];
+    assert!(median < Duration::from_millis(100), "a timer of 1 ms took {median:?}");
     for task in looping {
         assert!(message(&task.await.unwrap().outcome).contains("`timeout`"));
     }
