@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
@@ -13,19 +12,21 @@ use tempfile::TempDir;
 pub struct PowerCut {
     folder: PathBuf,
     shadow: TempDir,
+    /// Holds the compiled shim.
+    shim: TempDir,
 }
 
 impl PowerCut {
     /// For the files directly in `folder` (absolute, without symbolic links).
     pub fn new(folder: &Path) -> Self {
         let shadow = TempDir::with_prefix("hookyard-shadow-").expect("a temporary folder");
-        Self { folder: folder.to_owned(), shadow }
+        Self { folder: folder.to_owned(), shadow, shim: compiled() }
     }
 
     /// Preloads the shim into a process that is about to start.
     pub fn apply(&self, command: &mut Command) {
         command
-            .env("LD_PRELOAD", shim())
+            .env("LD_PRELOAD", self.shim.path().join(SHIM))
             .env("POWERCUT_DIR", &self.folder)
             .env("POWERCUT_SHADOW", self.shadow.path());
     }
@@ -48,22 +49,19 @@ impl PowerCut {
     }
 }
 
-/// The compiled shim, made once in each test process.
-fn shim() -> &'static Path {
-    static SHIM: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
-    let (_, path) = SHIM.get_or_init(|| {
-        let folder = TempDir::with_prefix("hookyard-shim-").expect("a temporary folder");
-        let path = folder.path().join("powercut.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("shim/powercut.c");
-        let status = Command::new("cc")
-            .args(["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"])
-            .arg(&path)
-            .arg(&source)
-            .args(["-ldl", "-lpthread"])
-            .status()
-            .expect("run cc (the package gcc has it)");
-        assert!(status.success(), "cc could not build {}", source.display());
-        (folder, path)
-    });
-    path
+const SHIM: &str = "powercut.so";
+
+/// A folder with the compiled shim in it.
+fn compiled() -> TempDir {
+    let folder = TempDir::with_prefix("hookyard-shim-").expect("a temporary folder");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("shim/powercut.c");
+    let status = Command::new("cc")
+        .args(["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"])
+        .arg(folder.path().join(SHIM))
+        .arg(&source)
+        .args(["-ldl", "-lpthread"])
+        .status()
+        .expect("run cc (the package gcc has it)");
+    assert!(status.success(), "cc could not build {}", source.display());
+    folder
 }
