@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::admin::Admin;
 use crate::admission::LiveAdmission;
 use crate::cli::EXIT_BAD_CONFIG;
-use crate::config::{Config, Limits};
+use crate::config::{Config, Limits, MAX_PLUGIN_MEMORY};
 use crate::dispatch::Dispatcher;
 use crate::ingress::{self, Drain, Listener, Receiver, ServeOptions, TlsReloader};
 use crate::live::Live;
@@ -202,6 +202,7 @@ async fn start_plugins(config: &Config, live: &Arc<Live>) -> anyhow::Result<Arc<
     let compiler = Compiler::child(program, ["compile-plugin"]);
     let mut options = Options::new(&runtime.plugins_dir, &runtime.cache_dir, compiler);
     options.concurrency = runtime.concurrency;
+    options.max_memory = MAX_PLUGIN_MEMORY;
     options.compile_timeout = runtime.compile_timeout;
     options.compile_memory = runtime.compile_memory;
     let admission = Arc::new(LiveAdmission(Arc::clone(live)));

@@ -13,9 +13,9 @@ use crate::state::State;
 /// limit, and with every worker thread inside a looping guest, other work waits about this long.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
 
-/// What one instance may have of each thing. Measured on components of JavaScript (one memory, 4
-/// core instances, a table of 12,000) and Python (one memory, 30 core instances, a table of
-/// 25,000), with room above.
+/// What one instance may have of each thing; a plugin that needs more is refused when it is loaded.
+/// Far above what a component made from Rust has (one memory, one table, a few core instances);
+/// components of whole language runtimes have not been measured yet.
 pub(crate) const MAX_MEMORIES: u32 = 2;
 pub(crate) const MAX_TABLES: u32 = 8;
 pub(crate) const MAX_CORE_INSTANCES: u32 = 64;

@@ -20,7 +20,7 @@ pub struct Options {
     pub max_file: u64,
     /// How long the compilation of one plugin may take, by the clock.
     pub compile_timeout: Duration,
-    /// The address space of a compilation, in bytes. 12 MB of JavaScript engine need about 2 GiB.
+    /// The address space of a compilation, in bytes.
     pub compile_memory: u64,
     pub compiler: Compiler,
 }

@@ -101,6 +101,9 @@ pub(crate) struct Runtime {
     pub(crate) defaults: PluginLimits,
 }
 
+/// The most that a plugin's `memory` can be: what 32-bit code can address.
+pub(crate) const MAX_PLUGIN_MEMORY: u64 = 4 << 30;
+
 /// What bounds one plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PluginLimits {

@@ -11,7 +11,9 @@ use ipnet::IpNet;
 use toml::de::DeValue;
 
 use super::keys;
-use super::model::{Admin, Limits, Plugin, PluginLimits, Runtime, Server, Store, Tls};
+use super::model::{
+    Admin, Limits, MAX_PLUGIN_MEMORY, Plugin, PluginLimits, Runtime, Server, Store, Tls,
+};
 use super::reader::{Entry, Problems, Table, bare, nearest, show};
 
 const KIB: u64 = 1 << 10;
@@ -107,7 +109,7 @@ pub(super) fn runtime(
     Runtime {
         plugins_dir,
         cache_dir,
-        concurrency: table.count("concurrency", 64, 1..=10_000, problems),
+        concurrency: table.count("concurrency", 64, 1..=4_096, problems),
         compile_timeout: table.duration("compile_timeout", 60 * SECOND, SECOND..=HOUR, problems),
         compile_memory: table.size("compile_memory", 4 * GIB, 256 * MIB..=1 << 40, problems),
         defaults: plugin_limits(&table, "plugin_concurrency", &built_in, problems),
@@ -164,8 +166,8 @@ fn plugin_limits(
     PluginLimits {
         timeout: table.duration("timeout", timeout, 10 * MS..=HOUR, problems),
         cpu: table.duration("cpu", cpu, 10 * MS..=HOUR, problems),
-        memory: table.size("memory", memory, MIB..=4 * GIB, problems),
-        concurrency: table.count(concurrency, defaults.concurrency, 1..=10_000, problems),
+        memory: table.size("memory", memory, MIB..=MAX_PLUGIN_MEMORY, problems),
+        concurrency: table.count(concurrency, defaults.concurrency, 1..=4_096, problems),
         log_bytes: bytes(table, "log_bytes", log_bytes, 0..=16 * MIB, problems),
         reply_bytes: bytes(table, "reply_bytes", reply_bytes, KIB..=64 * MIB, problems),
     }
