@@ -23,7 +23,7 @@ const MAX_INTERRUPTED: u32 = 3;
 /// How long a statement waits for another program that has the file.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why a store could not be opened.
+/// Why a store could not be opened. `Display` leaves what the system or SQLite said to the source.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process holds the store's lock; `pid` is what it noted in the lock file.
@@ -53,10 +53,10 @@ pub enum OpenError {
     #[error("the store {} is damaged: {detail}; restore a backup", path.display())]
     Damaged { path: PathBuf, detail: String },
     /// The file system refused.
-    #[error("cannot open {}: {source}", path.display())]
+    #[error("cannot open {}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
     /// SQLite refused.
-    #[error("cannot open the store {}: {source}", path.display())]
+    #[error("cannot open the store {}", path.display())]
     Sql { path: PathBuf, source: rusqlite::Error },
 }
 

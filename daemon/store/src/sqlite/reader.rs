@@ -142,6 +142,8 @@ impl Readers {
 fn connect(path: &Path) -> Result<Connection, StoreError> {
     open::for_reading(path).map_err(|error| match error {
         OpenError::Damaged { detail, .. } => StoreError::Damaged(detail),
+        OpenError::Io { ref source, .. } => StoreError::Refused(format!("{error}: {source}")),
+        OpenError::Sql { ref source, .. } => StoreError::Refused(format!("{error}: {source}")),
         error => StoreError::Refused(error.to_string()),
     })
 }
