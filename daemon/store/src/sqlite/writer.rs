@@ -149,7 +149,7 @@ impl Writer {
             };
             self.roll_back();
             match fault.reach() {
-                Reach::Item => plan = Plan::Apart,
+                Reach::Item if matches!(plan, Plan::Together) => plan = Plan::Apart,
                 Reach::Full => {
                     let newcomers = intake.steps.iter().any(|step| step.admits());
                     // Refuses the newcomers at the loop's start; what was begun goes on.
@@ -158,7 +158,9 @@ impl Writer {
                     self.make_room();
                     plan = if newcomers { plan } else { Plan::Alone };
                 }
-                Reach::Locked | Reach::Store => {
+                // An item's fault that reaches past its savepoint is the whole transaction's: with it,
+                // trying again would never end.
+                Reach::Item | Reach::Locked | Reach::Store => {
                     let error = fault.into_error();
                     if let StoreError::Untrusted(reason) = &error {
                         shared.fail(reason);
