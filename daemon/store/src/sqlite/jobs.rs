@@ -23,9 +23,15 @@ impl Verb for Claim {
     fn run(&self, batch: &mut Batch<'_>) -> Result<Claims, Fault> {
         let mut claims = Claims::default();
         for want in &self.lanes {
-            let due = due_jobs(batch.conn, want, self.now)?;
-            for (job, candidate) in due {
-                claims.jobs.push(lease(batch, job, candidate, self.now)?);
+            for job in due_jobs(batch.conn, want, self.now)? {
+                match read_due(batch.conn, job) {
+                    Ok(candidate) => claims.jobs.push(lease(batch, job, candidate, self.now)?),
+                    Err(fault) => match fault.into_error() {
+                        // It would be found first again, and keep all others from being claimed.
+                        StoreError::Damaged(why) => set_aside(batch, job, self.now, &why)?,
+                        error => return Err(error.into()),
+                    },
+                }
             }
             let next: Option<i64> = batch
                 .conn
@@ -61,24 +67,52 @@ fn candidate(row: &Row<'_>) -> Result<(i64, Claimed), Fault> {
     Ok((row.get(EVENT_WIDTH)?, claimed))
 }
 
-fn due_jobs(
-    conn: &Connection,
-    want: &LaneWant,
-    now: Timestamp,
-) -> Result<Vec<(i64, Claimed)>, Fault> {
+/// The rows of the due jobs, without their events: one that cannot be read spoils only itself.
+fn due_jobs(conn: &Connection, want: &LaneWant, now: Timestamp) -> Result<Vec<i64>, Fault> {
+    let mut statement = conn.prepare_cached(
+        "SELECT job FROM jobs WHERE state = 'ready' AND lane = ?1 AND due_at <= ?2 \
+         AND state IN ('ready', 'running') ORDER BY due_at, job LIMIT ?3",
+    )?;
+    let max = i64::try_from(want.max).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![want.lane, now.as_millis(), max], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn read_due(conn: &Connection, job: i64) -> Result<Claimed, Fault> {
     let mut statement = conn.prepare_cached(&format!(
         "SELECT {EVENT_COLUMNS}, j.job, j.id, j.target_kind, j.target, j.attempts, j.leases \
          FROM jobs j JOIN events e ON e.seq = j.event JOIN bodies b ON b.event = j.event \
-         WHERE j.state = 'ready' AND j.lane = ?1 AND j.due_at <= ?2 \
-         AND j.state IN ('ready', 'running') ORDER BY j.due_at, j.job LIMIT ?3",
+         WHERE j.job = ?1",
     ))?;
-    let max = i64::try_from(want.max).unwrap_or(i64::MAX);
-    let mut rows = statement.query(params![want.lane, now.as_millis(), max])?;
-    let mut due = Vec::new();
-    while let Some(row) = rows.next()? {
-        due.push(candidate(row)?);
+    let mut rows = statement.query([job])?;
+    match rows.next()? {
+        Some(row) => Ok(candidate(row)?.1),
+        None => Err(StoreError::Damaged("the job's event is missing".to_owned()).into()),
     }
-    Ok(due)
+}
+
+/// Makes a job that cannot be read a dead letter, with the reason as its last attempt.
+fn set_aside(batch: &mut Batch<'_>, job: i64, now: Timestamp, why: &str) -> Result<(), Fault> {
+    tracing::error!(job, why, "a job cannot be read from the store; it is a dead letter");
+    let message = format!("the job cannot be read from the store: {why}");
+    batch
+        .conn
+        .prepare_cached(
+            "INSERT INTO attempts (job, number, tenant, started_at, duration, outcome, message, \
+             plugin_hash, log, log_dropped) \
+             SELECT job, attempts + 1, tenant, ?2, 0, 'reject', ?3, '', '[]', 0 \
+             FROM jobs WHERE job = ?1",
+        )?
+        .execute(params![job, now.as_millis(), message])?;
+    batch
+        .conn
+        .prepare_cached(
+            "UPDATE jobs SET state = 'dead-letter', attempts = attempts + 1, due_at = NULL \
+             WHERE job = ?1",
+        )?
+        .execute([job])?;
+    batch.wakes |= unblock_after(batch.conn, job)?;
+    Ok(())
 }
 
 fn lease(
@@ -269,5 +303,9 @@ impl Verb for Release {
             ])?;
         batch.wakes |= released > 0;
         Ok(())
+    }
+
+    fn owed(&self) -> Option<Lease> {
+        Some(self.lease.clone())
     }
 }

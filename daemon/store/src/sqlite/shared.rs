@@ -99,6 +99,11 @@ impl Shared {
         }
     }
 
+    /// Keeps a lease that could not be given back for the writer's next transaction.
+    pub(super) fn keep_orphan(&self, lease: Lease) {
+        lock(&self.orphans).push(lease);
+    }
+
     pub(super) fn take_orphans(&self) -> Vec<Lease> {
         std::mem::take(&mut *lock(&self.orphans))
     }

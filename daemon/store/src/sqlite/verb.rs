@@ -28,6 +28,12 @@ pub(super) trait Verb: Send + 'static {
     fn leases(_output: &Self::Output) -> Vec<Lease> {
         Vec::new()
     }
+
+    /// The lease that it was to give back: kept and tried again when there was no room for it and
+    /// nobody waits to hear that.
+    fn owed(&self) -> Option<Lease> {
+        None
+    }
 }
 
 /// An open transaction.
@@ -122,7 +128,13 @@ impl<V: Verb> Step for Pending<V> {
     }
 
     fn answer(self: Box<Self>, error: Option<StoreError>, shared: &Arc<Shared>) {
-        let Self { output, answer, .. } = *self;
+        let Self { verb, output, answer } = *self;
+        if answer.is_none()
+            && matches!(error, Some(StoreError::Full(_) | StoreError::Busy))
+            && let Some(lease) = verb.owed()
+        {
+            shared.keep_orphan(lease);
+        }
         let content = match error {
             Some(error) => Err(error),
             None => output.unwrap_or(Err(StoreError::Closed)),
@@ -133,5 +145,30 @@ impl<V: Verb> Step for Pending<V> {
             // A receiver that is gone drops the parcel, which gives its leases back.
             let _ = answer.send(parcel);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hookyard_types::JobId;
+
+    use super::super::jobs::Release;
+    use super::super::space::Space;
+    use super::*;
+
+    #[test]
+    fn a_lease_that_there_was_no_room_to_give_back_is_kept() {
+        let space = Space::new(std::path::Path::new("store.db"), 0, None);
+        let shared = Arc::new(Shared::new(space));
+        let lease = Lease { job: JobId::new(), incarnation: 1, attempt: 1, serial: 1 };
+        let release = || Release { lease: lease.clone() };
+
+        Pending::unheard(release()).answer(Some(StoreError::Full("disk".into())), &shared);
+        assert_eq!(shared.take_orphans(), std::slice::from_ref(&lease));
+        // Whoever waits for the answer tries again by itself.
+        let (heard, _answer) = Pending::new(release());
+        heard.answer(Some(StoreError::Full("disk".into())), &shared);
+        Pending::unheard(release()).answer(None, &shared);
+        assert!(shared.take_orphans().is_empty());
     }
 }

@@ -70,7 +70,10 @@ async fn what_is_not_a_store_is_refused() {
     let mut options = file.options();
     options.path = file.folder.path().join("missing/store.db");
     let error = SqliteStore::open(options).await.expect_err("has no folder");
-    assert!(error.to_string().contains("missing/store.db"), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("missing/store.db"), "{text}");
+    let cause = std::error::Error::source(&error).expect("has a cause").to_string();
+    assert!(!text.contains(&cause), "it is said twice where causes are shown: {text}");
 }
 
 #[tokio::test]
@@ -98,6 +101,58 @@ async fn a_damaged_file_is_said_to_be_damaged() {
         }
     }
     assert!(damaged > 0, "damage was not noticed");
+}
+
+/// One job whose row, event or body cannot be read is set aside; all others are claimed.
+#[tokio::test]
+async fn a_job_that_cannot_be_read_holds_up_nobody() {
+    let file = File::new();
+    let store = file.sqlite(file.options()).await;
+    let mut ids = Vec::new();
+    for n in 0..4 {
+        ids.push(stored(&*store, new_event(&n.to_string(), vec![job("p/h")])).await.id());
+    }
+    let conn = Connection::open(file.path()).expect("opens");
+    conn.execute_batch(
+        "UPDATE jobs SET target_kind = 'riddle' WHERE event = 1;
+         UPDATE events SET headers = 'no JSON' WHERE seq = 2;
+         DELETE FROM bodies WHERE event = 3;",
+    )
+    .expect("damages");
+    let claimed = store.claim(vec![want("p", 4)], T0).await.expect("claims");
+    let claimed: Vec<_> = claimed.jobs.iter().map(|job| job.event.id).collect();
+    assert_eq!(claimed, [ids[3]]);
+    let page = store.events(EventQuery { limit: 10, before: None }).await.expect("lists");
+    let states: Vec<_> = page.events.iter().rev().map(|event| event.state).collect();
+    use EventState::{DeadLetter, Pending};
+    assert_eq!(states, [DeadLetter, DeadLetter, DeadLetter, Pending]);
+    let why: String = conn
+        .query_row("SELECT message FROM attempts WHERE job = 1", [], |r| r.get(0))
+        .expect("is recorded");
+    assert!(why.contains("riddle"), "{why}");
+    // The others' lanes have their turn again at the next claim.
+    assert!(claim(&*store, "p", T0).await.is_empty());
+}
+
+/// A fault that ends the whole transaction, savepoints and all, is answered and not tried for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_cannot_be_split_is_refused() {
+    let file = File::new();
+    let store = file.sqlite(file.options()).await;
+    let conn = Connection::open(file.path()).expect("opens");
+    conn.execute_batch(
+        "CREATE TRIGGER stop BEFORE INSERT ON events BEGIN SELECT RAISE(ROLLBACK, 'stop'); END",
+    )
+    .expect("creates");
+    let outcome = tokio::time::timeout(
+        Duration::from_secs(5),
+        store.ingest(new_event("a", vec![job("p/h")])),
+    )
+    .await
+    .expect("is answered");
+    assert!(matches!(outcome, Err(StoreError::Refused(_))), "{outcome:?}");
+    conn.execute_batch("DROP TRIGGER stop").expect("drops");
+    assert_eq!(stored(&*store, new_event("b", Vec::new())).await.seq(), 1);
 }
 
 #[tokio::test]
