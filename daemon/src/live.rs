@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 
 use crate::config::Config;
 use crate::route::Routes;
+use crate::secret::Stamp;
 
 /// The configuration in force. Loaded once per use, so that nobody sees half of a change.
 pub(crate) struct Live {
@@ -17,6 +18,8 @@ pub(crate) struct Live {
 pub(crate) struct Generation {
     pub(crate) config: Arc<Config>,
     pub(crate) routes: Routes,
+    /// The states of the secrets' files when they were read.
+    pub(crate) secrets: Vec<Option<Stamp>>,
 }
 
 impl Live {

@@ -16,9 +16,14 @@ use crate::config::{self, Config, Limits};
 use crate::dispatch::Dispatcher;
 use crate::live::{Generation, Live};
 use crate::route::Routes;
+use crate::secret::{self, Stamp};
 
 /// Editors write a file in several steps; a change is looked at once it has rested for this long.
 const REST: Duration = Duration::from_millis(100);
+
+/// How often the files of secrets are looked at. They may lie anywhere and behind links, so they
+/// are not watched.
+const SECRETS_LOOK: Duration = Duration::from_secs(2);
 
 /// What a new configuration reaches.
 pub(crate) struct Reloader {
@@ -47,7 +52,8 @@ impl Followed {
 }
 
 impl Reloader {
-    /// Reads the configuration again when its file changes or `asked` says so, until `stop`.
+    /// Reads the configuration again when its file or that of a secret changes, or `asked` says
+    /// so, until `stop`.
     pub(crate) async fn run(
         self,
         followed: Followed,
@@ -61,8 +67,19 @@ impl Reloader {
                 "the configuration cannot be watched; send SIGHUP after a change"
             );
         }
+        let mut look = tokio::time::interval(SECRETS_LOOK);
+        // What was looked at last and led to nothing: it is not tried, and logged, again and again.
+        let mut refused = None;
         loop {
             tokio::select! {
+                _ = look.tick() => {
+                    let generation = self.live.load();
+                    let now = secret_stamps(Arc::clone(&generation.config)).await;
+                    if now == generation.secrets || refused.as_ref() == Some(&now) {
+                        continue;
+                    }
+                    refused = Some(now);
+                }
                 Some(()) = changes.recv() => {
                     tokio::time::sleep(REST).await;
                     while changes.try_recv().is_ok() {}
@@ -125,8 +142,21 @@ pub(crate) fn prepare(file: &Path) -> Result<Generation, String> {
         tracing::warn!("{warning}");
     }
     let config = Arc::new(config);
+    // Before they are read: a change in between is then seen as one more.
+    let secrets = stamps(&config);
     let routes = Routes::build(&config).map_err(|errors| errors.join("\n"))?;
-    Ok(Generation { config, routes })
+    Ok(Generation { config, routes, secrets })
+}
+
+/// The states of the files that hold secrets, in the order of the configuration. Blocks.
+fn stamps(config: &Config) -> Vec<Option<Stamp>> {
+    let base = config.file.parent().unwrap_or(Path::new(""));
+    let secrets = config.routes.iter().flat_map(|route| &route.secrets);
+    secrets.map(|secret| secret::stamp(secret, base)).collect()
+}
+
+async fn secret_stamps(config: Arc<Config>) -> Vec<Option<Stamp>> {
+    tokio::task::spawn_blocking(move || stamps(&config)).await.unwrap_or_default()
 }
 
 /// What is bound or opened once.

@@ -71,6 +71,31 @@ pub(crate) fn resolve(
     Ok(value)
 }
 
+/// Tells one state of a file from another without reading it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    inode: (u64, u64),
+    size: u64,
+    changed: (i64, i64),
+}
+
+/// The state of the file that holds a secret for all requests; `None` for other places, for a file
+/// that depends on parameters, and while there is no such file. Blocks on the file system.
+pub(crate) fn stamp(reference: &SecretRef, base: &Path) -> Option<Stamp> {
+    use std::os::unix::fs::MetadataExt;
+    let SecretRef::File(path) = reference else { return None };
+    if reference.has_params() {
+        return None;
+    }
+    // Follows links: what they point to may be exchanged.
+    let file = std::fs::metadata(base.join(path)).ok()?;
+    Some(Stamp {
+        inode: (file.dev(), file.ino()),
+        size: file.size(),
+        changed: (file.ctime(), file.ctime_nsec()),
+    })
+}
+
 /// Whether `value` is one segment of a path, of harmless characters, and no way out of a folder.
 pub(crate) fn is_plain_segment(value: &str) -> bool {
     (1..=255).contains(&value.len())

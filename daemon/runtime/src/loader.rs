@@ -145,7 +145,7 @@ impl Loader {
             .map_err(failed)?;
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > self.max_file {
             return Err(format!(
-                "it is larger than `max_file` under `[runtime]`, {} bytes",
+                "it is larger than {} bytes, the most that a plugin's file may have",
                 self.max_file
             ));
         }
