@@ -73,6 +73,29 @@ fn a_sighup_reloads() {
 }
 
 #[test]
+fn a_secret_s_file_is_taken_up_when_it_changes_and_a_bad_one_is_not() {
+    let yard = Yard::with_plugins(&["misbehave"]);
+    let file = yard.path("secret");
+    fs::write(&file, "the first secret\n").unwrap();
+    let daemon = yard.start(&yard.config().raw_route(&format!(
+        "path = \"/q\"\nprovider = \"github\"\nsecret = {{ file = {file:?} }}\n\
+         handlers = [\"misbehave/ok\"]"
+    )));
+    let signed = |secret, delivery| Request::github_with(secret, "/q", "push", delivery, "{}");
+    daemon.send(&signed("the first secret", "1")).accepted();
+
+    let mark = daemon.mark();
+    fs::write(&file, "").unwrap();
+    daemon.until_logged_text(mark, "configuration refused");
+    daemon.send(&signed("the first secret", "2")).accepted();
+
+    fs::write(&file, "the second secret\n").unwrap();
+    daemon.until_logged_text(mark, "configuration reloaded");
+    daemon.send(&signed("the second secret", "3")).accepted();
+    assert_eq!(daemon.send(&signed("the first secret", "4")).status, 401);
+}
+
+#[test]
 fn check_and_serve_refuse_the_same_file_with_78_and_all_its_errors() {
     let yard = Yard::new();
     let text = yard
