@@ -1,8 +1,9 @@
-//! Header lines, as received.
+//! Header lines.
 
 use serde::{Deserialize, Serialize};
 
-/// Header lines in the order received: names in lower case, values as bytes, repeated names kept.
+/// Header lines: names in lower case, values as the bytes that were received. The lines of one name
+/// are in the order received; different names are in no particular order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Headers(Vec<(String, Vec<u8>)>);
