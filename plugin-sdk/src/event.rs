@@ -157,7 +157,8 @@ impl Event {
         self.headers().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// All header lines in the order received: names in lower case, repeated names kept.
+    /// All header lines: names in lower case; the lines of one name in the order received, different
+    /// names in no particular order.
     ///
     /// ```
     /// let event = hookyard_sdk::testing::event().header("X-A", "1").header("x-a", "2").build();
