@@ -11,9 +11,10 @@ use hookyard_types::{Event, HandlerName, JobId, Target, Timestamp};
 use tokio::time::Instant;
 
 use super::{Dispatcher, Permit, retry};
+use crate::config::Retry;
 
-/// How long a completion that the store had no room for rests before it is offered again.
-const COMPLETION_REST: Duration = Duration::from_millis(200);
+/// How long what the store had no room for rests before it is offered again.
+const STORE_REST: Duration = Duration::from_millis(200);
 
 /// What became of an attempt that a sender waits for.
 #[derive(Debug)]
@@ -51,7 +52,11 @@ impl Dispatcher {
         let Target::Handler(name) = target;
         let number = lease.attempt();
         let job = lease.job();
-        let guard = LeaseGuard { store: Arc::clone(&self.store), lease: Some(lease) };
+        let retry = match waited {
+            Some(Waited { queue_retries: false, .. }) => None,
+            _ => Some(self.live.config().retry(event.source.name(), &name)),
+        };
+        let guard = LeaseGuard::new(Arc::clone(&self.store), lease, retry.clone());
         let started_at = Timestamp::now();
 
         let end_at = waited.and_then(|waited| waited.end_at);
@@ -62,25 +67,22 @@ impl Dispatcher {
         };
         let Some(attempt) = attempt else {
             // The plugin was retired since the claim, or the daemon stops: another time.
-            match waited {
-                Some(Waited { queue_retries: false, .. }) => {
+            match retry {
+                None => {
                     let record =
                         interrupted(started_at, "the daemon stopped, or the plugin was retired");
                     guard.complete(Completion { next: Next::DeadLetter, record }).await;
                 }
-                _ => guard.release().await,
+                Some(_) => guard.release().await,
             }
             return Ran::Failed;
         };
 
-        let next = match waited {
-            Some(Waited { queue_retries: false, .. }) if failed(&attempt.outcome) => {
-                Next::DeadLetter
-            }
-            _ => {
-                let retry = self.live.config().retry(event.source.name(), &name);
-                let spread = fastrand::f64();
-                retry::decide(&attempt.outcome, number, &retry, Timestamp::now(), spread)
+        let next = match retry {
+            None if failed(&attempt.outcome) => Next::DeadLetter,
+            retry => {
+                let (retry, now) = (retry.unwrap_or_default(), Timestamp::now());
+                retry::decide(&attempt.outcome, number, &retry, now, fastrand::f64())
             }
         };
         report(&event, &name, number, &attempt, &next);
@@ -284,18 +286,35 @@ impl std::fmt::Display for FieldList<'_> {
 }
 
 /// A lease that cannot be forgotten: if the attempt's task ends without saying how (a panic, an
-/// abort), the attempt is recorded as interrupted and the job is due again.
-struct LeaseGuard {
+/// abort), the attempt is recorded as interrupted and counts as a failed one.
+pub(super) struct LeaseGuard {
     store: Arc<dyn Store>,
     lease: Option<Lease>,
+    /// How the queue tries again; `None` where only the sender does.
+    retry: Option<Retry>,
 }
 
 impl LeaseGuard {
-    async fn release(mut self) {
-        if let Some(lease) = self.lease.take()
-            && let Err(error) = self.store.release(lease).await
-        {
-            tracing::warn!(%error, "a lease could not be given back; the next start will");
+    pub(super) fn new(store: Arc<dyn Store>, lease: Lease, retry: Option<Retry>) -> Self {
+        Self { store, lease: Some(lease), retry }
+    }
+
+    /// Gives the lease back unused. A store without room is asked again until it has some: a lease
+    /// that is kept stops its job until the next start.
+    pub(super) async fn release(mut self) {
+        let Some(lease) = self.lease.take() else { return };
+        loop {
+            match self.store.release(lease.clone()).await {
+                Ok(()) => return,
+                Err(StoreError::Full(_) | StoreError::Busy) => tokio::time::sleep(STORE_REST).await,
+                Err(error) => {
+                    tracing::warn!(
+                        job = %lease.job(), %error,
+                        "a lease could not be given back; the next start will"
+                    );
+                    return;
+                }
+            }
         }
     }
 
@@ -310,9 +329,7 @@ impl LeaseGuard {
                     tracing::warn!(job = %lease.job(), "the lease was lost; the outcome is dropped");
                     return false;
                 }
-                Err(StoreError::Full(_) | StoreError::Busy) => {
-                    tokio::time::sleep(COMPLETION_REST).await;
-                }
+                Err(StoreError::Full(_) | StoreError::Busy) => tokio::time::sleep(STORE_REST).await,
                 Err(error) => {
                     tracing::error!(job = %lease.job(), %error, "the outcome could not be recorded");
                     return false;
@@ -327,12 +344,100 @@ impl Drop for LeaseGuard {
         let Some(lease) = self.lease.take() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let store = Arc::clone(&self.store);
-        runtime.spawn(async move {
-            let now = Timestamp::now();
-            let record = interrupted(now, "the attempt ended inside the daemon");
-            let completion = Completion { next: Next::RetryAt(now), record };
-            let guard = Self { store, lease: Some(lease) };
-            guard.complete(completion).await;
+        let now = Timestamp::now();
+        let message = "the attempt ended inside the daemon";
+        // Counted like a trap: an event that makes the daemon panic must not do so for ever.
+        let next = self.retry.take().map_or(Next::DeadLetter, |retry| {
+            let outcome = Outcome::Trap(message.to_owned());
+            retry::decide(&outcome, lease.attempt(), &retry, now, fastrand::f64())
         });
+        runtime.spawn(async move {
+            let record = interrupted(now, message);
+            Self::new(store, lease, None).complete(Completion { next, record }).await;
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hookyard_store::sqlite::{SqliteOptions, SqliteStore};
+    use hookyard_store::{Claimed, Ingested, JobState, LaneWant, NewEvent, NewJob};
+    use hookyard_types::{EventId, Headers, Source};
+
+    use super::*;
+
+    const RETRY: Retry =
+        Retry { max_attempts: 2, first: Duration::from_secs(60), max: Duration::from_secs(60) };
+
+    fn event() -> Event {
+        Event {
+            id: EventId::new(),
+            tenant: String::new(),
+            source: Source::Route("in".to_owned()),
+            kind: "push".to_owned(),
+            delivery_id: None,
+            received_at: Timestamp::now(),
+            method: "POST".to_owned(),
+            path: "/in".to_owned(),
+            query: None,
+            params: Vec::new(),
+            headers: Headers::default(),
+            body: bytes::Bytes::new(),
+            client: None,
+            unauthenticated: Vec::new(),
+            caused_by: None,
+            traceparent: None,
+        }
+    }
+
+    /// Drops a guard and says in which state its job is then.
+    async fn dropped(
+        store: &Arc<dyn Store>,
+        event: EventId,
+        lease: Lease,
+        retry: Option<Retry>,
+    ) -> JobState {
+        drop(LeaseGuard::new(Arc::clone(store), lease, retry));
+        for _ in 0..500 {
+            let detail = store.event(event).await.expect("reads").expect("is there");
+            let job = detail.jobs.into_iter().next().expect("has a job");
+            if job.state != JobState::Running {
+                return job.state;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the lease was forgotten");
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_ends_without_a_word_is_counted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options =
+            SqliteOptions { min_free: 0, ..SqliteOptions::new(folder.path().join("store.db")) };
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(options).await.expect("opens"));
+        let target = Target::Handler("p/h".parse().expect("a name"));
+        let ingest = async || {
+            let job = NewJob { target: target.clone(), order_key: None, lease: true };
+            let new = NewEvent { event: event(), dedupe: None, jobs: vec![job] };
+            match store.ingest(new).await.expect("stores") {
+                Ingested::Stored(stored) => {
+                    (stored.id(), stored.into_leases().remove(0).expect("is leased"))
+                }
+                Ingested::Duplicate(_) => panic!("a duplicate"),
+            }
+        };
+
+        let (id, lease) = ingest().await;
+        assert_eq!(dropped(&store, id, lease, Some(RETRY)).await, JobState::Ready);
+        let later = Timestamp::now().saturating_add(RETRY.max);
+        let want = vec![LaneWant { lane: "p".to_owned(), max: 1 }];
+        let claims = store.claim(want, later).await.expect("claims");
+        let Claimed { lease, .. } = claims.jobs.into_iter().next().expect("is due");
+        assert_eq!(lease.attempt(), 2);
+        assert_eq!(dropped(&store, id, lease, Some(RETRY)).await, JobState::DeadLetter);
+
+        // Where only the sender tries again, the queue does not.
+        let (id, lease) = ingest().await;
+        assert_eq!(dropped(&store, id, lease, None).await, JobState::DeadLetter);
     }
 }
