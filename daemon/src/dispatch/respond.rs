@@ -10,7 +10,7 @@ use hookyard_types::{Event, HandlerName, JobId, Target};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::attempt::{Waited, ran, report};
+use super::attempt::{LeaseGuard, Waited, ran, report};
 use super::{Dispatcher, Permit, Ran};
 use crate::config;
 
@@ -76,7 +76,7 @@ impl Dispatcher {
         }
         let permit = match tokio::time::timeout_at(deadline, self.permit_first(lane)).await {
             Ok(permit) => permit?,
-            Err(_) if route.fallback_to_queue => return self.queue_instead(new).await,
+            Err(_) if route.fallback_to_queue => return self.queue_instead(new, target).await,
             Err(_) => return Err(Unavailable::NoRoom),
         };
         let event = new.event.clone();
@@ -183,11 +183,31 @@ impl Dispatcher {
         }
     }
 
-    async fn queue_instead(self: &Arc<Self>, mut new: NewEvent) -> Result<Respond, Unavailable> {
+    /// Leaves the event to the queue, no attempt of it having begun in time.
+    async fn queue_instead(
+        self: &Arc<Self>,
+        mut new: NewEvent,
+        target: &Target,
+    ) -> Result<Respond, Unavailable> {
         for job in &mut new.jobs {
             job.lease = false;
         }
-        Ok(Respond::Queued(self.store.ingest(new).await?))
+        let duplicate = match self.store.ingest(new).await? {
+            stored @ Ingested::Stored(_) => return Ok(Respond::Queued(stored)),
+            Ingested::Duplicate(duplicate) => duplicate,
+        };
+        // The sender may be told that the queue has it only if the queue does.
+        let now = hookyard_types::Timestamp::now();
+        match self.store.claim_job(duplicate.id(), target, now).await? {
+            JobClaim::Claimed(claimed) => {
+                // Given back unused, a dead letter is due again.
+                LeaseGuard::new(Arc::clone(&self.store), claimed.lease, None).release().await;
+                Ok(Respond::Queued(Ingested::Duplicate(duplicate)))
+            }
+            JobClaim::Running(_) => Ok(Respond::Queued(Ingested::Duplicate(duplicate))),
+            JobClaim::Succeeded(reply) => Ok(Respond::Again(reply)),
+            JobClaim::Ended => Ok(Respond::TooLate),
+        }
     }
 
     /// A permit, as soon as the lane has one.
