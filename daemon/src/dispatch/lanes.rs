@@ -27,6 +27,8 @@ struct Lane {
     open: bool,
     /// Due jobs may be in the store: a new event must not overtake them.
     backlog: bool,
+    /// `backlog` was set again while a claim was on its way, which may have looked before.
+    missed: bool,
 }
 
 impl Lanes {
@@ -39,7 +41,7 @@ impl Lanes {
         for (name, limit) in open {
             let lane = self.lanes.entry(name).or_default();
             lane.open = true;
-            lane.backlog = true;
+            lane.expect_backlog();
             lane.limit = limit;
         }
         self.lanes.retain(|_, lane| lane.open || lane.running > 0);
@@ -55,7 +57,7 @@ impl Lanes {
             self.running += 1;
             return true;
         }
-        lane.backlog = true;
+        lane.expect_backlog();
         false
     }
 
@@ -100,6 +102,7 @@ impl Lanes {
                 continue;
             }
             free -= max;
+            lane.missed = false;
             lane.running += max;
             self.running += max;
             wants.push(LaneWant { lane: name.clone(), max });
@@ -111,15 +114,13 @@ impl Lanes {
     pub(crate) fn end_claim(&mut self, want: &LaneWant, got: usize) {
         self.give_back(&want.lane, want.max.saturating_sub(got));
         if let Some(lane) = self.lanes.get_mut(&want.lane) {
-            lane.backlog = got == want.max;
+            lane.backlog = got == want.max || lane.missed;
         }
     }
 
     /// Makes the next claim look at every open lane: something may be due.
     pub(crate) fn expect_backlog(&mut self) {
-        for lane in self.lanes.values_mut() {
-            lane.backlog = true;
-        }
+        self.lanes.values_mut().for_each(Lane::expect_backlog);
     }
 
     /// Attempts running now, and permits held for a claim.
@@ -141,6 +142,11 @@ impl Lanes {
 impl Lane {
     fn has_room(&self) -> bool {
         self.open && self.running < self.limit
+    }
+
+    fn expect_backlog(&mut self) {
+        self.backlog = true;
+        self.missed = true;
     }
 }
 
@@ -203,6 +209,18 @@ mod tests {
         assert_eq!(lanes.begin_claim().len(), 1);
         lanes.end_claim(&LaneWant { lane: "a".to_owned(), max: 1 }, 0);
         assert!(lanes.begin_claim().is_empty());
+    }
+
+    #[test]
+    fn what_is_stored_while_a_claim_looks_is_not_overtaken_after_it() {
+        let mut lanes = lanes(4, &[("a", 2)]);
+        let want = lanes.begin_claim().remove(0);
+        assert!(!lanes.reserve("a"), "the claim holds the permits");
+        // The claim looked before that event was stored, and found nothing.
+        lanes.end_claim(&want, 0);
+        assert!(!lanes.reserve("a"));
+        settle_empty(&mut lanes);
+        assert!(lanes.reserve("a"));
     }
 
     #[test]

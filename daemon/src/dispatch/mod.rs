@@ -162,6 +162,8 @@ impl Dispatcher {
     /// Claims what is due and runs it, until `stop` is set. Never returns on an error.
     pub(crate) async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut plugins_changed = self.plugins.changed();
+        // What was loaded since `new` is no change to this receiver.
+        self.configure();
         // The earliest that any claim has told of since every lane was looked at: a claim that
         // looks at some lanes, or at none, knows nothing of the others' jobs.
         let mut due = None;
