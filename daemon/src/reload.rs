@@ -10,6 +10,7 @@ use hookyard_runtime::Plugins;
 use ipnet::IpNet;
 use notify::{EventKind, RecursiveMode, Watcher};
 use tokio::sync::{mpsc, watch};
+use tokio::task::block_in_place;
 
 use crate::admission::ConfigAdmission;
 use crate::config::{self, Config, Limits};
@@ -84,7 +85,8 @@ impl Reloader {
                     tokio::time::sleep(REST).await;
                     while changes.try_recv().is_ok() {}
                 }
-                Some(()) = asked.recv() => self.plugins.rescan(),
+                // Waits while the loading thread is busy, as `readmit` does.
+                Some(()) = asked.recv() => block_in_place(|| self.plugins.rescan()),
                 _ = stop.changed() => return,
             }
             self.reload(&file).await;
@@ -95,7 +97,7 @@ impl Reloader {
         let path = file.to_owned();
         let loaded = tokio::task::spawn_blocking(move || prepare(&path)).await;
         let refusal = match loaded {
-            Ok(Ok(generation)) => match self.take(generation) {
+            Ok(Ok(generation)) => match block_in_place(|| self.take(generation)) {
                 Ok(()) => {
                     tracing::info!(file = %file.display(), "configuration reloaded");
                     return;
