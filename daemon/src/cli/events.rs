@@ -69,9 +69,9 @@ async fn run_in(command: EventsCommand) -> anyhow::Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             };
             if json {
-                print_json(&whole(&detail))?
+                print_json(&whole(&detail))?;
             } else {
-                print_event(&detail)?
+                print_event(&detail)?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -81,11 +81,8 @@ async fn run_in(command: EventsCommand) -> anyhow::Result<ExitCode> {
 /// `None` when the configuration is bad, which has then been printed.
 async fn open(argument: &ConfigArgument) -> anyhow::Result<Option<SqliteReader>> {
     let Ok(config) = super::load(argument) else { return Ok(None) };
-    let path = &config.store.path;
-    let reader = SqliteStore::open_reader(path)
-        .await
-        .with_context(|| format!("failed to open the store {}", path.display()))?;
-    Ok(Some(reader))
+    // Its errors name the file.
+    Ok(Some(SqliteStore::open_reader(&config.store.path).await?))
 }
 
 fn bad_config() -> ExitCode {
