@@ -31,8 +31,6 @@ pub(crate) enum Problem {
     Rejected { status: StatusCode },
     /// 429: this client has as many connections as it may have.
     ClientBusy,
-    /// 431: more header bytes than the limit.
-    HeadersTooLarge,
     /// 500: a defect of the daemon; it is in the log.
     Internal,
     /// 503: as many requests are being answered as may be.
@@ -41,8 +39,6 @@ pub(crate) enum Problem {
     StoreUnavailable { retry_after: Duration },
     /// 503: the handler of a respond route failed, is missing, or was too slow.
     HandlerUnavailable,
-    /// 503: the daemon is stopping.
-    Stopping,
 }
 
 impl Problem {
@@ -56,12 +52,10 @@ impl Problem {
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ClientBusy => StatusCode::TOO_MANY_REQUESTS,
-            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Overloaded
-            | Self::StoreUnavailable { .. }
-            | Self::HandlerUnavailable
-            | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded | Self::StoreUnavailable { .. } | Self::HandlerUnavailable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -77,12 +71,10 @@ impl Problem {
             Self::BodyTooLarge { .. } => "the body is too large",
             Self::Rejected { .. } => "rejected by the handler",
             Self::ClientBusy => "too many connections from this address",
-            Self::HeadersTooLarge => "the headers are too large",
             Self::Internal => "internal error",
             Self::Overloaded => "too many requests at once",
             Self::StoreUnavailable { .. } => "the store takes nothing in at the moment",
             Self::HandlerUnavailable => "the handler is not available",
-            Self::Stopping => "stopping",
         }
     }
 
@@ -92,7 +84,6 @@ impl Problem {
             Self::ClientBusy | Self::Overloaded | Self::HandlerUnavailable => {
                 Some(Duration::from_secs(1))
             }
-            Self::Stopping => Some(Duration::from_secs(5)),
             Self::StoreUnavailable { retry_after } => Some(*retry_after),
             _ => None,
         }
@@ -226,14 +217,12 @@ mod tests {
             (Problem::BodyTooLarge { limit: 5 }, 413, None),
             (Problem::Rejected { status: StatusCode::UNPROCESSABLE_ENTITY }, 422, None),
             (Problem::ClientBusy, 429, Some("1")),
-            (Problem::HeadersTooLarge, 431, None),
             (Problem::Internal, 500, None),
             (Problem::Overloaded, 503, Some("1")),
             (wait(0), 503, Some("1")),
             (wait(1500), 503, Some("2")),
             (wait(5000), 503, Some("5")),
             (Problem::HandlerUnavailable, 503, Some("1")),
-            (Problem::Stopping, 503, Some("5")),
         ] {
             let message = problem.message();
             let response = problem.clone().into_response();
