@@ -41,8 +41,11 @@ pub(crate) struct Route {
 enum RouteVerifier {
     Fixed(Verifier),
     /// The secret's place depends on the path's parameters: looked up for each request.
-    PerTenant(Mutex<HashMap<Vec<(String, String)>, (Instant, Arc<Verifier>)>>),
+    PerTenant(Mutex<TenantVerifiers>),
 }
+
+/// By the path's parameters, each with the moment at which its secret was read.
+type TenantVerifiers = HashMap<Vec<(String, String)>, (Instant, Arc<Verifier>)>;
 
 /// The route that a request is for, and what its parameters matched.
 pub(crate) struct Matched {
