@@ -46,8 +46,8 @@ pub enum Outcome {
     Limit(String),
 }
 
-/// An HTTP answer: the status is 200 to 599, names and values are valid in HTTP/1 and none of them
-/// belongs to the connection.
+/// An HTTP answer: the status is 200 to 599, there are at most 256 header lines, names and values are
+/// valid in HTTP/1 and none of them belongs to the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     pub status: u16,

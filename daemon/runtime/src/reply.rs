@@ -15,9 +15,15 @@ pub(crate) enum BadReply {
     Value(String),
     #[error("sets `{0}`, which belongs to the connection and is set by the server: leave it out")]
     Connection(String),
+    #[error("has {0} header lines: {MAX_LINES} is the most")]
+    Many(usize),
     #[error("is {size} bytes with its header lines, more than `reply_bytes` of {limit}")]
     Large { size: usize, limit: usize },
 }
+
+/// The most header lines. A map of headers has a bound of its own and panics past it, and few clients
+/// take more than a hundred.
+const MAX_LINES: usize = 256;
 
 /// Header lines that describe the connection or the message's framing, never the handler's to set.
 const OF_THE_CONNECTION: [&str; 10] = [
@@ -39,6 +45,9 @@ pub(crate) fn check(reply: types::Reply, limit: usize) -> Result<Reply, BadReply
     let size = reply.body.len() + lines;
     if size > limit {
         return Err(BadReply::Large { size, limit });
+    }
+    if reply.headers.len() > MAX_LINES {
+        return Err(BadReply::Many(reply.headers.len()));
     }
     if !(200..=599).contains(&reply.status) {
         return Err(BadReply::Status(reply.status));
@@ -102,6 +111,16 @@ mod tests {
         ] {
             assert!(reply(status, name, value).is_err(), "{status} {name:?} {value:?}");
         }
+    }
+
+    #[test]
+    fn header_lines_are_few() {
+        let reply = |count: usize| {
+            let headers = (0..count).map(|number| (format!("x-{number}"), Vec::new())).collect();
+            check(types::Reply { status: 200, headers, body: Vec::new() }, 1 << 20)
+        };
+        assert_eq!(reply(256).expect("passes").headers.len(), 256);
+        assert_eq!(reply(257), Err(BadReply::Many(257)));
     }
 
     #[test]
