@@ -129,8 +129,12 @@ impl ResourceLimiter for Memory {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            // It fails by what the module itself says, and must not count as used.
+            return Ok(false);
+        }
         let more = u64::try_from(desired.saturating_sub(current)).unwrap_or(u64::MAX);
         let wanted = self.used.saturating_add(more);
         if wanted > self.limit {
@@ -139,6 +143,8 @@ impl ResourceLimiter for Memory {
             return Ok(false);
         }
         self.used = wanted;
+        // It asked for less and went on: what was refused before is not what will end it.
+        self.refused = None;
         self.peak = self.peak.max(wanted);
         Ok(true)
     }
@@ -147,8 +153,11 @@ impl ResourceLimiter for Memory {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
         let wanted = self.elements.saturating_add(desired.saturating_sub(current));
         if wanted > MAX_TABLE_ELEMENTS {
             return Ok(false);

@@ -141,6 +141,34 @@ async fn memory_ends_at_its_limit() {
 }
 
 #[tokio::test]
+async fn a_refused_growth_is_not_blamed_for_what_comes_later() {
+    let handle = "(if (i32.ne (memory.grow (i32.const 4000)) (i32.const -1)) (then unreachable))
+        (if (i32.eq (memory.grow (i32.const 1)) (i32.const -1)) (then unreachable))
+        (i32.div_u (i32.const 1) (i32.const 0))";
+    let limits = Limits { memory: 8 << 20, ..limits() };
+    let attempt = Bench::limited(limits, &Guest::doing(handle)).run().await;
+    let Outcome::Trap(message) = &attempt.outcome else { panic!("{attempt:?}") };
+    assert!(message.contains("divide by zero"), "{message}");
+}
+
+#[tokio::test]
+async fn growth_that_a_module_forbids_itself_is_not_counted() {
+    let guest = Guest {
+        fields: "(memory $other 0 1)".into(),
+        handle: "(if (i32.ne (memory.grow $other (i32.const 60)) (i32.const -1))
+                (then unreachable))
+            (if (i32.eq (memory.grow 0 (i32.const 60)) (i32.const -1)) (then unreachable))
+            i32.const OUTCOME"
+            .into(),
+        ..Guest::default()
+    };
+    let limits = Limits { memory: 100 << 16, ..limits() };
+    let attempt = Bench::limited(limits, &guest).run().await;
+    assert_eq!(attempt.outcome, Outcome::Done { reply: None, message: None });
+    assert_eq!(attempt.memory_peak, 62 << 16);
+}
+
+#[tokio::test]
 async fn all_memories_count_together() {
     let guest = Guest {
         fields: "(memory $other 0)".into(),
