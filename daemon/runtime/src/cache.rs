@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::ContentHash;
 use crate::compile::write;
 
-/// Pieces of code kept besides those of last good versions; the oldest go first, at a start.
+/// Pieces of code kept besides those of last good versions; the oldest go first.
 const KEPT: usize = 64;
 const INDEX: &str = "last-good.json";
 
@@ -62,6 +62,7 @@ impl Cache {
             scratches: AtomicU64::new(0),
         };
         cache.clear();
+        cache.prune();
         Ok(cache)
     }
 
@@ -69,18 +70,19 @@ impl Cache {
     pub(crate) fn code(&self, hash: ContentHash) -> Option<PathBuf> {
         let path = self.code_path(hash);
         let expected = fs::read_to_string(path.with_extension("sha256")).ok()?;
-        let found = ContentHash::of(&fs::read(&path).ok()?);
+        let found = ContentHash::of_file(&path).ok()?;
         (ContentHash::parse(expected.trim()) == Some(found)).then_some(path)
     }
 
     /// Takes over the compiled code in `scratch` as that of `hash`.
     pub(crate) fn keep(&self, hash: ContentHash, scratch: &Scratch) -> std::io::Result<PathBuf> {
         let path = self.code_path(hash);
-        let sum = ContentHash::of(&fs::read(&scratch.0)?);
+        let sum = ContentHash::of_file(&scratch.0)?;
         let sum_path = self.scratch();
         write(&sum_path.0, sum.to_string().as_bytes())?;
         fs::rename(&sum_path.0, path.with_extension("sha256"))?;
         fs::rename(&scratch.0, &path)?;
+        self.prune();
         Ok(path)
     }
 
@@ -148,8 +150,18 @@ impl Cache {
         self.dir.join(format!("{hash}.wasm"))
     }
 
-    /// Removes temporary files, and old code past [`KEPT`]. Failures leave the file for next time.
+    /// Removes the temporary files of a process that ended early.
     fn clear(&self) {
+        for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with("tmp-") {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// Removes old code past [`KEPT`]. What is mapped stays usable without its name, and failures
+    /// leave the file for next time.
+    fn prune(&self) {
         let needed: Vec<PathBuf> = self
             .index()
             .values()
@@ -159,12 +171,7 @@ impl Cache {
         let mut old: Vec<(SystemTime, PathBuf)> = Vec::new();
         for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
             let path = entry.path();
-            let name = entry.file_name();
-            if name.to_string_lossy().starts_with("tmp-") {
-                let _ = fs::remove_file(&path);
-            } else if path.extension().is_some_and(|kind| kind == "cwasm")
-                && !needed.contains(&path)
-            {
+            if path.extension().is_some_and(|kind| kind == "cwasm") && !needed.contains(&path) {
                 let written = entry.metadata().and_then(|data| data.modified());
                 old.push((written.unwrap_or(SystemTime::UNIX_EPOCH), path));
             }
@@ -208,4 +215,32 @@ fn private(dir: &Path) -> Result<(), String> {
             .map_err(|error| format!("it is open to others and cannot be closed: {error}"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_code_goes_while_the_newest_and_the_last_good_stay() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = Cache::open(&folder.path().join("cache"), 0).expect("a cache");
+        let hash = |number: usize| ContentHash::of(&number.to_le_bytes());
+        for number in 0..KEPT + 3 {
+            let scratch = cache.scratch();
+            fs::write(&scratch.0, "code").expect("written");
+            // Written long ago, one second after the other.
+            let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(number as u64);
+            let file = fs::File::options().write(true).open(&scratch.0).expect("opened");
+            file.set_modified(at).expect("dated");
+            cache.keep(hash(number), &scratch).expect("kept");
+            if number == 0 {
+                cache.remember("first", "first.wasm", hash(0), b"source").expect("remembered");
+            }
+        }
+        let kept: Vec<usize> =
+            (0..KEPT + 3).filter(|number| cache.code(hash(*number)).is_some()).collect();
+        let expected: Vec<usize> = std::iter::once(0).chain(3..KEPT + 3).collect();
+        assert_eq!(kept, expected);
+    }
 }

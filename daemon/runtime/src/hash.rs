@@ -1,6 +1,9 @@
 //! A file's identity: what it contains.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
@@ -11,6 +14,21 @@ pub struct ContentHash([u8; 32]);
 impl ContentHash {
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// Of a file that may be too large for memory: code can be many times its plugin's size.
+    pub(crate) fn of_file(path: &Path) -> std::io::Result<Self> {
+        let mut hasher = Sha256::new();
+        let mut file = BufReader::with_capacity(64 << 10, File::open(path)?);
+        loop {
+            let bytes = file.fill_buf()?;
+            if bytes.is_empty() {
+                return Ok(Self(hasher.finalize().into()));
+            }
+            hasher.update(bytes);
+            let read = bytes.len();
+            file.consume(read);
+        }
     }
 
     /// The thirty-two bytes.
@@ -51,5 +69,13 @@ mod tests {
         let hash = ContentHash::of(b"wasm");
         assert_eq!(ContentHash::parse(&hash.to_string()), Some(hash));
         assert_eq!(ContentHash::parse(&"g".repeat(64)), None);
+    }
+
+    #[test]
+    fn a_files_hash_is_that_of_its_bytes() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let bytes = vec![7; 100_000];
+        std::fs::write(&file, &bytes).expect("written");
+        assert_eq!(ContentHash::of_file(file.path()).expect("read"), ContentHash::of(&bytes));
     }
 }
