@@ -59,16 +59,17 @@ impl Loader {
         path: &Path,
         known: Option<&Arc<Version>>,
     ) -> (Option<Stamp>, Result<Loaded, String>) {
-        let (stamp, bytes) = match self.read(path) {
-            Ok((stamp, bytes)) => (stamp, bytes),
-            Err(why) => return (None, Err(why)),
+        let (stamp, read) = read(path, self.max_file);
+        let bytes = match read {
+            Ok(bytes) => bytes,
+            Err(why) => return (stamp, Err(why)),
         };
         let hash = ContentHash::of(&bytes);
         let version = match known.filter(|known| known.hash == hash) {
             Some(known) => Ok(known.clone()),
             None => self.version(hash, &bytes),
         };
-        (Some(stamp), version.map(|version| Loaded { version, bytes }))
+        (stamp, version.map(|version| Loaded { version, bytes }))
     }
 
     /// Loads a plugin's last good version from the cache.
@@ -126,30 +127,59 @@ impl Loader {
             .block_on(Version::new(self.host.clone(), &component, hash, self.max_memory))
             .map(Arc::new)
     }
+}
 
-    /// The whole file, which must be one and not too large.
-    fn read(&self, path: &Path) -> Result<(Stamp, Vec<u8>), String> {
-        let failed = |error: std::io::Error| format!("it cannot be read: {error}");
-        // Opening a pipe must not wait for its other end.
-        let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-        let mut file =
-            File::options().read(true).custom_flags(nonblock).open(path).map_err(failed)?;
-        let data = file.metadata().map_err(failed)?;
-        if !data.is_file() {
-            return Err("it is not a regular file".into());
+/// The whole file, which must be one and have at most `most` bytes; and what it was when it was
+/// opened, so that a change during the reading makes another stamp. Without a stamp it is worth
+/// another try although it did not change.
+fn read(path: &Path, most: u64) -> (Option<Stamp>, Result<Vec<u8>, String>) {
+    let failed = |error: std::io::Error| format!("it cannot be read: {error}");
+    // Opening a pipe must not wait for its other end.
+    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let opened = File::options()
+        .read(true)
+        .custom_flags(nonblock)
+        .open(path)
+        .and_then(|file| Ok((file.metadata()?, file)));
+    let (data, file) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return (None, Err(failed(error))),
+    };
+    let stamp = Some(Stamp::of(&data));
+    if !data.is_file() {
+        return (stamp, Err("it is not a regular file".into()));
+    }
+    let too_large =
+        || format!("it is larger than {most} bytes, the most that a plugin's file may have");
+    if data.len() > most {
+        return (stamp, Err(too_large()));
+    }
+    let mut bytes = Vec::new();
+    // It may grow while it is read.
+    match file.take(most.saturating_add(1)).read_to_end(&mut bytes) {
+        Err(error) => (None, Err(failed(error))),
+        Ok(size) if u64::try_from(size).unwrap_or(u64::MAX) > most => (stamp, Err(too_large())),
+        Ok(_) => (stamp, Ok(bytes)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_never_be_a_plugin_is_not_read_and_has_a_stamp() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let huge = folder.path().join("huge.wasm");
+        File::create(&huge).and_then(|file| file.set_len(1 << 36)).expect("a sparse file");
+        for path in [huge.as_path(), folder.path(), Path::new("/dev/zero")] {
+            let (stamp, read) = read(path, 100);
+            assert!(stamp.is_some() && read.is_err(), "{}: {read:?}", path.display());
         }
-        let mut bytes = Vec::new();
-        file.by_ref()
-            .take(self.max_file.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > self.max_file {
-            return Err(format!(
-                "it is larger than {} bytes, the most that a plugin's file may have",
-                self.max_file
-            ));
-        }
-        // As it was when it was opened: a change during the reading makes another stamp.
-        Ok((Stamp::of(&data), bytes))
+        // This one grows without its size saying so.
+        let (stamp, endless) = read(Path::new("/proc/self/maps"), 100);
+        assert!(stamp.is_some() && endless.is_err_and(|why| why.contains("larger than 100")));
+        let (stamp, missing) = read(&folder.path().join("missing.wasm"), 100);
+        assert!(stamp.is_none() && missing.is_err());
     }
 }
