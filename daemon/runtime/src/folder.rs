@@ -86,13 +86,8 @@ impl Folder {
     pub(crate) fn run(mut self, inbox: &Receiver<Message>, started: &SyncSender<()>) {
         let mut watch = Watch::new(&self.dir, self.messages.clone());
         self.rescan();
-        self.start_loading();
-        while !self.loading.is_empty() {
-            match inbox.recv() {
-                Ok(message) => self.take(message),
-                Err(_) => return,
-            }
-            self.start_loading();
+        if !self.try_all(inbox) {
+            return;
         }
         self.fall_back();
         self.report();
@@ -125,12 +120,45 @@ impl Folder {
         }
     }
 
+    /// Tries every file that is there once; `false` when nobody is left to tell. What changes
+    /// meanwhile is tried afterwards, so that a file that changes all the time delays no start.
+    fn try_all(&mut self, inbox: &Receiver<Message>) -> bool {
+        let mut untried = self.waiting.clone();
+        let mut tried = Vec::new();
+        self.start_loading();
+        while !untried.is_empty() && !self.loading.is_empty() {
+            match inbox.recv() {
+                Ok(Message::Tried { file, stamp, result }) => {
+                    self.loading.remove(&file);
+                    untried.remove(&file);
+                    tried.push((file, stamp, result));
+                }
+                Ok(message) => self.take(message),
+                Err(_) => return false,
+            }
+            self.start_loading();
+        }
+        // Of two files with the same plugin that serves which served before, and not the one that
+        // happened to load faster.
+        let before = self.loader.cache.last_good();
+        let served_before = |file: &OsStr, result: &Result<Loaded, String>| {
+            let name = result.as_ref().map(|loaded| loaded.version.manifest.name.as_str());
+            name.is_ok_and(|name| before.get(name).is_some_and(|good| *good.file == *file))
+        };
+        tried.sort_by_cached_key(|(file, _, result)| (!served_before(file, result), file.clone()));
+        for (file, stamp, result) in tried {
+            self.tried(&file, stamp, result);
+        }
+        true
+    }
+
     /// Until when nothing happens by itself.
     fn wait(&self, looked: Instant) -> Duration {
         let grace = self
             .files
-            .values()
-            .filter_map(|known| known.gone)
+            .iter()
+            .filter(|(file, _)| !self.loading.contains(*file))
+            .filter_map(|(_, known)| known.gone)
             .min()
             .map(|gone| GRACE.saturating_sub(gone.elapsed()) + Duration::from_millis(1));
         LOOK.saturating_sub(looked.elapsed()).min(grace.unwrap_or(LOOK))
@@ -139,10 +167,10 @@ impl Folder {
     fn take(&mut self, message: Message) {
         match message {
             Message::Touched(file) => {
-                if self.stamp(&file).is_some() {
-                    self.waiting.insert(file);
-                } else {
+                if self.removed(&file) {
                     self.missing(&file);
+                } else {
+                    self.waiting.insert(file);
                 }
             }
             Message::Rescan => self.rescan(),
@@ -153,7 +181,8 @@ impl Folder {
         }
     }
 
-    /// Every file is to be loaded again. What did not change costs a read and a hash.
+    /// Every file is to be loaded again. What serves and did not change costs a read and a hash; what
+    /// did not compile is compiled once more.
     fn rescan(&mut self) {
         let found = self.list();
         self.waiting.extend(found.keys().cloned());
@@ -175,8 +204,12 @@ impl Folder {
     }
 
     fn miss_others(&mut self, found: &BTreeMap<OsString, Stamp>) {
-        let missing: Vec<OsString> =
-            self.files.keys().filter(|file| !found.contains_key(*file)).cloned().collect();
+        let missing: Vec<OsString> = self
+            .files
+            .keys()
+            .filter(|file| !found.contains_key(*file) && self.removed(file))
+            .cloned()
+            .collect();
         missing.iter().for_each(|file| self.missing(file));
     }
 
@@ -187,8 +220,16 @@ impl Folder {
         }
     }
 
+    /// Whether there is no file of this name. One that cannot be looked at, or that a listing lacks
+    /// because the process has no descriptor left, was not removed.
+    fn removed(&self, file: &OsStr) -> bool {
+        use std::io::ErrorKind::{NotADirectory, NotFound};
+        std::fs::metadata(self.dir.join(file))
+            .is_err_and(|error| matches!(error.kind(), NotFound | NotADirectory))
+    }
+
     fn list(&self) -> BTreeMap<OsString, Stamp> {
-        // A folder that is missing or cannot be read is one without files.
+        // What a folder that cannot be read is known to hold is not `removed` for that.
         let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
         entries
             .map(|entry| entry.file_name())
@@ -256,7 +297,7 @@ impl Folder {
             }
             Err(why) => {
                 // Removed while it was read.
-                if self.stamp(file).is_none() {
+                if self.removed(file) {
                     self.missing(file);
                 } else {
                     self.refuse(file, why);
@@ -354,6 +395,13 @@ impl Folder {
             })
             .map(|(file, _)| file.clone())
             .collect();
+        // Written anew, slowly, or waiting for a free thread: the old one serves until then.
+        let (gone, back): (Vec<_>, Vec<_>) = gone.into_iter().partition(|file| self.removed(file));
+        for file in back {
+            if let Some(known) = self.files.get_mut(&file) {
+                known.gone = None;
+            }
+        }
         if gone.is_empty() {
             return;
         }

@@ -83,6 +83,33 @@ async fn removing_and_writing_again_never_leaves_a_gap() {
 }
 
 #[tokio::test]
+async fn removing_and_writing_slowly_never_leaves_a_gap() {
+    let bench = Bench::started(&[("guest.wasm", version("1").build())]);
+    let new = version("2").build();
+    let (first, second) = new.split_at(new.len() / 2);
+    fs::remove_file(bench.file("guest.wasm")).unwrap();
+    let mut file = File::create(bench.file("guest.wasm")).unwrap();
+    file.write_all(first).unwrap();
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert_eq!(bench.plugin("guest").version(), "1");
+    file.write_all(second).unwrap();
+    drop(file);
+    bench.until_version("2").await;
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_looked_at_was_not_removed() {
+    let bench = Bench::started(&[("guest.wasm", version("1").build())]);
+    // A link to itself: not even its metadata can be had.
+    std::os::unix::fs::symlink("guest.wasm", bench.file("new.tmp")).unwrap();
+    fs::rename(bench.file("new.tmp"), bench.file("guest.wasm")).unwrap();
+    bench.until_state(PluginState::Degraded).await;
+    assert!(bench.error("guest").contains("cannot be read"), "{}", bench.error("guest"));
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(bench.run().await.outcome, reject("1"));
+}
+
+#[tokio::test]
 async fn links_are_followed() {
     let bench = Bench::new(&[]);
     fs::write(bench.dir.path().join("one"), version("1").build()).unwrap();
@@ -132,6 +159,19 @@ async fn a_second_file_of_the_same_name_is_refused_until_the_first_goes() {
     fs::remove_file(bench.file("a.wasm")).unwrap();
     bench.until_version("2").await;
     bench.until("one", |plugins| plugins.status().len() == 1).await;
+}
+
+#[tokio::test]
+async fn of_two_files_of_the_same_name_the_one_that_served_serves_after_a_start() {
+    let mut bench = Bench::started(&[("z.wasm", version("1").build())]);
+    bench.stop();
+    bench.put("a.wasm", &version("2").build());
+    for _ in 0..3 {
+        bench.start();
+        assert_eq!(bench.run().await.outcome, reject("1"));
+        assert!(bench.error("a.wasm").contains("already served from"));
+        bench.stop();
+    }
 }
 
 #[tokio::test]
