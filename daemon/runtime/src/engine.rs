@@ -9,8 +9,9 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 use crate::bindings::Imports;
 use crate::state::State;
 
-/// How often a running guest gives its thread back. An attempt ends at most this much after its
-/// limit, and with every worker thread inside a looping guest, other work waits about this long.
+/// How often a running guest gives its thread back. An attempt ends about this much after its
+/// limit, and with every worker thread inside a looping guest, other work waits about this long. One
+/// instruction is not interrupted: `memory.fill` of a large memory takes as long as that takes.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
 
 /// What one instance may have of each thing; a plugin that needs more is refused when it is loaded.

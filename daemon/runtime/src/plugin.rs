@@ -76,7 +76,8 @@ impl Plugin {
     /// does, this returns an attempt; dropping the future ends the guest and frees what it had.
     ///
     /// Must be polled inside a tokio runtime whose time is enabled. A guest that computes holds the
-    /// worker thread for at most 5 ms at a time.
+    /// worker thread for some 5 ms at a time, or for one instruction that writes its whole memory
+    /// (tens of milliseconds for each 256 MiB).
     pub async fn run(
         &self,
         handler: &str,
