@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
@@ -103,7 +104,7 @@ fn companion(arguments: &Arguments, function: &ItemFn) -> Result<TokenStream> {
     let ident = &function.sig.ident;
     let name = match &arguments.name {
         Some(name) => name.clone(),
-        None => LitStr::new(&ident.to_string(), ident.span()),
+        None => LitStr::new(&ident.unraw().to_string(), ident.span()),
     };
     if !crate::is_name(&name.value()) {
         let message = format!(

@@ -117,6 +117,16 @@ fn the_description_is_the_first_line_of_the_documentation() {
 }
 
 #[test]
+fn a_function_named_like_a_word_of_rust_is_a_handler() {
+    let function = quote!(
+        fn r#match(event: Event, host: Host) -> Outcome {}
+    );
+    let expanded = handler::expand(quote!(), function);
+    compiles(&expanded);
+    assert!(expanded.to_string().contains("NAME : & 'static str = \"match\""), "{expanded}");
+}
+
+#[test]
 fn wrong_arguments_of_plugin_name_the_right_ones() {
     for (arguments, what) in [
         (quote!(), "a plugin has at least one handler"),
