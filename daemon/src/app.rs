@@ -63,7 +63,15 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
         None => None,
     };
     let store: Arc<dyn Store> = Arc::new(open_store(&config).await?);
-    let plugins = start_plugins(&config, &live).await?;
+    let plugins = tokio::select! {
+        started = start_plugins(&config, &live) => started?,
+        // Compiling many plugins takes a while; the compiler's processes end with this one.
+        () = signals.stop() => {
+            tracing::info!("stopped before the plugins were loaded");
+            store.close().await;
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     let dispatcher = Dispatcher::new(Arc::clone(&store), Arc::clone(&plugins), Arc::clone(&live));
     let limits = Arc::new(ArcSwap::from_pointee(config.server.limits.clone()));
     let proxies = Arc::new(ArcSwap::from_pointee(config.server.trusted_proxies.clone()));
@@ -132,13 +140,15 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
 
     let end = loop {
         tokio::select! {
+            // First: tasks that end because the store failed must not make this an orderly stop.
+            biased;
+            reason = store.failed() => break End::StoreFailed(reason),
             signal = signals.next() => match signal {
                 Signal::Stop => break End::Asked,
                 Signal::Reload => {
                     let _ = ask_reload.try_send(());
                 }
             },
-            reason = store.failed() => break End::StoreFailed(reason),
             ended = tasks.ended() => break End::TaskEnded(ended.to_string()),
             ended = admin_tasks.ended() => break End::TaskEnded(ended.to_string()),
         }
@@ -193,7 +203,7 @@ async fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {
     options.min_free = config.store.min_free;
     SqliteStore::open(options)
         .await
-        .with_context(|| format!("failed to open the store {}", path.display()))
+        .context("failed to open the store")
 }
 
 async fn start_plugins(config: &Config, live: &Arc<Live>) -> anyhow::Result<Arc<Plugins>> {

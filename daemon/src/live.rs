@@ -18,8 +18,8 @@ pub(crate) struct Live {
 pub(crate) struct Generation {
     pub(crate) config: Arc<Config>,
     pub(crate) routes: Routes,
-    /// The states of the secrets' files when they were read.
-    pub(crate) secrets: Vec<Option<Stamp>>,
+    /// The states of its own file and of the secrets' files when they were read.
+    pub(crate) stamps: Vec<Option<Stamp>>,
 }
 
 impl Live {

@@ -22,9 +22,9 @@ use crate::secret::{self, Stamp};
 /// Editors write a file in several steps; a change is looked at once it has rested for this long.
 const REST: Duration = Duration::from_millis(100);
 
-/// How often the files of secrets are looked at. They may lie anywhere and behind links, so they
-/// are not watched.
-const SECRETS_LOOK: Duration = Duration::from_secs(2);
+/// How often the files of configuration and secrets are looked at: notices come only from the
+/// configuration's own folder, and either may lie behind links that are exchanged elsewhere.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// What a new configuration reaches.
 pub(crate) struct Reloader {
@@ -68,18 +68,17 @@ impl Reloader {
                 "the configuration cannot be watched; send SIGHUP after a change"
             );
         }
-        let mut look = tokio::time::interval(SECRETS_LOOK);
-        // What was looked at last and led to nothing: it is not tried, and logged, again and again.
-        let mut refused = None;
+        let mut look = tokio::time::interval(LOOK);
+        // What was tried last: when it was refused, it is not tried, and logged, again and again.
+        let mut tried = None;
         loop {
             tokio::select! {
                 _ = look.tick() => {
                     let generation = self.live.load();
-                    let now = secret_stamps(Arc::clone(&generation.config)).await;
-                    if now == generation.secrets || refused.as_ref() == Some(&now) {
+                    let now = current_stamps(Arc::clone(&generation.config)).await;
+                    if now == generation.stamps || tried.as_ref() == Some(&now) {
                         continue;
                     }
-                    refused = Some(now);
                 }
                 Some(()) = changes.recv() => {
                     tokio::time::sleep(REST).await;
@@ -89,6 +88,7 @@ impl Reloader {
                 Some(()) = asked.recv() => block_in_place(|| self.plugins.rescan()),
                 _ = stop.changed() => return,
             }
+            tried = Some(current_stamps(self.live.config()).await);
             self.reload(&file).await;
         }
     }
@@ -139,26 +139,30 @@ impl Reloader {
 /// # Errors
 /// Every problem, for a person.
 pub(crate) fn prepare(file: &Path) -> Result<Generation, String> {
+    // Before they are read, like those of the secrets: a change in between is then seen as one more.
+    let own = secret::stamp_of(file);
     let (config, warnings) = config::load(file).map_err(|error| error.to_string())?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
     let config = Arc::new(config);
-    // Before they are read: a change in between is then seen as one more.
-    let secrets = stamps(&config);
+    let stamps = stamps(own, &config);
     let routes = Routes::build(&config).map_err(|errors| errors.join("\n"))?;
-    Ok(Generation { config, routes, secrets })
+    Ok(Generation { config, routes, stamps })
 }
 
-/// The states of the files that hold secrets, in the order of the configuration. Blocks.
-fn stamps(config: &Config) -> Vec<Option<Stamp>> {
+/// The state of the configuration's file and of those that hold its secrets. Blocks.
+fn stamps(own: Option<Stamp>, config: &Config) -> Vec<Option<Stamp>> {
     let base = config.file.parent().unwrap_or(Path::new(""));
     let secrets = config.routes.iter().flat_map(|route| &route.secrets);
-    secrets.map(|secret| secret::stamp(secret, base)).collect()
+    let secrets = secrets.map(|secret| secret::stamp(secret, base));
+    std::iter::once(own).chain(secrets).collect()
 }
 
-async fn secret_stamps(config: Arc<Config>) -> Vec<Option<Stamp>> {
-    tokio::task::spawn_blocking(move || stamps(&config)).await.unwrap_or_default()
+async fn current_stamps(config: Arc<Config>) -> Vec<Option<Stamp>> {
+    let looked =
+        tokio::task::spawn_blocking(move || stamps(secret::stamp_of(&config.file), &config));
+    looked.await.unwrap_or_default()
 }
 
 /// What is bound or opened once.

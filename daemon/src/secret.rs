@@ -82,13 +82,18 @@ pub(crate) struct Stamp {
 /// The state of the file that holds a secret for all requests; `None` for other places, for a file
 /// that depends on parameters, and while there is no such file. Blocks on the file system.
 pub(crate) fn stamp(reference: &SecretRef, base: &Path) -> Option<Stamp> {
-    use std::os::unix::fs::MetadataExt;
     let SecretRef::File(path) = reference else { return None };
     if reference.has_params() {
         return None;
     }
+    stamp_of(&base.join(path))
+}
+
+/// The state of a file; `None` while there is none. Blocks on the file system.
+pub(crate) fn stamp_of(path: &Path) -> Option<Stamp> {
+    use std::os::unix::fs::MetadataExt;
     // Follows links: what they point to may be exchanged.
-    let file = std::fs::metadata(base.join(path)).ok()?;
+    let file = std::fs::metadata(path).ok()?;
     Some(Stamp {
         inode: (file.dev(), file.ino()),
         size: file.size(),

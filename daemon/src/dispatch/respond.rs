@@ -124,15 +124,29 @@ impl Dispatcher {
         deadline: Instant,
     ) -> Result<Respond, Unavailable> {
         let id = duplicate.id();
+        let mut permit = Some(permit);
         loop {
+            let permit_now = match permit.take() {
+                Some(permit) => permit,
+                None => match tokio::time::timeout_at(deadline, self.permit_first(target.lane()))
+                    .await
+                {
+                    Ok(permit) => permit?,
+                    Err(_) => return Ok(too_late(route, Ingested::Duplicate(duplicate))),
+                },
+            };
             let now = hookyard_types::Timestamp::now();
             match self.store.claim_job(id, target, now).await? {
                 JobClaim::Claimed(claimed) => {
                     let durable = Ingested::Duplicate(duplicate);
-                    return Ok(self.run_until(permit, *claimed, route, deadline, durable).await);
+                    return Ok(self
+                        .run_until(permit_now, *claimed, route, deadline, durable)
+                        .await);
                 }
                 JobClaim::Succeeded(reply) => return Ok(Respond::Again(reply)),
                 JobClaim::Running(job) => {
+                    // Others can use it meanwhile.
+                    drop(permit_now);
                     if tokio::time::timeout_at(deadline, self.attempt_over(job)).await.is_err() {
                         return Ok(too_late(route, Ingested::Duplicate(duplicate)));
                     }

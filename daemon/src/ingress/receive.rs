@@ -147,7 +147,10 @@ impl Receiver {
 fn find(live: &Generation, head: &http::request::Parts) -> Result<Matched, Problem> {
     let host = head.uri.host().or_else(|| {
         let host = head.headers.get(http::header::HOST)?.to_str().ok()?;
-        Some(host.rsplit_once(':').map_or(host, |(name, _port)| name))
+        // An IPv6 address has colons of its own, inside brackets.
+        let name_end = host.rfind(']').map_or(0, |bracket| bracket + 1);
+        let port = host.get(name_end..).and_then(|rest| rest.find(':'));
+        Some(port.and_then(|colon| host.get(..name_end + colon)).unwrap_or(host))
     });
     live.routes.find(host, &head.method, head.uri.path()).map_err(|error| match error {
         NoRoute::NotFound => Problem::NotFound,

@@ -92,8 +92,7 @@ impl Verified {
         &self.request
     }
 
-    /// The request, without the proof that it was checked.
-    /// The request, for keeping. Where the secret itself was sent ([`Scheme::Token`], bearer,
+    /// The request, without the proof that it was checked, for keeping. Where the secret itself was sent ([`Scheme::Token`], bearer,
     /// basic), the header that carried it is gone: whoever reads the request later must not be
     /// able to send others.
     ///
