@@ -88,12 +88,14 @@
 //! `whpk_` key is refused with a message that says so.
 #![forbid(unsafe_code)]
 
+mod carrier;
 mod credential_check;
 mod header;
 mod hmac_check;
 mod json;
 mod location;
 mod mac;
+mod moment;
 mod names;
 mod profile;
 mod reason;
@@ -102,6 +104,7 @@ mod scheme;
 mod secret;
 mod setup;
 mod sign;
+mod signed_text;
 mod template;
 mod verified;
 mod verifier;
@@ -112,8 +115,8 @@ pub use profile::{Profile, profile, profiles};
 pub use reason::{Reason, Refused};
 pub use request::{Request, UnixTime};
 pub use scheme::{
-    Algorithm, DEFAULT_TOLERANCE, Encoding, HmacScheme, KeyForm, Layout, Scheme, TimestampFormat,
-    TimestampPlace, TimestampRule,
+    Algorithm, Construction, DEFAULT_TOLERANCE, Encoding, HmacScheme, KeyForm, Layout, Scheme,
+    TimestampFormat, TimestampPlace, TimestampRule,
 };
 pub use secret::{Secret, SecretError};
 pub use setup::SetupError;

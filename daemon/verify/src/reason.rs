@@ -39,6 +39,12 @@ pub enum Reason {
     NoKnownVersion { header: HeaderName, version: String },
     #[error("the timestamp in the header `{header}` is not {expected}")]
     MalformedTimestamp { header: HeaderName, expected: &'static str },
+    #[error("the body has no timestamp at `{pointer}` that is {expected}")]
+    MissingBodyTimestamp { pointer: String, expected: &'static str },
+    #[error("the header `{header}` is not `{expected}`, the only value accepted here")]
+    UnexpectedHeader { header: HeaderName, expected: String },
+    #[error("the body is a form, and `{field}` is not its only field")]
+    MalformedForm { field: String },
     #[error(
         "the timestamp is {} s old and at most {} s are allowed: an old request sent again, or a \
          clock that is wrong",
@@ -76,6 +82,8 @@ impl Reason {
         "malformed-signature",
         "no-known-version",
         "malformed-timestamp",
+        "unexpected-header",
+        "malformed-form",
         "timestamp-too-old",
         "timestamp-in-future",
         "malformed-credentials",
@@ -91,7 +99,11 @@ impl Reason {
             Self::DuplicateHeader(_) => "duplicate-header",
             Self::MalformedSignature { .. } => "malformed-signature",
             Self::NoKnownVersion { .. } => "no-known-version",
-            Self::MalformedTimestamp { .. } => "malformed-timestamp",
+            Self::MalformedTimestamp { .. } | Self::MissingBodyTimestamp { .. } => {
+                "malformed-timestamp"
+            }
+            Self::UnexpectedHeader { .. } => "unexpected-header",
+            Self::MalformedForm { .. } => "malformed-form",
             Self::TimestampTooOld { .. } => "timestamp-too-old",
             Self::TimestampInFuture { .. } => "timestamp-in-future",
             Self::MalformedCredentials { .. } => "malformed-credentials",

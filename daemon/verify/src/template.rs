@@ -28,16 +28,35 @@ pub enum Piece {
     Id,
     /// The value of a header, byte for byte as received.
     Header(Cow<'static, str>),
+    /// The full public URL, in which percent-encoded punctuation is decoded: of
+    /// ``: / ? @ ! $ ' ( ) * , ;`` and no other. Two URLs may look the same then, so this does not
+    /// count as protecting the URL.
+    DecodedUrl,
+    /// The raw body; of a form, the decoded value of this field, which has to be its only one.
+    BodyOrField(Cow<'static, str>),
+    /// The key, where the scheme is not an HMAC.
+    Secret,
 }
 
 /// The placeholders as they are written.
-pub(crate) const PLACEHOLDERS: &[&str] =
-    &["timestamp", "body", "method", "path", "url", "id", "header:NAME"];
+pub(crate) const PLACEHOLDERS: &[&str] = &[
+    "timestamp",
+    "body",
+    "method",
+    "path",
+    "url",
+    "id",
+    "header:NAME",
+    "decoded-url",
+    "body-or-field:NAME",
+    "secret",
+];
 
 /// What is signed: literal text and placeholders.
 ///
-/// In text, the placeholders are `{timestamp}`, `{body}`, `{method}`, `{path}`, `{url}`, `{id}` and
-/// `{header:NAME}`; `{{` and `}}` stand for braces.
+/// In text, the placeholders are `{timestamp}`, `{body}`, `{method}`, `{path}`, `{url}`, `{id}`,
+/// `{header:NAME}`, `{decoded-url}`, `{body-or-field:NAME}` and `{secret}`; `{{` and `}}` stand for
+/// braces.
 ///
 /// ```
 /// use hookyard_verify::Template;
@@ -143,6 +162,9 @@ impl FromStr for Template {
     }
 }
 
+/// What stands before the name of a form's field.
+const FIELD: &str = "body-or-field:";
+
 fn placeholder(name: &str, at: usize) -> Result<Piece, TemplateError> {
     Ok(match name {
         "timestamp" => Piece::Timestamp,
@@ -151,6 +173,11 @@ fn placeholder(name: &str, at: usize) -> Result<Piece, TemplateError> {
         "path" => Piece::Path,
         "url" => Piece::Url,
         "id" => Piece::Id,
+        "decoded-url" => Piece::DecodedUrl,
+        "secret" => Piece::Secret,
+        _ if name.len() > FIELD.len() && name.starts_with(FIELD) => {
+            Piece::BodyOrField(Cow::Owned(name.replacen(FIELD, "", 1)))
+        }
         _ => match name.strip_prefix("header:") {
             Some(header) => match http::HeaderName::from_bytes(header.as_bytes()) {
                 Ok(valid) => Piece::Header(Cow::Owned(valid.as_str().to_owned())),
@@ -183,6 +210,9 @@ impl fmt::Display for Template {
                 Piece::Path => f.write_str("{path}")?,
                 Piece::Url => f.write_str("{url}")?,
                 Piece::Id => f.write_str("{id}")?,
+                Piece::DecodedUrl => f.write_str("{decoded-url}")?,
+                Piece::BodyOrField(field) => write!(f, "{{body-or-field:{field}}}")?,
+                Piece::Secret => f.write_str("{secret}")?,
                 Piece::Header(name) => write!(f, "{{header:{name}}}")?,
             }
         }
@@ -200,10 +230,11 @@ mod tests {
 
     #[test]
     fn every_placeholder_survives_printing_and_parsing() {
-        let text = "v0:{timestamp}:{id}.{method} {path}{url}{header:x-nonce}{{é}}{body}";
+        let text = "v0:{timestamp}:{id}.{method} {path}{url}{header:x-nonce}{{é}}{body}\
+                    {decoded-url}{body-or-field:payload}{secret}";
         let template: Template = text.parse().expect("a valid template");
         assert_eq!(template.to_string(), text);
-        assert_eq!(template.pieces().len(), 12);
+        assert_eq!(template.pieces().len(), 15);
     }
 
     #[test]
@@ -217,7 +248,7 @@ mod tests {
         assert_eq!(
             error("{qqq}"),
             "unknown placeholder `{qqq}` at byte 0; known: {timestamp}, {body}, {method}, {path}, \
-             {url}, {id}, {header:NAME}"
+             {url}, {id}, {header:NAME}, {decoded-url}, {body-or-field:NAME}, {secret}"
         );
         assert_eq!(error("{header:}"), "`{header:}` at byte 0 does not name a header");
         assert_eq!(error("{header: x}{body}"), "`{header: x}` at byte 0 does not name a header");
