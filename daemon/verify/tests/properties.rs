@@ -93,7 +93,9 @@ fn any_scheme() -> impl Strategy<Value = Scheme> {
     let known: Vec<Scheme> = profiles()
         .iter()
         .flat_map(|profile| match &profile.scheme {
-            Scheme::FirstOf(ways) => [&[profile.scheme.clone()], ways.as_ref()].concat(),
+            Scheme::FirstOf(ways) => {
+                ways.iter().chain([&profile.scheme]).cloned().collect::<Vec<_>>()
+            }
             scheme => vec![scheme.clone()],
         })
         .collect();
@@ -119,13 +121,16 @@ fn secret(scheme: &Scheme, other: bool) -> Secret {
     let hex = hmac(scheme).is_some_and(|hmac| hmac.key == KeyForm::Hex);
     let bare = hmac(scheme)
         .is_some_and(|hmac| matches!(&hmac.key, KeyForm::Base64 { prefix } if prefix.is_empty()));
+    let [usual, second] = SECRETS;
     let text = match (scheme, other) {
         (Scheme::BasicPair, false) => "user:pass:word",
         (Scheme::BasicPair, true) => "user:password",
         _ if hex && other => "00ff",
         _ if hex => "a1B2c3",
-        _ if bare => SECRETS[usize::from(other)].trim_start_matches("whsec_"),
-        _ => SECRETS[usize::from(other)],
+        _ if bare && other => second.trim_start_matches("whsec_"),
+        _ if bare => usual.trim_start_matches("whsec_"),
+        (_, true) => second,
+        (_, false) => usual,
     };
     Secret::from(text)
 }

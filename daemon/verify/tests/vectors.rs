@@ -1,12 +1,14 @@
 //! Real and derived deliveries of real senders, with the verdict that is right for each, and the
 //! documentation of what was run.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use data_encoding::BASE64;
 use hookyard_verify::{
-    Algorithm, Encoding, HmacScheme, Layout, Profile, Request, Scheme, Secret, SetupError,
-    TimestampRule, UnixTime, Verifier, profile, profiles,
+    Algorithm, Construction, Encoding, HmacScheme, KeyForm, Layout, Location, Profile, Request,
+    Scheme, Secret, SetupError, TimestampPlace, TimestampRule, UnixTime, Verifier, profile,
+    profiles,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
@@ -237,4 +239,147 @@ fn a_token_in_a_header() {
     let header = "X-Telegram-Bot-Api-Secret-Token".into();
     let verifier = Verifier::new(Scheme::Token { header }, [Secret::from("x")]).expect("a scheme");
     assert_eq!(run(&vectors!("telegram"), &verifier, all), (1, 4));
+}
+
+/// The scheme of a sender, in words.
+fn words(scheme: &Scheme) -> String {
+    let hmac = match scheme {
+        Scheme::Hmac(hmac) => hmac,
+        Scheme::Token { header } => return format!("the secret itself in `{header}`"),
+        Scheme::BasicPair => return "basic authentication".to_owned(),
+        Scheme::FirstOf(ways) => {
+            return ways.iter().map(words).collect::<Vec<_>>().join("; else ");
+        }
+        other => panic!("no profile has {other:?}"),
+    };
+    let construction = match hmac.construction {
+        Construction::Digest => "plain ",
+        _ => "HMAC-",
+    };
+    let mut words = format!(
+        "{construction}{} of `{}`, {} in `{}`",
+        hmac.algorithm.as_str().to_uppercase(),
+        hmac.signed,
+        hmac.encoding,
+        hmac.header
+    );
+    if !hmac.prefix.is_empty() {
+        let optional = if hmac.prefix_optional { " or without" } else { "" };
+        let _ = write!(words, " after `{}`{optional}", hmac.prefix);
+    }
+    match &hmac.layout {
+        Layout::Entries { version, joint, .. } | Layout::Groups { version, joint, .. } => {
+            let _ = write!(words, " as `{version}{joint}`");
+        }
+        _ => {}
+    }
+    if let [first, ..] = hmac.also.as_ref() {
+        let more = if hmac.also.len() > 1 { " and so on" } else { "" };
+        let _ = write!(words, " or `{first}`{more}");
+    }
+    if let Some(header) = &hmac.id_header {
+        let _ = write!(words, "; id in `{header}`");
+    }
+    for (header, value) in hmac.fixed.iter() {
+        let _ = write!(words, ", `{header}: {value}`");
+    }
+    if let Some(rule) = &hmac.timestamp {
+        let place = match &rule.at {
+            TimestampPlace::Header(name) => format!("`{name}`"),
+            TimestampPlace::Entry(name) => format!("the entry `{name}`"),
+            TimestampPlace::Body(pointer) => format!("`json:{pointer}`"),
+            _ => "the first item".to_owned(),
+        };
+        let seconds = rule.tolerance.as_secs();
+        let _ = write!(words, "; {} in {place}, {seconds} s either way", rule.format);
+    }
+    words
+        + match &hmac.key {
+            KeyForm::Text => "",
+            KeyForm::Hex => "; key in hexadecimal",
+            KeyForm::Nfkd => "; key in normalization form KD",
+            KeyForm::Base64 { .. } => "; key in base64",
+            KeyForm::TaggedBase64 { or_text: true, .. } => {
+                "; key in base64 after its tag, else text"
+            }
+            _ => "; key in base64 after its tag",
+        }
+}
+
+/// The part of a configuration that a sender needs.
+fn snippet(profile: &Profile) -> String {
+    let mut snippet = String::new();
+    if profile.scheme.signs_url() {
+        snippet.push_str("[server]\npublic_url = \"https://hooks.example.com\"\n\n");
+    }
+    let name = profile.name;
+    let variable = name.to_uppercase().replace('-', "_");
+    let _ = writeln!(snippet, "[[route]]\npath = \"/hooks/{name}\"\nprovider = \"{name}\"");
+    let _ = writeln!(
+        snippet,
+        "secret = {{ env = \"{variable}_SECRET\" }}\nhandlers = [\"orders/record\"]"
+    );
+    snippet
+}
+
+/// The documentation of all senders.
+fn documentation() -> String {
+    let places = |locations: &[Location]| match locations {
+        [] => "none".to_owned(),
+        _ => locations.iter().map(|at| format!("`{at}`")).collect::<Vec<_>>().join(", else "),
+    };
+    let mut table = String::new();
+    let mut sections = String::new();
+    let (mut passed, mut refused) = (0, 0);
+    for profile in profiles() {
+        let Profile { name, title, .. } = profile;
+        let (valid, invalid) = run(&of_profile(profile), &for_profile(profile), decided);
+        (passed, refused) = (passed + valid, refused + invalid);
+        let _ = writeln!(
+            table,
+            "| {title} | `{name}` | {} | {valid} | {invalid} | {} | {} |",
+            words(&profile.scheme),
+            places(profile.kind),
+            places(profile.delivery_id)
+        );
+        let _ = writeln!(
+            sections,
+            "\n### {title}\n\n{}\n\n```toml\n{}```",
+            profile.summary,
+            snippet(profile)
+        );
+    }
+    include_str!("providers.md.in")
+        .replace("{count}", &profiles().len().to_string())
+        .replace("{passed}", &passed.to_string())
+        .replace("{refused}", &refused.to_string())
+        .replace("{table}", table.trim_end())
+        .replace("{sections}", sections.trim())
+}
+
+#[test]
+fn the_documentation_is_that_of_the_table() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/providers.md");
+    let right = documentation();
+    if std::env::var_os("HOOKYARD_WRITE_DOCS").is_some() {
+        std::fs::write(&path, &right).expect("docs/providers.md");
+    }
+    let found = std::fs::read_to_string(&path).expect("docs/providers.md");
+    assert!(
+        found == right,
+        "docs/providers.md is not what the table says: run this test with HOOKYARD_WRITE_DOCS=1"
+    );
+}
+
+#[test]
+fn every_snippet_is_a_configuration_of_its_sender() {
+    for block in documentation().split("```toml\n").skip(1) {
+        let (block, _) = block.split_once("```").expect("a closed block");
+        let parsed: toml::Table = block.parse().expect(block);
+        let route = parsed["route"][0].as_table().expect("a route");
+        let name = route["provider"].as_str().expect("a name");
+        let known = profile(name).expect(name);
+        assert_eq!(parsed.contains_key("server"), known.scheme.signs_url(), "{name}");
+        assert!(route["secret"]["env"].is_str() && route["path"].is_str(), "{name}");
+    }
 }

@@ -21,11 +21,7 @@ pub(super) const GITLAB: Profile = Profile {
         token("x-gitlab-token"),
     ])),
     kind: &[in_header("x-gitlab-event")],
-    delivery_id: &[
-        in_header("idempotency-key"),
-        in_header("webhook-id"),
-        in_header("x-gitlab-event-uuid"),
-    ],
+    delivery_id: &[in_header("webhook-id"), in_header("idempotency-key")],
     retry_span: UNTOLD,
     success_status: 200,
     summary: "A secret that starts with `whsec_` is a signing token, with which id, \
