@@ -43,6 +43,8 @@ pub enum Reason {
     MissingBodyTimestamp { pointer: String, expected: &'static str },
     #[error("the header `{header}` is not `{expected}`, the only value accepted here")]
     UnexpectedHeader { header: HeaderName, expected: String },
+    #[error("the body is not a form, and the URL has no `{parameter}` that is its hash")]
+    UnsignedBody { parameter: &'static str },
     #[error("the body is a form, and `{field}` is not its only field")]
     MalformedForm { field: String },
     #[error(
@@ -84,6 +86,7 @@ impl Reason {
         "malformed-timestamp",
         "unexpected-header",
         "malformed-form",
+        "unsigned-body",
         "timestamp-too-old",
         "timestamp-in-future",
         "malformed-credentials",
@@ -104,6 +107,7 @@ impl Reason {
             }
             Self::UnexpectedHeader { .. } => "unexpected-header",
             Self::MalformedForm { .. } => "malformed-form",
+            Self::UnsignedBody { .. } => "unsigned-body",
             Self::TimestampTooOld { .. } => "timestamp-too-old",
             Self::TimestampInFuture { .. } => "timestamp-in-future",
             Self::MalformedCredentials { .. } => "malformed-credentials",

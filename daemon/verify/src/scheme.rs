@@ -34,6 +34,10 @@ pub enum Scheme {
     /// `Authorization: Basic base64(SECRET)`, where the secret is `USER:PASSWORD`. It says who sends
     /// and protects no content.
     BasicPair,
+    /// What Twilio does: an HMAC of the public URL and a form's sorted parameters, in base64 in
+    /// `X-Twilio-Signature`; of another body the URL has the hash. The form is protected by what it
+    /// says, not byte for byte.
+    Twilio,
     /// Several ways in which one sender sends, best first. The first of which the request carries
     /// the signature header, and the fixed headers, decides alone: when it fails, no other is tried.
     /// A secret counts for those that it fits, and has to fit one.
@@ -53,6 +57,7 @@ impl Scheme {
             }
             Self::FirstOf(schemes) => schemes.iter().any(Self::signs_url),
             Self::Token { .. } | Self::Bearer | Self::Basic { .. } | Self::BasicPair => false,
+            Self::Twilio => true,
             Self::None => false,
         }
     }

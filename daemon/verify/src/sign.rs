@@ -16,6 +16,7 @@ use crate::request::{Request, UnixTime};
 use crate::scheme::{Layout, Scheme, TimestampPlace};
 use crate::secret::{Secret, SecretError};
 use crate::setup::SetupError;
+use crate::twilio_check::{self, TwilioKey};
 use crate::verifier::Check;
 
 /// The headers that make `request` pass `scheme` with `secret` at `now`: the signature and, where
@@ -43,6 +44,7 @@ pub struct Signer {
 enum Key {
     Mac(Box<Keyed>),
     Credential(Zeroizing<Vec<u8>>),
+    Twilio(Box<TwilioKey>),
     None,
 }
 
@@ -77,6 +79,7 @@ impl Signer {
             Check::Credential(credential) => {
                 Key::Credential(credential.expected(secret).map_err(wrong)?)
             }
+            Check::Twilio => Key::Twilio(Box::new(TwilioKey::new(secret).map_err(wrong)?)),
             Check::FirstOf(_) | Check::None => Key::None,
         };
         Ok(Self { check, key })
@@ -130,6 +133,10 @@ impl Signer {
                     insert(&mut headers, &AUTHORIZATION, value.as_bytes())?;
                 }
             },
+            (Check::Twilio, Key::Twilio(key)) => {
+                let signature = key.sign(request).map_err(SignError::Incomplete)?;
+                insert(&mut headers, &twilio_check::SIGNATURE, signature.as_bytes())?;
+            }
             _ => {}
         }
         Ok(headers)

@@ -16,6 +16,7 @@ use crate::scheme::Scheme;
 use crate::secret::{Secret, SecretError};
 use crate::setup::{SetupError, header_name};
 use crate::template::Piece;
+use crate::twilio_check::{self, TwilioKey};
 use crate::verified::{Facts, Part, Verified};
 
 /// Checks requests by one scheme, with one or several secrets. Cheap to clone and to share.
@@ -30,6 +31,7 @@ pub struct Verifier {
 pub(crate) enum Check {
     Hmac(Box<HmacCheck>),
     Credential(CredentialCheck),
+    Twilio,
     FirstOf(Vec<Check>),
     None,
 }
@@ -38,6 +40,7 @@ pub(crate) enum Check {
 enum Keys {
     Macs(Arc<[Keyed]>),
     Credentials(Arc<[Zeroizing<Vec<u8>>]>),
+    Twilio(Arc<[TwilioKey]>),
     FirstOf(Arc<[Fitting]>),
     None,
 }
@@ -142,10 +145,13 @@ impl Check {
                 Self::Credential(CredentialCheck::Basic { user: user.into_owned() })
             }
             Scheme::BasicPair => Self::Credential(CredentialCheck::BasicPair),
+            Scheme::Twilio => Self::Twilio,
             Scheme::FirstOf(schemes) => {
                 let checks =
                     schemes.iter().cloned().map(Self::new).collect::<Result<Vec<_>, _>>()?;
-                let sound = |check: &Self| matches!(check, Self::Hmac(_) | Self::Credential(_));
+                let sound = |check: &Self| {
+                    matches!(check, Self::Hmac(_) | Self::Credential(_) | Self::Twilio)
+                };
                 if checks.is_empty() || !checks.iter().all(sound) {
                     return Err(SetupError::InvalidAlternatives);
                 }
@@ -162,6 +168,9 @@ impl Check {
             }
             (Self::Credential(check), Keys::Credentials(expected)) => {
                 check.check(expected, request).map(|place| (0, Some(place)))
+            }
+            (Self::Twilio, Keys::Twilio(keys)) => {
+                twilio_check::check(keys, request).map(|place| (0, Some(place)))
             }
             (Self::FirstOf(checks), Keys::FirstOf(fitting)) => {
                 let usable = || {
@@ -186,6 +195,7 @@ impl Check {
         match self {
             Self::Hmac(check) => check.is_carried(&request.headers),
             Self::Credential(check) => request.headers.contains_key(check.header()),
+            Self::Twilio => request.headers.contains_key(twilio_check::SIGNATURE),
             Self::FirstOf(_) | Self::None => false,
         }
     }
@@ -197,6 +207,7 @@ impl Check {
             Self::Credential(check) => {
                 Keys::Credentials(read(&secrets, |secret| check.expected(secret))?)
             }
+            Self::Twilio => Keys::Twilio(read(&secrets, TwilioKey::new)?),
             Self::FirstOf(checks) => {
                 if secrets.is_empty() {
                     return Err(SetupError::NoSecret);
@@ -235,6 +246,7 @@ impl Check {
         match self {
             Self::Hmac(check) => check.keyed(secret).map(drop),
             Self::Credential(check) => check.expected(secret).map(drop),
+            Self::Twilio => TwilioKey::new(secret).map(drop),
             Self::FirstOf(_) | Self::None => Ok(()),
         }
     }
@@ -293,7 +305,11 @@ impl Check {
     }
 
     fn covers(&self, any_of: &[Piece]) -> bool {
-        matches!(self, Self::Hmac(check) if any_of.iter().any(|piece| check.covers(piece)))
+        any_of.iter().any(|piece| match self {
+            Self::Hmac(check) => check.covers(piece),
+            Self::Twilio => matches!(piece, Piece::Url | Piece::Body),
+            Self::Credential(_) | Self::FirstOf(_) | Self::None => false,
+        })
     }
 }
 

@@ -179,6 +179,10 @@ fn signed(scheme: &Scheme, body: Vec<u8>, header: &str, now: UnixTime) -> Reques
             header.parse().expect("a header value"),
         );
     }
+    if *scheme == Scheme::Twilio {
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        request.headers.insert(http::header::CONTENT_TYPE, form);
+    }
     let headers = sign(scheme, &secret(scheme, false), &request, now).expect("signed");
     request.headers.extend(headers);
     request
@@ -293,6 +297,7 @@ proptest! {
         let mut request = signed(&scheme, body, "x", UnixTime::from_secs(1_750_000_000));
         let names = match (hmac(&scheme), &scheme) {
             (Some(hmac), _) => headers_of(hmac),
+            (None, Scheme::Twilio) => vec![HeaderName::from_static("x-twilio-signature")],
             (None, Scheme::Token { header }) => vec![header.parse().expect("a name")],
             (None, _) => vec![http::header::AUTHORIZATION],
         };

@@ -210,6 +210,30 @@ fn a_form_that_signs_one_field_has_no_other() {
 }
 
 #[test]
+fn twilio_signs_what_a_form_says_and_the_hash_of_another_body() {
+    let verifier = of("twilio", &["token"]);
+    let form = |body: &str| {
+        with(request(body), "content-type", "application/x-www-form-urlencoded; charset=UTF-8")
+    };
+    let good = signed(scheme("twilio"), "token", form("b=1&a=%2B2&a=&a=%2B2"));
+    let body =
+        |body: &'static str| Request { body: Bytes::from_static(body.as_bytes()), ..good.clone() };
+    verifier.verify(good.clone(), NOW).expect("genuine");
+    verifier.verify(body("a=&a=%2b2&b=1"), NOW).expect("the same parameters");
+    for other in ["b=1&a=+2&a=", "b=1&a=%2B2", "b=1&a=%2B2&a=&c", ""] {
+        assert_eq!(refusal(&verifier, body(other)).label(), "mismatch", "{other}");
+    }
+    let json = with(good.clone(), "content-type", "application/json");
+    assert_eq!(refusal(&verifier, json).label(), "unsigned-body");
+    for settings in ["algorithm=HMAC_MD5", "key=1", "algorithm=HMAC_SHA1,algorithm=HMAC_SHA256"] {
+        let named = with(good.clone(), "x-twilio-webhooks-signature-settings", settings);
+        assert_eq!(refusal(&verifier, named).label(), "unexpected-header", "{settings}");
+    }
+    let named = with(good, "x-twilio-webhooks-signature-settings", "key=1,algorithm=HMAC_SHA1");
+    verifier.verify(named, NOW).expect("named");
+}
+
+#[test]
 fn a_prefix_can_be_optional() {
     let verifier = of("mollie", &["s"]);
     let good = signed(scheme("mollie"), "s", request("{}"));

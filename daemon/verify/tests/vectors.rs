@@ -159,7 +159,7 @@ fn every_kind_and_id_is_found_in_some_vector() {
 }
 
 /// Senders whose vectors are the specification's, without a type, or lack a header that is not signed.
-const NOT_IN_VECTORS: &[&str] = &["attio", "standard-webhooks", "svix"];
+const NOT_IN_VECTORS: &[&str] = &["attio", "standard-webhooks", "svix", "twilio"];
 
 #[test]
 fn an_asymmetric_key_is_refused_at_set_up() {
@@ -247,6 +247,11 @@ fn words(scheme: &Scheme) -> String {
         Scheme::Hmac(hmac) => hmac,
         Scheme::Token { header } => return format!("the secret itself in `{header}`"),
         Scheme::BasicPair => return "basic authentication".to_owned(),
+        Scheme::Twilio => {
+            let signed = "HMAC-SHA1 of the public URL and a form's sorted parameters, or of the URL \
+                          with the body's hash in it, base64 in `x-twilio-signature`";
+            return format!("{signed}; HMAC-SHA256 where a shared key says so");
+        }
         Scheme::FirstOf(ways) => {
             return ways.iter().map(words).collect::<Vec<_>>().join("; else ");
         }

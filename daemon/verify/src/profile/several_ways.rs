@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::Profile;
 use super::standard_webhooks::v1;
-use super::table::{UNTOLD, days, in_header, in_json, sha256, token};
+use super::table::{UNTOLD, days, in_form, in_header, in_json, sha256, token};
 use crate::scheme::{KeyForm, Scheme, TimestampFormat};
 use crate::template::Piece;
 
@@ -89,6 +89,26 @@ pub(super) const SQUARE: Profile = Profile {
     success_status: 200,
     summary: "The secret is the subscription's signature key. The URL is signed before the \
               body: the public URL has to be configured exactly as the subscription has it.",
+};
+
+pub(super) const TWILIO: Profile = Profile {
+    name: "twilio",
+    title: "Twilio",
+    scheme: Scheme::Twilio,
+    kind: &[
+        in_form("EventType"),
+        in_form("MessageStatus"),
+        in_form("CallStatus"),
+        in_form("SmsStatus"),
+    ],
+    delivery_id: &[],
+    retry_span: UNTOLD,
+    success_status: 200,
+    summary: "The secret is the account's auth token, or a shared key. The URL is signed: \
+              the public URL has to be configured exactly as Twilio calls it; its port may \
+              be left out or be there. A body that is not a form needs `bodySHA256` in the \
+              URL. There is no timestamp, and a call's or message's id is that of all \
+              requests about it, so that there is no id.",
 };
 
 const HUBSPOT_V1: [(Cow<'static, str>, Cow<'static, str>); 1] =

@@ -30,6 +30,10 @@ pub(super) const fn in_header(name: &'static str) -> Location {
     Location::Header(Cow::Borrowed(name))
 }
 
+pub(super) const fn in_form(field: &'static str) -> Location {
+    Location::Form(Cow::Borrowed(field))
+}
+
 pub(super) const fn in_json(pointer: &'static str) -> Location {
     Location::Json(Cow::Borrowed(pointer))
 }
