@@ -17,7 +17,7 @@ use crate::request::{Request, UnixTime};
 use crate::scheme::{Construction, HmacScheme, TimestampFormat, TimestampPlace, TimestampRule};
 use crate::secret::{Secret, SecretError};
 use crate::setup::{SetupError, header_name};
-use crate::signed_text::{decoded_url, only_field};
+use crate::signed_text::{decoded_url, listed_headers, only_field};
 use crate::template::Piece;
 
 /// An [`HmacScheme`] that makes sense, with its header names read.
@@ -28,6 +28,8 @@ pub(crate) struct HmacCheck {
     pub(crate) timestamp_header: Option<HeaderName>,
     /// Headers with the one value that they may have.
     pub(crate) fixed: Vec<(HeaderName, Cow<'static, str>)>,
+    /// The header that lists signed headers.
+    pub(crate) list: Option<HeaderName>,
     also: Vec<HeaderName>,
     id_header: Option<HeaderName>,
     /// The names of the template's `{header:NAME}` pieces, in their order.
@@ -43,12 +45,17 @@ impl HmacCheck {
         if pieces.iter().all(|piece| matches!(piece, Piece::Text(_) | Piece::Secret)) {
             return Err(SetupError::NothingSigned);
         }
+        let list = pieces.iter().find_map(|piece| match piece {
+            Piece::ListedHeaders(name) => Some(name),
+            _ => None,
+        });
         let place = scheme.timestamp.as_ref().map(|rule| &rule.at);
         match (place, signs(&Piece::Timestamp)) {
             (None | Some(TimestampPlace::Body(_)), true) => {
                 return Err(SetupError::TimestampWithoutPlace);
             }
             (Some(TimestampPlace::Body(_)), false) if signs(&Piece::Body) => {}
+            (Some(TimestampPlace::Header(_)), false) if list.is_some() => {}
             (Some(_), false) => return Err(SetupError::UnsignedTimestamp),
             _ => {}
         }
@@ -92,6 +99,7 @@ impl HmacCheck {
             .map(|(name, value)| Ok((header_name(name)?, value.clone())))
             .collect::<Result<Vec<_>, SetupError>>()?;
         Ok(Self {
+            list: list.map(|name| header_name(name)).transpose()?,
             id_header: scheme.id_header.as_deref().map(header_name).transpose()?,
             header,
             timestamp_header,
@@ -131,12 +139,19 @@ impl HmacCheck {
             .iter()
             .chain(&self.id_header)
             .chain(&self.timestamp_header)
+            .chain(&self.list)
             .any(|covered| covered.as_str().eq_ignore_ascii_case(name))
     }
 
     pub(crate) fn covers(&self, piece: &Piece) -> bool {
         self.scheme.signed.pieces().iter().any(|signed| {
-            signed == piece || (*piece == Piece::Body && matches!(signed, Piece::BodyOrField(_)))
+            signed == piece
+                || match signed {
+                    Piece::BodyOrField(_) => *piece == Piece::Body,
+                    // All of the URL that a request has of its own.
+                    Piece::PathAndQuery => *piece == Piece::Url,
+                    _ => false,
+                }
         })
     }
 
@@ -257,6 +272,20 @@ impl HmacCheck {
                     Piece::Url => request.url.as_bytes(),
                     Piece::DecodedUrl => return Ok(decoded_url(&request.url)),
                     Piece::BodyOrField(field) => return only_field(request, field),
+                    Piece::PathAndQuery => {
+                        return Ok(match &request.query {
+                            Some(query) => {
+                                Cow::Owned(format!("{}?{query}", request.path).into_bytes())
+                            }
+                            None => Cow::Borrowed(request.path.as_bytes()),
+                        });
+                    }
+                    Piece::ListedHeaders(_) => {
+                        let Some(list) = &self.list else { return Ok(Cow::Borrowed(b"")) };
+                        let required: Vec<&HeaderName> =
+                            std::iter::once(list).chain(&self.timestamp_header).collect();
+                        return listed_headers(&request.headers, list, &required).map(Cow::Owned);
+                    }
                     // The key stands here; `Keyed` has it.
                     Piece::Secret => b"",
                     Piece::Id => match &self.id_header {

@@ -43,6 +43,8 @@ pub enum Reason {
     MissingBodyTimestamp { pointer: String, expected: &'static str },
     #[error("the header `{header}` is not `{expected}`, the only value accepted here")]
     UnexpectedHeader { header: HeaderName, expected: String },
+    #[error("the header `{header}` is not among the headers that are said to be signed")]
+    UnlistedHeader { header: HeaderName },
     #[error("the body is not a form, and the URL has no `{parameter}` that is its hash")]
     UnsignedBody { parameter: &'static str },
     #[error("the body is a form, and `{field}` is not its only field")]
@@ -86,6 +88,7 @@ impl Reason {
         "malformed-timestamp",
         "unexpected-header",
         "malformed-form",
+        "unlisted-header",
         "unsigned-body",
         "timestamp-too-old",
         "timestamp-in-future",
@@ -107,6 +110,7 @@ impl Reason {
             }
             Self::UnexpectedHeader { .. } => "unexpected-header",
             Self::MalformedForm { .. } => "malformed-form",
+            Self::UnlistedHeader { .. } => "unlisted-header",
             Self::UnsignedBody { .. } => "unsigned-body",
             Self::TimestampTooOld { .. } => "timestamp-too-old",
             Self::TimestampInFuture { .. } => "timestamp-in-future",

@@ -93,6 +93,20 @@ impl Signer {
                 let scheme = &check.scheme;
                 let timestamp =
                     scheme.timestamp.as_ref().map(|rule| moment::write(now, rule.format));
+                let mut with_list = None;
+                if let Some(list) = &check.list {
+                    // What is listed has to be there before it is signed.
+                    let names = std::iter::once(list).chain(&check.timestamp_header);
+                    let names: Vec<&str> = names.map(HeaderName::as_str).collect();
+                    insert(&mut headers, list, names.join(",").as_bytes())?;
+                    if let (Some(name), Some(text)) = (&check.timestamp_header, &timestamp) {
+                        insert(&mut headers, name, text.as_bytes())?;
+                    }
+                    let mut listed = request.clone();
+                    listed.headers.extend(headers.clone());
+                    with_list = Some(listed);
+                }
+                let request = with_list.as_ref().unwrap_or(request);
                 let message = check
                     .message(request, timestamp.as_deref().map(str::as_bytes))
                     .map_err(SignError::Incomplete)?;

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName};
 
+use crate::header::single;
 use crate::reason::Reason;
 use crate::request::Request;
 
@@ -54,6 +56,39 @@ pub(crate) fn only_field<'r>(request: &'r Request, field: &str) -> Result<Cow<'r
             Ok(Cow::Owned(value.into_bytes()))
         }
         _ => Err(Reason::MalformedForm { field: field.to_owned() }),
+    }
+}
+
+/// The headers that the header `list` names, as `name:value;name:value`. Each has to be there once,
+/// and those in `required` have to be named. Each name is taken once, which bounds what is hashed.
+pub(crate) fn listed_headers(
+    headers: &HeaderMap,
+    list: &HeaderName,
+    required: &[&HeaderName],
+) -> Result<Vec<u8>, Reason> {
+    let malformed = || Reason::MalformedSignature {
+        header: list.clone(),
+        expected: "a list of headers, each once and in lower case".to_owned(),
+    };
+    let mut names: Vec<HeaderName> = Vec::new();
+    let mut text = Vec::new();
+    for written in single(headers, list)?.split(|byte| *byte == b',') {
+        let written = written.trim_ascii();
+        let name = HeaderName::from_bytes(written).map_err(|_| malformed())?;
+        if name.as_str().as_bytes() != written || names.contains(&name) {
+            return Err(malformed());
+        }
+        if !names.is_empty() {
+            text.push(b';');
+        }
+        text.extend_from_slice(written);
+        text.push(b':');
+        text.extend_from_slice(single(headers, &name)?);
+        names.push(name);
+    }
+    match required.iter().find(|name| !names.contains(name)) {
+        Some(missing) => Err(Reason::UnlistedHeader { header: (*missing).clone() }),
+        None => Ok(text),
     }
 }
 

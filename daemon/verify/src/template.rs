@@ -34,6 +34,11 @@ pub enum Piece {
     DecodedUrl,
     /// The raw body; of a form, the decoded value of this field, which has to be its only one.
     BodyOrField(Cow<'static, str>),
+    /// The path as received and, where there is one, `?` and the query.
+    PathAndQuery,
+    /// The headers whose names this header lists, in its order, as `name:value;name:value`. The list
+    /// has to have this header and that of the timestamp.
+    ListedHeaders(Cow<'static, str>),
     /// The key, where the scheme is not an HMAC.
     Secret,
 }
@@ -49,14 +54,16 @@ pub(crate) const PLACEHOLDERS: &[&str] = &[
     "header:NAME",
     "decoded-url",
     "body-or-field:NAME",
+    "path-and-query",
+    "listed-headers:NAME",
     "secret",
 ];
 
 /// What is signed: literal text and placeholders.
 ///
 /// In text, the placeholders are `{timestamp}`, `{body}`, `{method}`, `{path}`, `{url}`, `{id}`,
-/// `{header:NAME}`, `{decoded-url}`, `{body-or-field:NAME}` and `{secret}`; `{{` and `}}` stand for
-/// braces.
+/// `{header:NAME}`, `{decoded-url}`, `{body-or-field:NAME}`, `{path-and-query}`,
+/// `{listed-headers:NAME}` and `{secret}`; `{{` and `}}` stand for braces.
 ///
 /// ```
 /// use hookyard_verify::Template;
@@ -174,18 +181,21 @@ fn placeholder(name: &str, at: usize) -> Result<Piece, TemplateError> {
         "url" => Piece::Url,
         "id" => Piece::Id,
         "decoded-url" => Piece::DecodedUrl,
+        "path-and-query" => Piece::PathAndQuery,
         "secret" => Piece::Secret,
         _ if name.len() > FIELD.len() && name.starts_with(FIELD) => {
             Piece::BodyOrField(Cow::Owned(name.replacen(FIELD, "", 1)))
         }
-        _ => match name.strip_prefix("header:") {
-            Some(header) => match http::HeaderName::from_bytes(header.as_bytes()) {
-                Ok(valid) => Piece::Header(Cow::Owned(valid.as_str().to_owned())),
-                Err(_) => {
-                    return Err(TemplateError::InvalidHeader { name: header.to_owned(), at });
-                }
-            },
-            None => {
+        _ => match name.split_once(':') {
+            Some((word @ ("header" | "listed-headers"), header)) => {
+                let Ok(valid) = http::HeaderName::from_bytes(header.as_bytes()) else {
+                    let name = header.to_owned();
+                    return Err(TemplateError::InvalidHeader { name, at });
+                };
+                let valid = Cow::Owned(valid.as_str().to_owned());
+                if word == "header" { Piece::Header(valid) } else { Piece::ListedHeaders(valid) }
+            }
+            _ => {
                 return Err(TemplateError::UnknownPlaceholder {
                     name: name.to_owned(),
                     at,
@@ -212,6 +222,8 @@ impl fmt::Display for Template {
                 Piece::Id => f.write_str("{id}")?,
                 Piece::DecodedUrl => f.write_str("{decoded-url}")?,
                 Piece::BodyOrField(field) => write!(f, "{{body-or-field:{field}}}")?,
+                Piece::PathAndQuery => f.write_str("{path-and-query}")?,
+                Piece::ListedHeaders(name) => write!(f, "{{listed-headers:{name}}}")?,
                 Piece::Secret => f.write_str("{secret}")?,
                 Piece::Header(name) => write!(f, "{{header:{name}}}")?,
             }
@@ -231,10 +243,11 @@ mod tests {
     #[test]
     fn every_placeholder_survives_printing_and_parsing() {
         let text = "v0:{timestamp}:{id}.{method} {path}{url}{header:x-nonce}{{é}}{body}\
-                    {decoded-url}{body-or-field:payload}{secret}";
+                    {decoded-url}{body-or-field:payload}{secret}{path-and-query}\
+                    {listed-headers:x-list}";
         let template: Template = text.parse().expect("a valid template");
         assert_eq!(template.to_string(), text);
-        assert_eq!(template.pieces().len(), 15);
+        assert_eq!(template.pieces().len(), 17);
     }
 
     #[test]
@@ -248,7 +261,8 @@ mod tests {
         assert_eq!(
             error("{qqq}"),
             "unknown placeholder `{qqq}` at byte 0; known: {timestamp}, {body}, {method}, {path}, \
-             {url}, {id}, {header:NAME}, {decoded-url}, {body-or-field:NAME}, {secret}"
+             {url}, {id}, {header:NAME}, {decoded-url}, {body-or-field:NAME}, \
+             {path-and-query}, {listed-headers:NAME}, {secret}"
         );
         assert_eq!(error("{header:}"), "`{header:}` at byte 0 does not name a header");
         assert_eq!(error("{header: x}{body}"), "`{header: x}` at byte 0 does not name a header");

@@ -3,8 +3,9 @@
 
 use bytes::Bytes;
 use hookyard_verify::{
-    Algorithm, Encoding, HmacScheme, KeyForm, Layout, Location, Request, Scheme, Secret, Template,
-    TimestampFormat, TimestampPlace, TimestampRule, UnixTime, Verifier, profile, profiles, sign,
+    Algorithm, Encoding, HmacScheme, KeyForm, Layout, Location, Piece, Request, Scheme, Secret,
+    Template, TimestampFormat, TimestampPlace, TimestampRule, UnixTime, Verifier, profile,
+    profiles, sign,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use proptest::prelude::*;
@@ -142,6 +143,11 @@ fn headers_of(scheme: &HmacScheme) -> Vec<HeaderName> {
     names.extend(scheme.fixed.iter().map(|(name, _)| name.to_string()));
     if scheme.signed.to_string().contains(NONCE) {
         names.push(NONCE.to_owned());
+    }
+    for piece in scheme.signed.pieces() {
+        if let Piece::ListedHeaders(list) = piece {
+            names.push(list.to_string());
+        }
     }
     if let Some(rule) = &scheme.timestamp
         && let TimestampPlace::Header(name) = &rule.at

@@ -234,6 +234,28 @@ fn twilio_signs_what_a_form_says_and_the_hash_of_another_body() {
 }
 
 #[test]
+fn a_list_of_signed_headers_has_itself_and_the_timestamp() {
+    const LIST: &str = "x-contentful-signed-headers";
+    let verifier = of("contentful", &["s"]);
+    let good = signed(scheme("contentful"), "s", request("{}"));
+    let verified = verifier.verify(good.clone(), NOW).expect("genuine");
+    for open in [Part::Method, Part::Path, Part::Query, Part::Body] {
+        assert!(!verified.unauthenticated().contains(&open), "{open}");
+    }
+    for (list, label) in [
+        ("x-contentful-timestamp", "unlisted-header"),
+        ("x-contentful-signed-headers", "unlisted-header"),
+        ("x-contentful-signed-headers,x-contentful-timestamp,x-not-there", "missing-header"),
+        ("x-contentful-timestamp,x-contentful-signed-headers", "mismatch"),
+        ("x-contentful-signed-headers,X-Contentful-Timestamp", "malformed-signature"),
+        ("x-contentful-timestamp,x-contentful-timestamp", "malformed-signature"),
+        (",", "malformed-signature"),
+    ] {
+        assert_eq!(refusal(&verifier, with(good.clone(), LIST, list)).label(), label, "{list}");
+    }
+}
+
+#[test]
 fn a_prefix_can_be_optional() {
     let verifier = of("mollie", &["s"]);
     let good = signed(scheme("mollie"), "s", request("{}"));

@@ -264,7 +264,7 @@ fn words(scheme: &Scheme) -> String {
     let mut words = format!(
         "{construction}{} of `{}`, {} in `{}`",
         hmac.algorithm.as_str().to_uppercase(),
-        hmac.signed,
+        hmac.signed.to_string().replace('\n', "\\n"),
         hmac.encoding,
         hmac.header
     );

@@ -4,9 +4,34 @@ use std::borrow::Cow;
 
 use super::Profile;
 use super::standard_webhooks::v1;
-use super::table::{UNTOLD, days, in_form, in_header, in_json, sha256, token};
+use super::table::{NEW_LINE, UNTOLD, days, in_form, in_header, in_json, sha256, token};
 use crate::scheme::{KeyForm, Scheme, TimestampFormat};
 use crate::template::Piece;
+
+pub(super) const CONTENTFUL: Profile = Profile {
+    name: "contentful",
+    title: "Contentful",
+    scheme: sha256("x-contentful-signature")
+        .signs(&[
+            Piece::Method,
+            NEW_LINE,
+            Piece::PathAndQuery,
+            NEW_LINE,
+            Piece::ListedHeaders(Cow::Borrowed("x-contentful-signed-headers")),
+            NEW_LINE,
+            Piece::Body,
+        ])
+        .header_time("x-contentful-timestamp", TimestampFormat::Millis, 30)
+        .scheme(),
+    kind: &[in_header("x-contentful-topic")],
+    delivery_id: &[],
+    retry_span: UNTOLD,
+    success_status: 200,
+    summary: "The secret is the space's signing secret, 64 characters used as text. Method, \
+              path, query and the headers that a header lists are signed with the body; the \
+              path has to be the one that Contentful calls. The timestamp may be half a \
+              minute away. The body has no id of the delivery.",
+};
 
 pub(super) const GITLAB: Profile = Profile {
     name: "gitlab",

@@ -16,6 +16,7 @@ pub(super) const UNTOLD: Duration = days(3);
 
 // Written out, because a constant that comes from a call cannot stand in a borrowed list.
 pub(super) const DOT: Piece = Piece::Text(Cow::Borrowed("."));
+pub(super) const NEW_LINE: Piece = Piece::Text(Cow::Borrowed("\n"));
 pub(super) const COLON: Piece = Piece::Text(Cow::Borrowed(":"));
 
 pub(super) const fn days(count: u64) -> Duration {
