@@ -201,9 +201,7 @@ async fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {
     options.wal_max = config.store.wal_max;
     options.max_size = config.store.max_size;
     options.min_free = config.store.min_free;
-    SqliteStore::open(options)
-        .await
-        .context("failed to open the store")
+    SqliteStore::open(options).await.context("failed to open the store")
 }
 
 async fn start_plugins(config: &Config, live: &Arc<Live>) -> anyhow::Result<Arc<Plugins>> {

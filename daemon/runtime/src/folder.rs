@@ -83,10 +83,17 @@ impl Folder {
     }
 
     /// Loads what is there, says so on `started`, and follows the folder until nobody reads.
-    pub(crate) fn run(mut self, inbox: &Receiver<Message>, started: &SyncSender<()>) {
+    ///
+    /// `started` is told after `patience` even when some files are still being loaded.
+    pub(crate) fn run(
+        mut self,
+        inbox: &Receiver<Message>,
+        started: &SyncSender<()>,
+        patience: Duration,
+    ) {
         let mut watch = Watch::new(&self.dir, self.messages.clone());
         self.rescan();
-        if !self.try_all(inbox) {
+        if !self.try_all(inbox, patience) {
             return;
         }
         self.fall_back();
@@ -120,21 +127,30 @@ impl Folder {
         }
     }
 
-    /// Tries every file that is there once; `false` when nobody is left to tell. What changes
-    /// meanwhile is tried afterwards, so that a file that changes all the time delays no start.
-    fn try_all(&mut self, inbox: &Receiver<Message>) -> bool {
+    /// Tries every file that is there once, for as long as `patience`; `false` when nobody is left to
+    /// tell. What changes meanwhile is tried afterwards, so that a file that changes all the time, or
+    /// one that takes minutes to compile, delays no start.
+    fn try_all(&mut self, inbox: &Receiver<Message>, patience: Duration) -> bool {
+        let begun = Instant::now();
         let mut untried = self.waiting.clone();
-        let mut tried = Vec::new();
+        let mut tried = BTreeMap::new();
         self.start_loading();
         while !untried.is_empty() && !self.loading.is_empty() {
-            match inbox.recv() {
+            match inbox.recv_timeout(patience.saturating_sub(begun.elapsed())) {
                 Ok(Message::Tried { file, stamp, result }) => {
                     self.loading.remove(&file);
                     untried.remove(&file);
-                    tried.push((file, stamp, result));
+                    tried.insert(file, (stamp, result));
                 }
                 Ok(message) => self.take(message),
-                Err(_) => return false,
+                Err(RecvTimeoutError::Timeout) => {
+                    tracing::warn!(
+                        files = untried.len(),
+                        "the start goes on while plugins are still being compiled"
+                    );
+                    break;
+                }
+                Err(RecvTimeoutError::Disconnected) => return false,
             }
             self.start_loading();
         }
@@ -145,8 +161,9 @@ impl Folder {
             let name = result.as_ref().map(|loaded| loaded.version.manifest.name.as_str());
             name.is_ok_and(|name| before.get(name).is_some_and(|good| *good.file == *file))
         };
-        tried.sort_by_cached_key(|(file, _, result)| (!served_before(file, result), file.clone()));
-        for (file, stamp, result) in tried {
+        let (first, then): (Vec<_>, Vec<_>) =
+            tried.into_iter().partition(|(file, (_, result))| served_before(file, result));
+        for (file, (stamp, result)) in first.into_iter().chain(then) {
             self.tried(&file, stamp, result);
         }
         true
@@ -438,10 +455,7 @@ impl Folder {
                 continue;
             }
             let why = bad.unwrap_or_else(|| {
-                format!(
-                    "no file in {} is plugin `{name}`: put it back, or take it out of the routes",
-                    self.dir.display()
-                )
+                self.not_there(&name, "put it back, or take it out of the routes")
             });
             let loaded = self.loader.load_last_good(&good).and_then(|version| {
                 let grant = self.shared.admission.admit(&version.manifest)?;
@@ -464,6 +478,17 @@ impl Folder {
                     tracing::error!(plugin = %name, "nothing serves: {why}; its last good version: {error}");
                 }
             }
+        }
+    }
+
+    /// Why `name`, which routes use, does not serve; and `what_to_do`.
+    fn not_there(&self, name: &str, what_to_do: &str) -> String {
+        let dir = self.dir.display();
+        match self.loading.union(&self.waiting).count() {
+            0 => format!("no file in {dir} is plugin `{name}`: {what_to_do}"),
+            count => format!(
+                "no file in {dir} is plugin `{name}` so far: {count} are still being loaded"
+            ),
         }
     }
 
@@ -492,10 +517,7 @@ impl Folder {
         }
         for name in self.shared.admission.wanted() {
             if !served.contains_key(&name) {
-                let error = format!(
-                    "no file in {} is plugin `{name}`, which routes use: put it there",
-                    self.dir.display()
-                );
+                let error = self.not_there(&name, "put it there, as routes use it");
                 status.push(PluginStatus::failed(name, String::new(), error));
             }
         }

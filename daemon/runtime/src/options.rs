@@ -22,6 +22,9 @@ pub struct Options {
     pub compile_timeout: Duration,
     /// The address space of a compilation, in bytes.
     pub compile_memory: u64,
+    /// How long a start waits for plugins that have to be compiled. Later ones join when they are
+    /// ready; until then their last good versions serve.
+    pub start_patience: Duration,
     pub compiler: Compiler,
 }
 
@@ -40,6 +43,7 @@ impl Options {
             max_file: 64 << 20,
             compile_timeout: Duration::from_secs(120),
             compile_memory: 4 << 30,
+            start_patience: Duration::from_secs(30),
             compiler,
         }
     }

@@ -63,8 +63,8 @@ pub(crate) struct Served {
 impl Plugins {
     /// Loads what is in the folder and begins to watch it.
     ///
-    /// Blocks until every file was tried: at a first start that is the time to compile them, later
-    /// it is milliseconds. A bad or missing plugin does not stop the start; see
+    /// Blocks until every file was tried, for at most `start_patience`: at a first start that is the
+    /// time to compile them, later it is milliseconds. A bad or missing plugin does not stop the start; see
     /// [`status`](Self::status).
     ///
     /// # Errors
@@ -106,9 +106,10 @@ impl Plugins {
             workers,
             messages.clone(),
         );
+        let patience = options.start_patience;
         std::thread::Builder::new()
             .name("hookyard-plugins".into())
-            .spawn(move || folder.run(&inbox, &started))
+            .spawn(move || folder.run(&inbox, &started, patience))
             .map_err(StartError::Thread)?;
         // An error means that the thread ended, which it does not before it was ready.
         let _ = ready.recv();

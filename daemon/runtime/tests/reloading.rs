@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bench::Bench;
 use guest::{Guest, Outcome as Answer};
-use hookyard_runtime::{Limits, Outcome, PluginState};
+use hookyard_runtime::{Compiler, Limits, Outcome, PluginState};
 
 fn version(version: &'static str) -> Guest {
     Guest { version, outcome: Answer::Reject(version), ..Guest::default() }
@@ -233,6 +233,31 @@ async fn a_start_without_a_wanted_file_serves_the_last_good_version() {
     bench.put("other.wasm", &version("2").build());
     bench.until_version("2").await;
     assert_eq!(bench.status("guest").state, PluginState::Ready);
+}
+
+#[tokio::test]
+async fn a_plugin_that_compiles_for_ever_does_not_hold_up_a_start() {
+    let mut bench = Bench::started(&[("guest.wasm", version("1").build())]);
+    bench.stop();
+    bench.put("guest.wasm", &version("2").build());
+    bench.config.wanted.lock().unwrap().push("guest".into());
+    let mut options = bench.options();
+    options.compiler = Compiler::child("/bin/sh", ["-c", "exec sleep 3"]);
+    options.compile_timeout = Duration::from_secs(2);
+    options.start_patience = Duration::from_millis(100);
+    let before = Instant::now();
+    bench.start_with(options);
+    assert!(before.elapsed() < Duration::from_millis(1500), "{:?}", before.elapsed());
+    assert_eq!(bench.run().await.outcome, reject("1"));
+    assert!(bench.error("guest").contains("still being loaded"), "{}", bench.error("guest"));
+    bench
+        .until("refused", |plugins| {
+            let status = plugins.status();
+            let mut errors = status.iter().filter_map(|entry| entry.last_error.as_ref());
+            errors.any(|error| error.contains("`compile_timeout`"))
+        })
+        .await;
+    assert_eq!(bench.run().await.outcome, reject("1"));
 }
 
 #[tokio::test]

@@ -157,6 +157,18 @@ pub(crate) struct Route {
     pub(crate) body: u64,
 }
 
+impl Route {
+    /// The status that tells the route's sender that its event is durable.
+    pub(crate) fn accepted_status(&self) -> http::StatusCode {
+        let wanted = match &self.verify {
+            Verify::Profile(profile) => Some(profile.success_status),
+            Verify::Scheme(_) | Verify::None => None,
+        };
+        let wanted = wanted.and_then(|status| http::StatusCode::from_u16(status).ok());
+        wanted.unwrap_or(http::StatusCode::ACCEPTED)
+    }
+}
+
 /// How a route checks what it receives.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "one for each route, made once and never moved")]

@@ -44,10 +44,7 @@ pub(super) fn verify(route: &Table<'_>, problems: &mut Problems) -> Option<Verif
 
 /// Whether what is signed has the public URL in it.
 pub(super) fn signs_url(verify: &Verify) -> bool {
-    match scheme_of(verify) {
-        Scheme::Hmac(hmac) => hmac.signed.pieces().contains(&Piece::Url),
-        _ => false,
-    }
+    scheme_of(verify).signs_url()
 }
 
 /// What a profile or a written scheme checks.

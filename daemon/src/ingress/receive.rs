@@ -88,14 +88,14 @@ impl Receiver {
         match &config.mode {
             Mode::Queue => {
                 let stored = self.dispatcher.enqueue(event, dedupe, targets).await;
-                Ok(acknowledge(&stored.map_err(store_problem)?))
+                Ok(acknowledge(&stored.map_err(store_problem)?, config.accepted_status()))
             }
             Mode::Respond(respond) => {
                 // Exactly one handler: the configuration made sure.
                 let Some(target) = targets.into_iter().next() else {
                     return Ok(respond::ignored());
                 };
-                self.respond(event, dedupe, target, respond).await
+                self.respond(event, dedupe, target, respond, config.accepted_status()).await
             }
         }
     }
@@ -126,6 +126,7 @@ impl Receiver {
         dedupe: Option<hookyard_store::Dedupe>,
         target: Target,
         respond: &config::Respond,
+        accepted: StatusCode,
     ) -> Result<Response, Problem> {
         if !respond.store {
             let Target::Handler(name) = &target;
@@ -138,7 +139,7 @@ impl Receiver {
             Respond::Ran(ran) => answer(ran),
             Respond::Again(Some(reply)) => Ok(again(&reply)),
             Respond::Again(None) => Ok(respond::reply(200, [], bytes::Bytes::new())),
-            Respond::Queued(durable) => Ok(acknowledge(&durable)),
+            Respond::Queued(durable) => Ok(acknowledge(&durable, accepted)),
             Respond::TooLate => Err(Problem::HandlerUnavailable),
         }
     }
@@ -191,10 +192,10 @@ async fn verify(
 }
 
 /// The event is durable: the answer to a delivery that the queue has.
-fn acknowledge(ingested: &Ingested) -> Response {
+fn acknowledge(ingested: &Ingested, status: StatusCode) -> Response {
     match ingested {
-        Ingested::Stored(stored) => respond::accepted(StatusCode::ACCEPTED, stored.id()),
-        Ingested::Duplicate(duplicate) => respond::duplicate(StatusCode::ACCEPTED, duplicate.id()),
+        Ingested::Stored(stored) => respond::accepted(status, stored.id()),
+        Ingested::Duplicate(duplicate) => respond::duplicate(status, duplicate.id()),
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) enum CredentialCheck {
     Token { header: HeaderName },
     Bearer,
     Basic { user: String },
+    BasicPair,
 }
 
 impl CredentialCheck {
@@ -25,7 +26,7 @@ impl CredentialCheck {
     pub(crate) fn header(&self) -> &HeaderName {
         match self {
             Self::Token { header } => header,
-            Self::Bearer | Self::Basic { .. } => &AUTHORIZATION,
+            Self::Bearer | Self::Basic { .. } | Self::BasicPair => &AUTHORIZATION,
         }
     }
 
@@ -35,9 +36,15 @@ impl CredentialCheck {
         if HeaderValue::from_bytes(secret).is_err() {
             return Err(SecretError::NotAHeaderValue);
         }
+        if matches!(self, Self::BasicPair) {
+            let colon = secret.iter().position(|byte| *byte == b':');
+            if colon.is_none_or(|at| at == 0 || at + 1 == secret.len()) {
+                return Err(SecretError::NotAPair);
+            }
+        }
         let user = match self {
             Self::Basic { user } => format!("{user}:"),
-            Self::Token { .. } | Self::Bearer => String::new(),
+            Self::Token { .. } | Self::Bearer | Self::BasicPair => String::new(),
         };
         // Room for all of it at once: a vector that grows leaves copies behind.
         let mut expected = Zeroizing::new(Vec::with_capacity(user.len() + secret.len()));
@@ -60,7 +67,7 @@ impl CredentialCheck {
                     .ok_or(Reason::MalformedCredentials { expected: "Bearer" })?;
                 compare(expected, token)
             }
-            Self::Basic { .. } => {
+            Self::Basic { .. } | Self::BasicPair => {
                 let pair = after_scheme(single(headers, &AUTHORIZATION)?, b"basic")
                     .and_then(|text| BASE64.decode(text).ok())
                     .map(Zeroizing::new)

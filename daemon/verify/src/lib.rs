@@ -62,21 +62,24 @@
 //! - The signature is checked over the received bytes, before anything in them is parsed, and the
 //!   body of a [`Verified`] is those bytes.
 //! - The scheme is fixed by whoever sets it up. Nothing in a request chooses an algorithm, a
-//!   version or a key.
+//!   version or a key, with two exceptions that are the senders' own: where one sends in several
+//!   ways ([`Scheme::FirstOf`]), the best that is there decides alone, and Twilio names one of two
+//!   HMACs.
 //! - Signatures have their exact length and one spelling (hexadecimal in lower case, unless the
 //!   scheme says capitals; base64 in its canonical form), and are compared in constant time, every
 //!   secret with every candidate.
 //! - A header that decides something is there once and is not empty. A second line of it is
 //!   refused, because software on the way joins or picks.
-//! - Timestamps are plain digits, signed, and within a tolerance in both directions.
+//! - Timestamps are plain digits or a date of RFC 3339, signed, and within a tolerance in both
+//!   directions.
 //! - A scheme that could not protect anything is refused when the verifier is made: no secret, a
 //!   blank one, a timestamp outside the signature, a template that signs nothing.
 //! - Secrets and what is derived from them are wiped on drop, and are in no `Debug` output and in no
 //!   message. Nor is an expected signature.
 //!
 //! What a signature does not cover is told by [`Verified::unauthenticated`]. Most senders sign the
-//! body alone; with [`Scheme::Token`], [`Scheme::Bearer`] and [`Scheme::Basic`] nothing is covered,
-//! and only TLS keeps the request together.
+//! body alone; with [`Scheme::Token`], [`Scheme::Bearer`], [`Scheme::Basic`] and [`Scheme::BasicPair`] nothing is
+//! covered, and only TLS keeps the request together.
 //!
 //! A template without separators, such as `{timestamp}{body}`, lets the bytes at the seam belong to
 //! either side. The strict reading of timestamps leaves no room for that in practice; prefer a
@@ -88,12 +91,14 @@
 //! `whpk_` key is refused with a message that says so.
 #![forbid(unsafe_code)]
 
+mod carrier;
 mod credential_check;
 mod header;
 mod hmac_check;
 mod json;
 mod location;
 mod mac;
+mod moment;
 mod names;
 mod profile;
 mod reason;
@@ -102,7 +107,9 @@ mod scheme;
 mod secret;
 mod setup;
 mod sign;
+mod signed_text;
 mod template;
+mod twilio_check;
 mod verified;
 mod verifier;
 
@@ -112,8 +119,8 @@ pub use profile::{Profile, profile, profiles};
 pub use reason::{Reason, Refused};
 pub use request::{Request, UnixTime};
 pub use scheme::{
-    Algorithm, DEFAULT_TOLERANCE, Encoding, HmacScheme, KeyForm, Layout, Scheme, TimestampFormat,
-    TimestampPlace, TimestampRule,
+    Algorithm, Construction, DEFAULT_TOLERANCE, Encoding, HmacScheme, KeyForm, Layout, Scheme,
+    TimestampFormat, TimestampPlace, TimestampRule,
 };
 pub use secret::{Secret, SecretError};
 pub use setup::SetupError;

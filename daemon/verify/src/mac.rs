@@ -3,8 +3,9 @@
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
-use sha2::{Sha256, Sha512};
+use sha2::{Digest, Sha256, Sha512};
 use subtle::{Choice, ConstantTimeEq};
+use zeroize::Zeroizing;
 
 use crate::scheme::{Algorithm, Encoding};
 
@@ -17,6 +18,12 @@ pub(crate) enum Keyed {
     Sha1(Hmac<Sha1>),
     Sha256(Hmac<Sha256>),
     Sha512(Hmac<Sha512>),
+    /// A plain hash with the key before the part at `at`.
+    Digest {
+        algorithm: Algorithm,
+        at: usize,
+        key: Zeroizing<Vec<u8>>,
+    },
 }
 
 impl Keyed {
@@ -30,16 +37,31 @@ impl Keyed {
     }
 
     /// The hash of the message whose parts are `parts`, one after the other, without joining them.
-    pub(crate) fn hash(&self, parts: &[&[u8]]) -> Tag {
-        fn run<M: Mac + Clone>(mac: &M, parts: &[&[u8]]) -> Tag {
+    pub(crate) fn hash<P: AsRef<[u8]>>(&self, parts: &[P]) -> Tag {
+        fn run<M: Mac + Clone, P: AsRef<[u8]>>(mac: &M, parts: &[P]) -> Tag {
             let mut mac = mac.clone();
-            parts.iter().for_each(|part| mac.update(part));
+            parts.iter().for_each(|part| mac.update(part.as_ref()));
             Tag::from_slice(&mac.finalize().into_bytes())
+        }
+        fn plain<D: Digest, P: AsRef<[u8]>>(at: usize, key: &[u8], parts: &[P]) -> Tag {
+            let mut hash = D::new();
+            for (index, part) in parts.iter().enumerate() {
+                if index == at {
+                    hash.update(key);
+                }
+                hash.update(part.as_ref());
+            }
+            Tag::from_slice(&hash.finalize())
         }
         match self {
             Self::Sha1(mac) => run(mac, parts),
             Self::Sha256(mac) => run(mac, parts),
             Self::Sha512(mac) => run(mac, parts),
+            Self::Digest { algorithm, at, key } => match algorithm {
+                Algorithm::Sha1 => plain::<Sha1, P>(*at, key, parts),
+                Algorithm::Sha256 => plain::<Sha256, P>(*at, key, parts),
+                Algorithm::Sha512 => plain::<Sha512, P>(*at, key, parts),
+            },
         }
     }
 }

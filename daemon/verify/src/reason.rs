@@ -39,6 +39,16 @@ pub enum Reason {
     NoKnownVersion { header: HeaderName, version: String },
     #[error("the timestamp in the header `{header}` is not {expected}")]
     MalformedTimestamp { header: HeaderName, expected: &'static str },
+    #[error("the body has no timestamp at `{pointer}` that is {expected}")]
+    MissingBodyTimestamp { pointer: String, expected: &'static str },
+    #[error("the header `{header}` is not `{expected}`, the only value accepted here")]
+    UnexpectedHeader { header: HeaderName, expected: String },
+    #[error("the header `{header}` is not among the headers that are said to be signed")]
+    UnlistedHeader { header: HeaderName },
+    #[error("the body is not a form, and the URL has no `{parameter}` that is its hash")]
+    UnsignedBody { parameter: &'static str },
+    #[error("the body is a form, and `{field}` is not its only field")]
+    MalformedForm { field: String },
     #[error(
         "the timestamp is {} s old and at most {} s are allowed: an old request sent again, or a \
          clock that is wrong",
@@ -76,6 +86,10 @@ impl Reason {
         "malformed-signature",
         "no-known-version",
         "malformed-timestamp",
+        "unexpected-header",
+        "malformed-form",
+        "unlisted-header",
+        "unsigned-body",
         "timestamp-too-old",
         "timestamp-in-future",
         "malformed-credentials",
@@ -91,7 +105,13 @@ impl Reason {
             Self::DuplicateHeader(_) => "duplicate-header",
             Self::MalformedSignature { .. } => "malformed-signature",
             Self::NoKnownVersion { .. } => "no-known-version",
-            Self::MalformedTimestamp { .. } => "malformed-timestamp",
+            Self::MalformedTimestamp { .. } | Self::MissingBodyTimestamp { .. } => {
+                "malformed-timestamp"
+            }
+            Self::UnexpectedHeader { .. } => "unexpected-header",
+            Self::MalformedForm { .. } => "malformed-form",
+            Self::UnlistedHeader { .. } => "unlisted-header",
+            Self::UnsignedBody { .. } => "unsigned-body",
             Self::TimestampTooOld { .. } => "timestamp-too-old",
             Self::TimestampInFuture { .. } => "timestamp-in-future",
             Self::MalformedCredentials { .. } => "malformed-credentials",

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::names::UnknownName;
-use crate::template::Template;
+use crate::template::{Piece, Template};
 
 /// How far a timestamp may be from now, in either direction, unless a scheme says otherwise.
 pub const DEFAULT_TOLERANCE: Duration = Duration::from_secs(300);
@@ -15,6 +15,7 @@ pub const DEFAULT_TOLERANCE: Duration = Duration::from_secs(300);
 /// What is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "the table of senders is constant: nothing is boxed")]
 pub enum Scheme {
     /// A keyed hash over a template.
     Hmac(HmacScheme),
@@ -30,8 +31,36 @@ pub enum Scheme {
         /// The user name; a colon in it is an error of set-up.
         user: Cow<'static, str>,
     },
+    /// `Authorization: Basic base64(SECRET)`, where the secret is `USER:PASSWORD`. It says who sends
+    /// and protects no content.
+    BasicPair,
+    /// What Twilio does: an HMAC of the public URL and a form's sorted parameters, in base64 in
+    /// `X-Twilio-Signature`; of another body the URL has the hash. The form is protected by what it
+    /// says, not byte for byte.
+    Twilio,
+    /// Several ways in which one sender sends, best first. The first of which the request carries
+    /// the signature header, and the fixed headers, decides alone: when it fails, no other is tried.
+    /// A secret counts for those that it fits, and has to fit one.
+    FirstOf(Cow<'static, [Scheme]>),
     /// Nothing. Whoever knows the URL is believed.
     None,
+}
+
+impl Scheme {
+    /// Whether what is signed has the public URL in it, so that the URL has to be configured exactly
+    /// as the sender knows it.
+    pub fn signs_url(&self) -> bool {
+        match self {
+            Self::Hmac(hmac) => {
+                let pieces = hmac.signed.pieces();
+                pieces.contains(&Piece::Url) || pieces.contains(&Piece::DecodedUrl)
+            }
+            Self::FirstOf(schemes) => schemes.iter().any(Self::signs_url),
+            Self::Token { .. } | Self::Bearer | Self::Basic { .. } | Self::BasicPair => false,
+            Self::Twilio => true,
+            Self::None => false,
+        }
+    }
 }
 
 /// A keyed hash over a template, and how a request carries it. Header names are case-insensitive.
@@ -55,6 +84,15 @@ pub struct HmacScheme {
     pub id_header: Option<Cow<'static, str>>,
     /// How a secret's text becomes a key.
     pub key: KeyForm,
+    /// How the key goes into the hash.
+    pub construction: Construction,
+    /// Further headers that may carry a signature, for senders that use one header a key. Each may
+    /// be absent; what holds for `header` holds for them.
+    pub also: Cow<'static, [Cow<'static, str>]>,
+    /// Whether a signature without the prefix counts too.
+    pub prefix_optional: bool,
+    /// Headers that have to be there with exactly these values, such as the signature's version.
+    pub fixed: Cow<'static, [(Cow<'static, str>, Cow<'static, str>)]>,
 }
 
 impl HmacScheme {
@@ -71,9 +109,14 @@ impl HmacScheme {
     /// # Ok::<(), hookyard_verify::TemplateError>(())
     /// ```
     pub fn new(algorithm: Algorithm, header: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(algorithm, header.into())
+    }
+
+    /// As [`new`](Self::new), for a table of constants.
+    pub(crate) const fn with(algorithm: Algorithm, header: Cow<'static, str>) -> Self {
         Self {
             algorithm,
-            header: header.into(),
+            header,
             encoding: Encoding::Hex,
             prefix: Cow::Borrowed(""),
             layout: Layout::Single,
@@ -81,8 +124,25 @@ impl HmacScheme {
             timestamp: None,
             id_header: None,
             key: KeyForm::Text,
+            construction: Construction::Hmac,
+            also: Cow::Borrowed(&[]),
+            prefix_optional: false,
+            fixed: Cow::Borrowed(&[]),
         }
     }
+}
+
+/// How the key goes into the hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Construction {
+    /// HMAC, as it should be.
+    Hmac,
+    /// A plain hash over a template in which `{secret}` stands once. Senders that came up with it
+    /// themselves do that. With the secret in front, the algorithms here could have the message
+    /// extended by someone who knows one signature; the only senders that do put it there send JSON,
+    /// which does not survive what an extension has to contain.
+    Digest,
 }
 
 /// The hash under the HMAC. It is fixed by the scheme: no header of a request can choose another.
@@ -140,6 +200,23 @@ pub enum Layout {
         /// The name of the entries that are checked. No other version is ever accepted.
         version: Cow<'static, str>,
     },
+    /// Up to four lists as of [`Entries`](Self::Entries), one for each key in use, each with its
+    /// own timestamp. Any of them may match.
+    Groups {
+        /// What stands between lists.
+        apart: char,
+        /// What stands between the entries of a list.
+        between: char,
+        /// What stands between an entry's name and its value.
+        joint: char,
+        /// The name of the entries that are checked.
+        version: Cow<'static, str>,
+    },
+    /// The value is the timestamp and then one or more signatures, without names.
+    Positional {
+        /// What stands between them; spaces around them are dropped.
+        between: char,
+    },
 }
 
 /// Where the signed timestamp is, how it is written, and how old or new it may be.
@@ -181,9 +258,14 @@ pub enum TimestampPlace {
     Header(Cow<'static, str>),
     /// An entry of the signature header, such as `t`; needs [`Layout::Entries`].
     Entry(Cow<'static, str>),
+    /// The first item of the signature header; needs [`Layout::Positional`].
+    First,
+    /// A value in the JSON body, by its pointer. The body has to be signed; the template has no
+    /// `{timestamp}`. It is read after the signature has held.
+    Body(Cow<'static, str>),
 }
 
-/// How a timestamp is written: digits only, without sign, space or leading zero.
+/// How a timestamp is written. Numbers are digits only, without sign, space or leading zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TimestampFormat {
@@ -191,6 +273,8 @@ pub enum TimestampFormat {
     Seconds,
     /// Milliseconds since the Unix epoch.
     Millis,
+    /// Date and time of RFC 3339 with `Z` or an offset, such as `2025-06-15T15:06:40Z`.
+    Rfc3339,
 }
 
 /// How a secret's text becomes the key.
@@ -202,6 +286,16 @@ pub enum KeyForm {
     /// Base64 of the key, padded or not, after a prefix that may be missing. The key has at least
     /// 16 bytes.
     Base64 { prefix: Cow<'static, str> },
+    /// Base64 of the key after a tag that has to be there. A secret without the tag is its own
+    /// text where the sender takes it so, and is refused where not.
+    TaggedBase64 {
+        /// Such as `whsec_`.
+        tag: Cow<'static, str>,
+        /// Whether a secret without the tag is taken as text.
+        or_text: bool,
+    },
+    /// The text in Unicode's normalization form KD, as UTF-8 bytes.
+    Nfkd,
     /// Hexadecimal, in either case.
     Hex,
 }
@@ -242,7 +336,10 @@ words!(
     Encoding, "encoding",
     "hex" => Hex, "hex-upper" => HexUpper, "base64" => Base64, "base64url" => Base64Url,
 );
-words!(TimestampFormat, "timestamp format", "seconds" => Seconds, "milliseconds" => Millis);
+words!(
+    TimestampFormat, "timestamp format",
+    "seconds" => Seconds, "milliseconds" => Millis, "rfc3339" => Rfc3339,
+);
 
 #[cfg(test)]
 mod tests {

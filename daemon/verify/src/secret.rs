@@ -4,6 +4,7 @@ use std::fmt;
 
 use data_encoding::{BASE64, BASE64_NOPAD, HEXLOWER_PERMISSIVE};
 use thiserror::Error;
+use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use crate::scheme::KeyForm;
@@ -49,21 +50,38 @@ impl Secret {
                 .decode(bytes)
                 .map(Zeroizing::new)
                 .map_err(|_| SecretError::NotHex),
-            KeyForm::Base64 { prefix } => {
-                if bytes.starts_with(b"whpk_") || bytes.starts_with(b"whsk_") {
-                    return Err(SecretError::Asymmetric);
-                }
-                let text = bytes.strip_prefix(prefix.as_bytes()).unwrap_or(bytes);
-                let key = lenient_base64(text).ok_or_else(|| SecretError::NotBase64 {
-                    prefix: prefix.clone().into_owned(),
-                })?;
-                if key.len() < SHORTEST_BASE64_KEY {
-                    return Err(SecretError::TooShort { bytes: key.len() });
-                }
-                Ok(key)
+            KeyForm::Nfkd => {
+                let text = std::str::from_utf8(bytes).map_err(|_| SecretError::NotText)?;
+                let mut key = Zeroizing::new(String::with_capacity(text.len() * LONGEST_NFKD));
+                text.nfkd().for_each(|char| key.push(char));
+                Ok(Zeroizing::new(key.as_bytes().to_vec()))
             }
+            KeyForm::Base64 { prefix } => {
+                from_base64(bytes.strip_prefix(prefix.as_bytes()).unwrap_or(bytes), bytes, prefix)
+            }
+            KeyForm::TaggedBase64 { tag, or_text } => match bytes.strip_prefix(tag.as_bytes()) {
+                Some(text) => from_base64(text, bytes, tag),
+                None if *or_text => Ok(Zeroizing::new(bytes.to_vec())),
+                None => Err(SecretError::MissingTag { tag: tag.clone().into_owned() }),
+            },
         }
     }
+}
+
+/// How much longer a text can become in normalization form KD, in bytes for each byte.
+const LONGEST_NFKD: usize = 11;
+
+/// The key that `text` is base64 of; `whole` is all of the secret, which may be another kind of key.
+fn from_base64(text: &[u8], whole: &[u8], prefix: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    if whole.starts_with(b"whpk_") || whole.starts_with(b"whsk_") {
+        return Err(SecretError::Asymmetric);
+    }
+    let key =
+        lenient_base64(text).ok_or_else(|| SecretError::NotBase64 { prefix: prefix.to_owned() })?;
+    if key.len() < SHORTEST_BASE64_KEY {
+        return Err(SecretError::TooShort { bytes: key.len() });
+    }
+    Ok(key)
 }
 
 /// Padded or not, and with any trailing bits: keys typed by people have them, and every sender's
@@ -107,6 +125,12 @@ pub enum SecretError {
     NotBase64 { prefix: String },
     #[error("it is not hexadecimal")]
     NotHex,
+    #[error("it does not start with `{tag}`, as this sender's secrets do")]
+    MissingTag { tag: String },
+    #[error("it is not text in UTF-8")]
+    NotText,
+    #[error("it is not a user name, a colon and a password")]
+    NotAPair,
     #[error("it decodes to a key of {bytes} bytes, where senders use 24 to 64")]
     TooShort { bytes: usize },
     #[error(

@@ -39,11 +39,17 @@ pub enum SetupError {
          drop the id header"
     )]
     UnsignedId,
+    #[error(
+        "the template of a plain hash has `{{secret}}` exactly once, and that of an HMAC has none"
+    )]
+    SecretInTemplate,
+    #[error("alternatives are one or more schemes that verify something, none with alternatives")]
+    InvalidAlternatives,
     #[error("the template signs the header that carries the signature")]
     SignedSignature,
     #[error("the tolerance is zero, so that no request could pass")]
     NoTolerance,
-    #[error("the timestamp is in an entry of the signature header, and that header holds no list")]
+    #[error("the timestamp is in the signature header, and that header holds no list that has one")]
     EntryWithoutList,
     #[error("the entries' names and separators are empty or collide with each other")]
     InvalidEntries,

@@ -28,16 +28,42 @@ pub enum Piece {
     Id,
     /// The value of a header, byte for byte as received.
     Header(Cow<'static, str>),
+    /// The full public URL, in which percent-encoded punctuation is decoded: of
+    /// ``: / ? @ ! $ ' ( ) * , ;`` and no other. Two URLs may look the same then, so this does not
+    /// count as protecting the URL.
+    DecodedUrl,
+    /// The raw body; of a form, the decoded value of this field, which has to be its only one.
+    BodyOrField(Cow<'static, str>),
+    /// The path as received and, where there is one, `?` and the query.
+    PathAndQuery,
+    /// The headers whose names this header lists, in its order, as `name:value;name:value`. The list
+    /// has to have this header and that of the timestamp.
+    ListedHeaders(Cow<'static, str>),
+    /// The key, where the scheme is not an HMAC.
+    Secret,
 }
 
 /// The placeholders as they are written.
-pub(crate) const PLACEHOLDERS: &[&str] =
-    &["timestamp", "body", "method", "path", "url", "id", "header:NAME"];
+pub(crate) const PLACEHOLDERS: &[&str] = &[
+    "timestamp",
+    "body",
+    "method",
+    "path",
+    "url",
+    "id",
+    "header:NAME",
+    "decoded-url",
+    "body-or-field:NAME",
+    "path-and-query",
+    "listed-headers:NAME",
+    "secret",
+];
 
 /// What is signed: literal text and placeholders.
 ///
-/// In text, the placeholders are `{timestamp}`, `{body}`, `{method}`, `{path}`, `{url}`, `{id}` and
-/// `{header:NAME}`; `{{` and `}}` stand for braces.
+/// In text, the placeholders are `{timestamp}`, `{body}`, `{method}`, `{path}`, `{url}`, `{id}`,
+/// `{header:NAME}`, `{decoded-url}`, `{body-or-field:NAME}`, `{path-and-query}`,
+/// `{listed-headers:NAME}` and `{secret}`; `{{` and `}}` stand for braces.
 ///
 /// ```
 /// use hookyard_verify::Template;
@@ -143,6 +169,9 @@ impl FromStr for Template {
     }
 }
 
+/// What stands before the name of a form's field.
+const FIELD: &str = "body-or-field:";
+
 fn placeholder(name: &str, at: usize) -> Result<Piece, TemplateError> {
     Ok(match name {
         "timestamp" => Piece::Timestamp,
@@ -151,14 +180,22 @@ fn placeholder(name: &str, at: usize) -> Result<Piece, TemplateError> {
         "path" => Piece::Path,
         "url" => Piece::Url,
         "id" => Piece::Id,
-        _ => match name.strip_prefix("header:") {
-            Some(header) => match http::HeaderName::from_bytes(header.as_bytes()) {
-                Ok(valid) => Piece::Header(Cow::Owned(valid.as_str().to_owned())),
-                Err(_) => {
-                    return Err(TemplateError::InvalidHeader { name: header.to_owned(), at });
-                }
-            },
-            None => {
+        "decoded-url" => Piece::DecodedUrl,
+        "path-and-query" => Piece::PathAndQuery,
+        "secret" => Piece::Secret,
+        _ if name.len() > FIELD.len() && name.starts_with(FIELD) => {
+            Piece::BodyOrField(Cow::Owned(name.replacen(FIELD, "", 1)))
+        }
+        _ => match name.split_once(':') {
+            Some((word @ ("header" | "listed-headers"), header)) => {
+                let Ok(valid) = http::HeaderName::from_bytes(header.as_bytes()) else {
+                    let name = header.to_owned();
+                    return Err(TemplateError::InvalidHeader { name, at });
+                };
+                let valid = Cow::Owned(valid.as_str().to_owned());
+                if word == "header" { Piece::Header(valid) } else { Piece::ListedHeaders(valid) }
+            }
+            _ => {
                 return Err(TemplateError::UnknownPlaceholder {
                     name: name.to_owned(),
                     at,
@@ -183,6 +220,11 @@ impl fmt::Display for Template {
                 Piece::Path => f.write_str("{path}")?,
                 Piece::Url => f.write_str("{url}")?,
                 Piece::Id => f.write_str("{id}")?,
+                Piece::DecodedUrl => f.write_str("{decoded-url}")?,
+                Piece::BodyOrField(field) => write!(f, "{{body-or-field:{field}}}")?,
+                Piece::PathAndQuery => f.write_str("{path-and-query}")?,
+                Piece::ListedHeaders(name) => write!(f, "{{listed-headers:{name}}}")?,
+                Piece::Secret => f.write_str("{secret}")?,
                 Piece::Header(name) => write!(f, "{{header:{name}}}")?,
             }
         }
@@ -200,10 +242,12 @@ mod tests {
 
     #[test]
     fn every_placeholder_survives_printing_and_parsing() {
-        let text = "v0:{timestamp}:{id}.{method} {path}{url}{header:x-nonce}{{é}}{body}";
+        let text = "v0:{timestamp}:{id}.{method} {path}{url}{header:x-nonce}{{é}}{body}\
+                    {decoded-url}{body-or-field:payload}{secret}{path-and-query}\
+                    {listed-headers:x-list}";
         let template: Template = text.parse().expect("a valid template");
         assert_eq!(template.to_string(), text);
-        assert_eq!(template.pieces().len(), 12);
+        assert_eq!(template.pieces().len(), 17);
     }
 
     #[test]
@@ -217,7 +261,8 @@ mod tests {
         assert_eq!(
             error("{qqq}"),
             "unknown placeholder `{qqq}` at byte 0; known: {timestamp}, {body}, {method}, {path}, \
-             {url}, {id}, {header:NAME}"
+             {url}, {id}, {header:NAME}, {decoded-url}, {body-or-field:NAME}, \
+             {path-and-query}, {listed-headers:NAME}, {secret}"
         );
         assert_eq!(error("{header:}"), "`{header:}` at byte 0 does not name a header");
         assert_eq!(error("{header: x}{body}"), "`{header: x}` at byte 0 does not name a header");

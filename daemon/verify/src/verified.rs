@@ -68,8 +68,12 @@ impl fmt::Display for Part {
 pub(crate) struct Facts {
     pub(crate) kind: Vec<Location>,
     pub(crate) delivery_id: Vec<Location>,
+    /// What some alternative leaves open.
     pub(crate) unauthenticated: Vec<Part>,
-    pub(crate) credential: Option<HeaderName>,
+    /// What each alternative leaves open.
+    pub(crate) by_alternative: Vec<Vec<Part>>,
+    /// The headers in which the secret itself may have been sent.
+    pub(crate) credentials: Vec<HeaderName>,
 }
 
 /// A request whose signature held. Only [`Verifier::verify`](crate::Verifier::verify) makes one.
@@ -78,13 +82,16 @@ pub(crate) struct Facts {
 /// not.
 pub struct Verified {
     request: Request,
+    alternative: usize,
     matched_secret: Option<usize>,
     facts: Arc<Facts>,
 }
 
 impl Verified {
-    pub(crate) fn new(request: Request, matched_secret: Option<usize>, facts: Arc<Facts>) -> Self {
-        Self { request, matched_secret, facts }
+    /// `held` is the alternative that held and the place of the secret that matched.
+    pub(crate) fn new(request: Request, held: (usize, Option<usize>), facts: Arc<Facts>) -> Self {
+        let (alternative, matched_secret) = held;
+        Self { request, alternative, matched_secret, facts }
     }
 
     /// The request whose signature held.
@@ -98,7 +105,7 @@ impl Verified {
     ///
     /// [`Scheme::Token`]: crate::Scheme::Token
     pub fn into_request(mut self) -> Request {
-        if let Some(header) = &self.facts.credential {
+        for header in &self.facts.credentials {
             self.request.headers.remove(header);
         }
         self.request
@@ -126,7 +133,8 @@ impl Verified {
     /// hold of one genuine request can change them. Kind and delivery id are listed when one of
     /// their locations is not covered, and left out when they have no location at all.
     pub fn unauthenticated(&self) -> &[Part] {
-        &self.facts.unauthenticated
+        let all = &self.facts.unauthenticated;
+        self.facts.by_alternative.get(self.alternative).unwrap_or(all)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::scheme::Scheme;
 use crate::secret::{Secret, SecretError};
 use crate::setup::{SetupError, header_name};
 use crate::template::Piece;
+use crate::twilio_check::{self, TwilioKey};
 use crate::verified::{Facts, Part, Verified};
 
 /// Checks requests by one scheme, with one or several secrets. Cheap to clone and to share.
@@ -30,6 +31,8 @@ pub struct Verifier {
 pub(crate) enum Check {
     Hmac(Box<HmacCheck>),
     Credential(CredentialCheck),
+    Twilio,
+    FirstOf(Vec<Check>),
     None,
 }
 
@@ -37,8 +40,20 @@ pub(crate) enum Check {
 enum Keys {
     Macs(Arc<[Keyed]>),
     Credentials(Arc<[Zeroizing<Vec<u8>>]>),
+    Twilio(Arc<[TwilioKey]>),
+    FirstOf(Arc<[Fitting]>),
     None,
 }
+
+/// The secrets that fit one of several alternatives.
+struct Fitting {
+    /// Their places in the verifier's list.
+    places: Vec<usize>,
+    keys: Keys,
+}
+
+/// Which of the alternatives held, 0 without any, and with which secret.
+type Match = (usize, Option<usize>);
 
 impl Verifier {
     /// Makes a verifier for `scheme` that takes any of `secrets`; [`Scheme::None`] takes no secret.
@@ -101,16 +116,8 @@ impl Verifier {
         }
     }
 
-    fn check(&self, request: &Request, now: UnixTime) -> Result<Option<usize>, Reason> {
-        match (self.check.as_ref(), &self.keys) {
-            (Check::Hmac(check), Keys::Macs(keys)) => check.check(keys, request, now).map(Some),
-            (Check::Credential(check), Keys::Credentials(expected)) => {
-                check.check(expected, request).map(Some)
-            }
-            (Check::None, Keys::None) => Ok(None),
-            // `Check::keys` pairs them; should that ever change, nothing gets in.
-            _ => Err(Reason::Mismatch { secrets: 0 }),
-        }
+    fn check(&self, request: &Request, now: UnixTime) -> Result<Match, Reason> {
+        self.check.check(&self.keys, request, now)
     }
 }
 
@@ -137,49 +144,154 @@ impl Check {
                 }
                 Self::Credential(CredentialCheck::Basic { user: user.into_owned() })
             }
+            Scheme::BasicPair => Self::Credential(CredentialCheck::BasicPair),
+            Scheme::Twilio => Self::Twilio,
+            Scheme::FirstOf(schemes) => {
+                let checks =
+                    schemes.iter().cloned().map(Self::new).collect::<Result<Vec<_>, _>>()?;
+                let sound = |check: &Self| {
+                    matches!(check, Self::Hmac(_) | Self::Credential(_) | Self::Twilio)
+                };
+                if checks.is_empty() || !checks.iter().all(sound) {
+                    return Err(SetupError::InvalidAlternatives);
+                }
+                Self::FirstOf(checks)
+            }
             Scheme::None => Self::None,
         })
+    }
+
+    fn check(&self, keys: &Keys, request: &Request, now: UnixTime) -> Result<Match, Reason> {
+        match (self, keys) {
+            (Self::Hmac(check), Keys::Macs(keys)) => {
+                check.check(keys, request, now).map(|place| (0, Some(place)))
+            }
+            (Self::Credential(check), Keys::Credentials(expected)) => {
+                check.check(expected, request).map(|place| (0, Some(place)))
+            }
+            (Self::Twilio, Keys::Twilio(keys)) => {
+                twilio_check::check(keys, request).map(|place| (0, Some(place)))
+            }
+            (Self::FirstOf(checks), Keys::FirstOf(fitting)) => {
+                let usable = || {
+                    let pairs = checks.iter().zip(fitting.iter()).enumerate();
+                    pairs.filter(|(_, (_, fitting))| !fitting.places.is_empty())
+                };
+                let (index, (check, fitting)) = usable()
+                    .find(|(_, (check, _))| check.is_carried(request))
+                    .or_else(|| usable().next())
+                    .ok_or(Reason::Mismatch { secrets: 0 })?;
+                let (_, place) = check.check(&fitting.keys, request, now)?;
+                Ok((index, place.and_then(|place| fitting.places.get(place)).copied()))
+            }
+            (Self::None, Keys::None) => Ok((0, None)),
+            // `Check::keys` pairs them; should that ever change, nothing gets in.
+            _ => Err(Reason::Mismatch { secrets: 0 }),
+        }
+    }
+
+    /// Whether the request has what this scheme needs, right or wrong.
+    fn is_carried(&self, request: &Request) -> bool {
+        match self {
+            Self::Hmac(check) => check.is_carried(&request.headers),
+            Self::Credential(check) => request.headers.contains_key(check.header()),
+            Self::Twilio => request.headers.contains_key(twilio_check::SIGNATURE),
+            Self::FirstOf(_) | Self::None => false,
+        }
     }
 
     fn keys(&self, secrets: impl IntoIterator<Item = Secret>) -> Result<Keys, SetupError> {
         let secrets: Vec<Secret> = secrets.into_iter().collect();
         Ok(match self {
-            Self::Hmac(check) => {
-                let key = |secret: &Secret| {
-                    let key = secret.key(&check.scheme.key)?;
-                    Ok(Keyed::new(check.scheme.algorithm, &key))
-                };
-                Keys::Macs(read(&secrets, key)?)
-            }
+            Self::Hmac(check) => Keys::Macs(read(&secrets, |secret| check.keyed(secret))?),
             Self::Credential(check) => {
                 Keys::Credentials(read(&secrets, |secret| check.expected(secret))?)
+            }
+            Self::Twilio => Keys::Twilio(read(&secrets, TwilioKey::new)?),
+            Self::FirstOf(checks) => {
+                if secrets.is_empty() {
+                    return Err(SetupError::NoSecret);
+                }
+                let of = secrets.len();
+                let mut fitting = vec![(Vec::new(), Vec::new()); checks.len()];
+                for (index, secret) in secrets.into_iter().enumerate() {
+                    let mut problem = None;
+                    for (check, (places, fits)) in checks.iter().zip(&mut fitting) {
+                        match check.fits(&secret) {
+                            Ok(()) => {
+                                places.push(index);
+                                fits.push(secret.clone());
+                            }
+                            Err(error) => problem = problem.or(Some(error)),
+                        }
+                    }
+                    let placed = fitting.iter().any(|(places, _)| places.contains(&index));
+                    if let (false, Some(problem)) = (placed, problem) {
+                        return Err(SetupError::Secret { index, of, problem });
+                    }
+                }
+                let keyed = checks.iter().zip(fitting).map(|(check, (places, fits))| {
+                    let keys = if fits.is_empty() { Keys::None } else { check.keys(fits)? };
+                    Ok(Fitting { places, keys })
+                });
+                Keys::FirstOf(keyed.collect::<Result<_, SetupError>>()?)
             }
             Self::None if secrets.is_empty() => Keys::None,
             Self::None => return Err(SetupError::UnusedSecret),
         })
     }
 
+    /// Whether a secret could be one of this scheme.
+    fn fits(&self, secret: &Secret) -> Result<(), SecretError> {
+        match self {
+            Self::Hmac(check) => check.keyed(secret).map(drop),
+            Self::Credential(check) => check.expected(secret).map(drop),
+            Self::Twilio => TwilioKey::new(secret).map(drop),
+            Self::FirstOf(_) | Self::None => Ok(()),
+        }
+    }
+
+    /// The schemes of which one holds.
+    fn alternatives(&self) -> &[Self] {
+        match self {
+            Self::FirstOf(checks) => checks,
+            _ => std::slice::from_ref(self),
+        }
+    }
+
     fn facts(&self, kind: Vec<Location>, delivery_id: Vec<Location>) -> Facts {
-        let unauthenticated = Part::ALL
+        let by_alternative: Vec<Vec<Part>> = self
+            .alternatives()
             .iter()
-            .copied()
-            .filter(|part| match part {
-                Part::Kind => kind.iter().any(|location| !self.covers_location(location)),
-                Part::DeliveryId => {
-                    delivery_id.iter().any(|location| !self.covers_location(location))
-                }
-                Part::Method => !self.covers(&[Piece::Method]),
-                Part::Path | Part::Params => !self.covers(&[Piece::Path, Piece::Url]),
-                Part::Query => !self.covers(&[Piece::Url]),
-                Part::Headers => true,
-                Part::Body => !self.covers(&[Piece::Body]),
+            .map(|check| {
+                let open = |part: &Part| check.leaves_open(*part, &kind, &delivery_id);
+                Part::ALL.iter().copied().filter(open).collect()
             })
             .collect();
-        let credential = match self {
-            Self::Credential(check) => Some(check.header().clone()),
-            Self::Hmac(_) | Self::None => None,
-        };
-        Facts { kind, delivery_id, unauthenticated, credential }
+        let somewhere = |part: &Part| by_alternative.iter().any(|open| open.contains(part));
+        let unauthenticated = Part::ALL.iter().copied().filter(somewhere).collect();
+        let credentials = self
+            .alternatives()
+            .iter()
+            .filter_map(|check| match check {
+                Self::Credential(check) => Some(check.header().clone()),
+                _ => None,
+            })
+            .collect();
+        Facts { kind, delivery_id, unauthenticated, by_alternative, credentials }
+    }
+
+    /// Whether `part` is not covered.
+    fn leaves_open(&self, part: Part, kind: &[Location], delivery_id: &[Location]) -> bool {
+        match part {
+            Part::Kind => kind.iter().any(|location| !self.covers_location(location)),
+            Part::DeliveryId => delivery_id.iter().any(|location| !self.covers_location(location)),
+            Part::Method => !self.covers(&[Piece::Method]),
+            Part::Path | Part::Params => !self.covers(&[Piece::Path, Piece::Url]),
+            Part::Query => !self.covers(&[Piece::Url]),
+            Part::Headers => true,
+            Part::Body => !self.covers(&[Piece::Body]),
+        }
     }
 
     fn covers_location(&self, location: &Location) -> bool {
@@ -193,7 +305,11 @@ impl Check {
     }
 
     fn covers(&self, any_of: &[Piece]) -> bool {
-        matches!(self, Self::Hmac(check) if any_of.iter().any(|piece| check.covers(piece)))
+        any_of.iter().any(|piece| match self {
+            Self::Hmac(check) => check.covers(piece),
+            Self::Twilio => matches!(piece, Piece::Url | Piece::Body),
+            Self::Credential(_) | Self::FirstOf(_) | Self::None => false,
+        })
     }
 }
 

@@ -3,14 +3,16 @@
 
 use bytes::Bytes;
 use hookyard_verify::{
-    Algorithm, Encoding, HmacScheme, Layout, Location, Request, Scheme, Secret, Template,
-    TimestampFormat, TimestampRule, UnixTime, Verifier, profiles, sign,
+    Algorithm, Encoding, HmacScheme, KeyForm, Layout, Location, Piece, Request, Scheme, Secret,
+    Template, TimestampFormat, TimestampPlace, TimestampRule, UnixTime, Verifier, profile,
+    profiles, sign,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const SECRETS: [&str; 2] =
+    ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_b3RoZXJvdGhlcm90aGVyb3RoZXI="];
 const ID: &str = "x-id";
 const NONCE: &str = "x-nonce";
 
@@ -41,21 +43,31 @@ fn hmac_scheme() -> impl Strategy<Value = HmacScheme> {
     let encoding =
         select(vec![Encoding::Hex, Encoding::HexUpper, Encoding::Base64, Encoding::Base64Url]);
     let prefix = select(vec!["", "sha256=", "v0:"]);
-    let layout = select(vec![None, Some((',', '=')), Some((' ', ',')), Some((';', ':'))]);
+    let layout = select(vec![
+        None,
+        Some(Layout::Entries { between: ',', joint: '=', version: "v1".into() }),
+        Some(Layout::Entries { between: ' ', joint: ',', version: "v1".into() }),
+        Some(Layout::Entries { between: ';', joint: ':', version: "v1".into() }),
+        Some(Layout::Groups { apart: ' ', between: ',', joint: '=', version: "v1".into() }),
+        Some(Layout::Positional { between: ',' }),
+    ]);
     let timestamp = select(vec![None, Some(false), Some(true)]);
-    let format = select(vec![TimestampFormat::Seconds, TimestampFormat::Millis]);
-    let extra = select(vec!["", "{method}", "{path}:", "{url}", "{{x}}"]);
+    let format =
+        select(vec![TimestampFormat::Seconds, TimestampFormat::Millis, TimestampFormat::Rfc3339]);
+    let extra = select(vec!["", "{method}", "{path}:", "{url}", "{{x}}", "{decoded-url}"]);
     (algorithm, encoding, prefix, layout, timestamp, format, extra, any::<(bool, bool)>()).prop_map(
         |(algorithm, encoding, prefix, layout, timestamp, format, extra, (id, nonce))| {
             let mut scheme = HmacScheme::new(algorithm, "X-Signature");
             scheme.encoding = encoding;
             scheme.prefix = prefix.into();
             let mut template = String::from(extra);
-            if let Some((between, joint)) = layout {
-                scheme.layout = Layout::Entries { between, joint, version: "v1".into() };
-            }
-            if let Some(in_list) = timestamp {
-                let rule = if in_list && layout.is_some() {
+            let positional = matches!(layout, Some(Layout::Positional { .. }));
+            let listed = layout.is_some();
+            scheme.layout = layout.unwrap_or(scheme.layout);
+            if timestamp.is_some() || positional {
+                let rule = if positional {
+                    TimestampRule { at: TimestampPlace::First, ..TimestampRule::entry("t") }
+                } else if timestamp == Some(true) && listed {
                     TimestampRule::entry("t")
                 } else {
                     TimestampRule::header("X-Timestamp")
@@ -77,62 +89,120 @@ fn hmac_scheme() -> impl Strategy<Value = HmacScheme> {
     )
 }
 
-/// The schemes of all profiles, and random ones.
-fn scheme() -> impl Strategy<Value = Scheme> {
-    let known: Vec<Scheme> = profiles().iter().map(|profile| profile.scheme.clone()).collect();
+/// The schemes of all profiles, alternatives also each for itself, and random ones.
+fn any_scheme() -> impl Strategy<Value = Scheme> {
+    let known: Vec<Scheme> = profiles()
+        .iter()
+        .flat_map(|profile| match &profile.scheme {
+            Scheme::FirstOf(ways) => {
+                ways.iter().chain([&profile.scheme]).cloned().collect::<Vec<_>>()
+            }
+            scheme => vec![scheme.clone()],
+        })
+        .collect();
     prop_oneof![select(known), hmac_scheme().prop_map(Scheme::Hmac)]
 }
 
-fn hmac(scheme: &Scheme) -> &HmacScheme {
+/// Those that protect a body.
+fn scheme() -> impl Strategy<Value = Scheme> {
+    any_scheme().prop_filter("the body is signed", |scheme| hmac(scheme).is_some())
+}
+
+/// What signs, which for alternatives is the first of them.
+fn hmac(scheme: &Scheme) -> Option<&HmacScheme> {
     match scheme {
-        Scheme::Hmac(scheme) => scheme,
-        other => panic!("{other:?} is not a keyed hash"),
+        Scheme::Hmac(scheme) => Some(scheme),
+        Scheme::FirstOf(ways) => ways.first().and_then(hmac),
+        _ => None,
     }
+}
+
+/// A secret of the form that the scheme takes; `other` makes it another one.
+fn secret(scheme: &Scheme, other: bool) -> Secret {
+    let hex = hmac(scheme).is_some_and(|hmac| hmac.key == KeyForm::Hex);
+    let bare = hmac(scheme)
+        .is_some_and(|hmac| matches!(&hmac.key, KeyForm::Base64 { prefix } if prefix.is_empty()));
+    let [usual, second] = SECRETS;
+    let text = match (scheme, other) {
+        (Scheme::BasicPair, false) => "user:pass:word",
+        (Scheme::BasicPair, true) => "user:password",
+        _ if hex && other => "00ff",
+        _ if hex => "a1B2c3",
+        _ if bare && other => second.trim_start_matches("whsec_"),
+        _ if bare => usual.trim_start_matches("whsec_"),
+        (_, true) => second,
+        (_, false) => usual,
+    };
+    Secret::from(text)
 }
 
 /// The names of the headers that `scheme` protects or reads.
 fn headers_of(scheme: &HmacScheme) -> Vec<HeaderName> {
     let mut names = vec![scheme.header.to_string()];
     names.extend(scheme.id_header.as_ref().map(ToString::to_string));
+    names.extend(scheme.fixed.iter().map(|(name, _)| name.to_string()));
     if scheme.signed.to_string().contains(NONCE) {
         names.push(NONCE.to_owned());
     }
+    for piece in scheme.signed.pieces() {
+        if let Piece::ListedHeaders(list) = piece {
+            names.push(list.to_string());
+        }
+    }
     if let Some(rule) = &scheme.timestamp
-        && let hookyard_verify::TimestampPlace::Header(name) = &rule.at
+        && let TimestampPlace::Header(name) = &rule.at
     {
         names.push(name.to_string());
     }
     names.iter().map(|name| name.parse().expect("a name")).collect()
 }
 
+/// A body that has the timestamp, where that is its place.
+fn dated(scheme: &Scheme, body: Vec<u8>, now: UnixTime) -> Vec<u8> {
+    match hmac(scheme).and_then(|hmac| hmac.timestamp.as_ref()).map(|rule| &rule.at) {
+        Some(TimestampPlace::Body(pointer)) => {
+            let key = pointer.trim_start_matches('/');
+            format!("{{\"x\":{body:?},\"{key}\":{}}}", now.as_millis()).into_bytes()
+        }
+        _ => body,
+    }
+}
+
 fn signed(scheme: &Scheme, body: Vec<u8>, header: &str, now: UnixTime) -> Request {
     let mut request = Request {
         method: Method::POST,
-        url: "https://hooks.example.com/in?x=1".to_owned(),
+        url: "https://hooks.example.com/in?x=1%3A2".to_owned(),
         path: "/in".to_owned(),
-        query: Some("x=1".to_owned()),
+        query: Some("x=1%3A2".to_owned()),
         params: Vec::new(),
         headers: HeaderMap::new(),
-        body: Bytes::from(body),
+        body: Bytes::from(dated(scheme, body, now)),
     };
-    let id = hmac(scheme).id_header.clone().unwrap_or(ID.into());
+    let id = hmac(scheme).and_then(|hmac| hmac.id_header.clone()).unwrap_or(ID.into());
     for name in [id.as_ref(), NONCE] {
         request.headers.insert(
             name.parse::<HeaderName>().expect("a name"),
             header.parse().expect("a header value"),
         );
     }
-    let headers = sign(scheme, &Secret::from(SECRET), &request, now).expect("signed");
+    if *scheme == Scheme::Twilio {
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        request.headers.insert(http::header::CONTENT_TYPE, form);
+    }
+    let headers = sign(scheme, &secret(scheme, false), &request, now).expect("signed");
     request.headers.extend(headers);
     request
 }
 
+/// Some seconds that are within the tolerance.
+fn tolerated(scheme: &Scheme, late: i64) -> i64 {
+    let rule = hmac(scheme).and_then(|hmac| hmac.timestamp.as_ref());
+    let seconds = rule.map_or(300, |rule| i64::try_from(rule.tolerance.as_secs()).expect("short"));
+    late % ((seconds - 1) * 1000)
+}
+
 fn verifier(scheme: &Scheme) -> Verifier {
-    Verifier::new(
-        scheme.clone(),
-        [Secret::from("whsec_b3RoZXJvdGhlcm90aGVyb3RoZXI="), SECRET.into()],
-    )
-    .expect("a scheme")
+    Verifier::new(scheme.clone(), [secret(scheme, true), secret(scheme, false)]).expect("a scheme")
 }
 
 fn flip(bytes: &mut [u8], at: Index) {
@@ -147,11 +217,12 @@ proptest! {
 
     #[test]
     fn what_was_signed_passes(
-        scheme in scheme(), body in body(), header in header_text(), now in now(),
-        late in -299_000i64..299_000,
+        scheme in any_scheme(), body in body(), header in header_text(), now in now(),
+        late in any::<i64>(),
     ) {
-        let request = signed(&scheme, body.clone(), &header, now);
-        let later = UnixTime::from_millis(now.as_millis() + late);
+        let request = signed(&scheme, body, &header, now);
+        let body = request.body.clone();
+        let later = UnixTime::from_millis(now.as_millis() + tolerated(&scheme, late));
         let verified = verifier(&scheme).verify(request, later).expect("genuine");
         prop_assert_eq!(verified.matched_secret(), Some(1));
         prop_assert_eq!(&verified.request().body[..], &body[..]);
@@ -162,8 +233,8 @@ proptest! {
         scheme in scheme(), body in some_body(), header in header_text(), now in now(),
         at in any::<Index>(),
     ) {
-        let mut request = signed(&scheme, body.clone(), &header, now);
-        let mut changed = body;
+        let mut request = signed(&scheme, body, &header, now);
+        let mut changed = request.body.to_vec();
         flip(&mut changed, at);
         request.body = Bytes::from(changed);
         prop_assert!(verifier(&scheme).verify(request, now).is_err());
@@ -177,7 +248,7 @@ proptest! {
         which in any::<Index>(), at in any::<Index>(),
     ) {
         let mut request = signed(&scheme, body, &header, now);
-        let names = headers_of(hmac(&scheme));
+        let names = headers_of(hmac(&scheme).expect("signed"));
         let name = &names[which.index(names.len())];
         let mut value = request.headers[name].as_bytes().to_vec();
         flip(&mut value, at);
@@ -192,7 +263,8 @@ proptest! {
         scheme in scheme(), body in some_body(), header in header_text(), now in now(),
         more in body(),
     ) {
-        let request = signed(&scheme, body.clone(), &header, now);
+        let request = signed(&scheme, body, &header, now);
+        let body = request.body.to_vec();
         let verifier = verifier(&scheme);
         let mut shorter = request.clone();
         shorter.body = Bytes::copy_from_slice(&body[..body.len() - 1]);
@@ -209,7 +281,7 @@ proptest! {
         scheme in scheme(), body in body(), header in header_text(), now in now(),
     ) {
         let request = signed(&scheme, body, &header, now);
-        let other = Secret::from("whsec_b3RoZXJvdGhlcm90aGVyb3RoZXI=");
+        let other = secret(&scheme, true);
         let verifier = Verifier::new(scheme, [other]).expect("a scheme");
         let refused = verifier.verify(request, now).expect_err("another secret");
         prop_assert_eq!(refused.reason.label(), "mismatch");
@@ -218,7 +290,7 @@ proptest! {
     /// Random values under the very headers that are read, and random clocks and bodies.
     #[test]
     fn nothing_that_arrives_panics(
-        scheme in scheme(), body in body(), now in any::<i64>(),
+        scheme in any_scheme(), body in body(), now in any::<i64>(),
         values in prop::collection::vec(
             prop_oneof![
                 prop::collection::vec(any::<u8>(), 0..80),
@@ -229,7 +301,13 @@ proptest! {
         ),
     ) {
         let mut request = signed(&scheme, body, "x", UnixTime::from_secs(1_750_000_000));
-        for (name, value) in headers_of(hmac(&scheme)).into_iter().zip(values) {
+        let names = match (hmac(&scheme), &scheme) {
+            (Some(hmac), _) => headers_of(hmac),
+            (None, Scheme::Twilio) => vec![HeaderName::from_static("x-twilio-signature")],
+            (None, Scheme::Token { header }) => vec![header.parse().expect("a name")],
+            (None, _) => vec![http::header::AUTHORIZATION],
+        };
+        for (name, value) in names.into_iter().zip(values) {
             match HeaderValue::from_bytes(&value) {
                 Ok(value) => drop(request.headers.insert(name, value)),
                 Err(_) => drop(request.headers.remove(name)),
@@ -250,8 +328,10 @@ proptest! {
             Scheme::Token { header: "authorization".into() },
             Scheme::Bearer,
             Scheme::Basic { user: "u".into() },
+            Scheme::BasicPair,
         ] {
-            let mut request = signed(&profiles()[0].scheme, Vec::new(), "x", UnixTime::from_secs(1));
+            let github = &profile("github").expect("known").scheme;
+            let mut request = signed(github, Vec::new(), "x", UnixTime::from_secs(1));
             request.headers.insert("authorization", value.clone());
             prop_assert!(verifier(&scheme).verify(request, UnixTime::from_secs(1)).is_err());
         }
@@ -278,7 +358,8 @@ proptest! {
                 .clone()
                 .with_kind(vec![Location::Json("/a/0".into()), Location::Json("/0/a".into())])
                 .with_delivery_id(vec![Location::Form("a".into())]);
-            let request = signed(&profiles()[0].scheme, body, "x", UnixTime::from_secs(1));
+            let github = &profile("github").expect("known").scheme;
+            let request = signed(github, body, "x", UnixTime::from_secs(1));
             let verified = verifier.verify(request, UnixTime::from_secs(1)).expect("anything");
             prop_assert!(verified.kind().is_none_or(|kind| !kind.is_empty()));
             prop_assert!(verified.delivery_id().is_none_or(|id| !id.is_empty()));

@@ -1,0 +1,205 @@
+//! How signatures sit in their header: reading the entries, lists and versions that senders write.
+
+use http::HeaderName;
+
+use crate::mac::{Tag, describe};
+use crate::reason::Reason;
+use crate::scheme::{HmacScheme, Layout, TimestampPlace};
+use crate::setup::SetupError;
+
+/// The most lists of [`Layout::Groups`] that are read. Each costs a hash of the body.
+const MOST_GROUPS: usize = 4;
+
+/// The part of a scheme that says how its header is written.
+#[derive(Clone, Copy)]
+pub(crate) struct Carrier<'s> {
+    scheme: &'s HmacScheme,
+    /// The name of the entry with the timestamp.
+    entry: Option<&'s str>,
+    /// Whether the first item is the timestamp.
+    first: bool,
+}
+
+/// What one signature header, or one list in it, offers.
+pub(crate) struct Offer<'v> {
+    pub(crate) timestamp: Option<&'v [u8]>,
+    list: &'v [u8],
+}
+
+/// The timestamp that was signed and the signatures that may match.
+pub(crate) type Candidates<'v> = (Option<&'v [u8]>, Vec<Tag>);
+
+impl<'s> Carrier<'s> {
+    pub(crate) fn of(scheme: &'s HmacScheme) -> Self {
+        let (entry, first) = match scheme.timestamp.as_ref().map(|rule| &rule.at) {
+            Some(TimestampPlace::Entry(name)) => (Some(name.as_ref()), false),
+            Some(TimestampPlace::First) => (None, true),
+            Some(TimestampPlace::Header(_) | TimestampPlace::Body(_)) | None => (None, false),
+        };
+        Self { scheme, entry, first }
+    }
+
+    /// Whether the separators and names can be told from what stands between them.
+    pub(crate) fn check(&self) -> Result<(), SetupError> {
+        let prefix = &self.scheme.prefix;
+        let splits = |mark: char| {
+            !mark.is_ascii()
+                || mark.is_ascii_alphanumeric()
+                || "+/=-_".contains(mark)
+                || prefix.contains(mark)
+        };
+        let invalid = match &self.scheme.layout {
+            Layout::Single => false,
+            Layout::Entries { between, joint, version } => {
+                splits(*between) || !self.names(version, *between, *joint)
+            }
+            Layout::Groups { apart, between, joint, version } => {
+                splits(*apart)
+                    || splits(*between)
+                    || apart == between
+                    || apart == joint
+                    || version.contains(*apart)
+                    || !self.names(version, *between, *joint)
+            }
+            Layout::Positional { between } => splits(*between),
+        };
+        if invalid {
+            return Err(SetupError::InvalidEntries);
+        }
+        let lists = matches!(self.scheme.layout, Layout::Entries { .. } | Layout::Groups { .. });
+        let positional = matches!(self.scheme.layout, Layout::Positional { .. });
+        if (self.entry.is_some() && !lists) || self.first != positional {
+            return Err(SetupError::EntryWithoutList);
+        }
+        Ok(())
+    }
+
+    /// Whether the version and the timestamp have names of their own.
+    fn names(&self, version: &str, between: char, joint: char) -> bool {
+        let named = |name: &str| {
+            !name.is_empty() && name.trim() == name && !name.contains([between, joint])
+        };
+        joint.is_ascii()
+            && between != joint
+            && named(version)
+            && self.entry.is_none_or(|entry| named(entry) && entry != version)
+    }
+
+    /// What a header's value offers, each with its own timestamp.
+    pub(crate) fn offers<'v>(
+        &self,
+        header: &HeaderName,
+        value: &'v [u8],
+    ) -> Result<Vec<Result<Offer<'v>, Reason>>, Reason> {
+        match &self.scheme.layout {
+            Layout::Groups { apart, .. } => {
+                let lists = value.split(|byte| char::from(*byte) == *apart);
+                let offers: Vec<_> = lists
+                    .filter(|list| !list.is_empty())
+                    .take(MOST_GROUPS + 1)
+                    .map(|list| self.offer(header, list))
+                    .collect();
+                if offers.is_empty() || offers.len() > MOST_GROUPS {
+                    let expected = format!("one to {MOST_GROUPS} lists");
+                    return Err(Reason::MalformedSignature { header: header.clone(), expected });
+                }
+                Ok(offers)
+            }
+            Layout::Single | Layout::Entries { .. } => Ok(vec![self.offer(header, value)]),
+            Layout::Positional { between } => {
+                let end = value.iter().position(|byte| char::from(*byte) == *between);
+                let (first, rest) = end
+                    .and_then(|end| Some((value.get(..end)?, value.get(end + 1..)?)))
+                    .ok_or_else(|| self.malformed(header, "a timestamp and "))?;
+                Ok(vec![Ok(Offer { timestamp: Some(first.trim_ascii()), list: rest })])
+            }
+        }
+    }
+
+    fn offer<'v>(&self, header: &HeaderName, list: &'v [u8]) -> Result<Offer<'v>, Reason> {
+        let Some(entry) = self.entry else { return Ok(Offer { timestamp: None, list }) };
+        let mut found = self.entries(list).filter(|(name, _)| *name == entry.as_bytes());
+        match (found.next(), found.next()) {
+            (Some((_, text)), None) => Ok(Offer { timestamp: Some(text), list }),
+            // Two of them: readers disagree about which one counts.
+            _ => {
+                let header = header.clone();
+                Err(Reason::MalformedTimestamp { header, expected: "there exactly once" })
+            }
+        }
+    }
+
+    /// The entries of a list as (name, value), malformed ones left out.
+    fn entries<'v>(&self, list: &'v [u8]) -> impl Iterator<Item = (&'v [u8], &'v [u8])> + use<'v> {
+        let (between, joint) = match self.scheme.layout {
+            Layout::Entries { between, joint, .. } | Layout::Groups { between, joint, .. } => {
+                (between, joint)
+            }
+            Layout::Single | Layout::Positional { .. } => ('\0', '\0'),
+        };
+        list.split(move |byte| char::from(*byte) == between).map(<[u8]>::trim_ascii).filter_map(
+            move |entry| {
+                let at = entry.iter().position(|byte| char::from(*byte) == joint)?;
+                Some((entry.get(..at)?, entry.get(at + 1..)?))
+            },
+        )
+    }
+
+    /// The signatures of a list, in the version and shape that this scheme takes.
+    fn candidates(&self, header: &HeaderName, list: &[u8]) -> Result<Vec<Tag>, Reason> {
+        let (found, shape): (Vec<Tag>, _) = match &self.scheme.layout {
+            Layout::Single => (self.decode(list).into_iter().collect(), String::new()),
+            Layout::Positional { between } => {
+                let items = list.split(|byte| char::from(*byte) == *between);
+                let found = items.filter_map(|item| self.decode(item.trim_ascii())).collect();
+                (found, "a timestamp and ".to_owned())
+            }
+            Layout::Entries { version, .. } | Layout::Groups { version, .. } => {
+                let mut of_version = self
+                    .entries(list)
+                    .filter(|(name, _)| *name == version.as_bytes())
+                    .map(|(_, value)| value)
+                    .peekable();
+                if of_version.peek().is_none() {
+                    let (header, version) = (header.clone(), version.clone().into_owned());
+                    return Err(Reason::NoKnownVersion { header, version });
+                }
+                let found = of_version.filter_map(|text| self.decode(text)).collect();
+                (found, format!("a list with an entry `{version}` of "))
+            }
+        };
+        if found.is_empty() {
+            return Err(self.malformed(header, &shape));
+        }
+        Ok(found)
+    }
+
+    fn decode(&self, text: &[u8]) -> Option<Tag> {
+        let scheme = self.scheme;
+        let bare = match text.strip_prefix(scheme.prefix.as_bytes()) {
+            None if scheme.prefix_optional => text,
+            stripped => stripped?,
+        };
+        Tag::decode(bare, scheme.encoding, scheme.algorithm.output_len())
+    }
+
+    fn malformed(&self, header: &HeaderName, shape: &str) -> Reason {
+        let encoded = describe(self.scheme.encoding, self.scheme.algorithm.output_len());
+        let expected = match self.scheme.prefix.as_ref() {
+            "" => format!("{shape}{encoded}"),
+            prefix => format!("{shape}`{prefix}` and {encoded}"),
+        };
+        Reason::MalformedSignature { header: header.clone(), expected }
+    }
+}
+
+impl<'v> Offer<'v> {
+    /// The offer's signatures.
+    pub(crate) fn read(
+        self,
+        carrier: &Carrier<'_>,
+        header: &HeaderName,
+    ) -> Result<Candidates<'v>, Reason> {
+        Ok((self.timestamp, carrier.candidates(header, self.list)?))
+    }
+}

@@ -1,0 +1,162 @@
+//! Senders that follow Standard Webhooks, each with its own kind of secret.
+
+use std::borrow::Cow;
+
+use super::Profile;
+use super::standard_webhooks::{WHSEC, v1};
+use super::table::{days, in_header, in_json};
+use crate::scheme::KeyForm;
+
+pub(super) const ANTHROPIC: Profile = Profile {
+    name: "anthropic",
+    title: "Anthropic",
+    scheme: v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
+    kind: &[in_json("/type")],
+    delivery_id: &[in_header("webhook-id")],
+    retry_span: days(4),
+    success_status: 200,
+    summary: "Standard Webhooks: id, timestamp and body are signed. The secret is `whsec_` \
+              and base64.",
+};
+
+pub(super) const BREX: Profile = Profile {
+    name: "brex",
+    title: "Brex",
+    scheme: v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
+    kind: &[in_json("/type")],
+    delivery_id: &[in_header("webhook-id")],
+    retry_span: days(4),
+    success_status: 200,
+    summary: "Standard Webhooks: id, timestamp and body are signed. The secret is `whsec_` \
+              and base64.",
+};
+
+pub(super) const CLERK: Profile = Profile {
+    name: "clerk",
+    title: "Clerk",
+    scheme: v1("svix-id", "svix-timestamp", "svix-signature", WHSEC),
+    kind: &[in_json("/type")],
+    delivery_id: &[in_header("svix-id")],
+    retry_span: days(4),
+    success_status: 200,
+    summary: "Standard Webhooks under the `svix-` names alone; the secret is `whsec_` and \
+              base64, of the endpoint.",
+};
+
+pub(super) const FINCH: Profile = Profile {
+    name: "finch",
+    title: "Finch",
+    scheme: v1(
+        "finch-event-id",
+        "finch-timestamp",
+        "finch-signature",
+        KeyForm::Base64 { prefix: Cow::Borrowed("") },
+    ),
+    kind: &[in_json("/event_type")],
+    delivery_id: &[in_header("finch-event-id")],
+    retry_span: days(4),
+    success_status: 200,
+    summary: "Standard Webhooks under Finch's own header names. The secret is bare base64.",
+};
+
+pub(super) const GEMINI: Profile = Profile {
+    name: "gemini",
+    title: "Gemini API",
+    scheme: v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
+    kind: &[in_json("/type")],
+    delivery_id: &[in_header("webhook-id")],
+    retry_span: days(4),
+    success_status: 200,
+    summary: "Standard Webhooks: id, timestamp and body are signed. The secret is `whsec_` \
+              and base64. For static webhooks; dynamic ones are signed otherwise and are \
+              refused.",
+};
+
+pub(super) const INCREASE: Profile = Profile {
+    name: "increase",
+    title: "Increase",
+    scheme: v1("webhook-id", "webhook-timestamp", "webhook-signature", KeyForm::Text),
+    kind: &[in_json("/category")],
+    delivery_id: &[in_header("webhook-id")],
+    retry_span: days(4),
+    success_status: 200,
+    summary: "Standard Webhooks, but the secret is used as the text it is and never decoded.",
+};
+
+pub(super) const LITHIC: Profile = Profile {
+    name: "lithic",
+    title: "Lithic",
+    scheme: v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
+    kind: &[in_json("/type")],
+    delivery_id: &[in_header("webhook-id")],
+    retry_span: days(4),
+    success_status: 200,
+    summary: "Standard Webhooks: id, timestamp and body are signed. The secret is `whsec_` \
+              and base64.",
+};
+
+pub(super) const LIVEBLOCKS: Profile = Profile {
+    name: "liveblocks",
+    title: "Liveblocks",
+    scheme: v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
+    kind: &[in_json("/type")],
+    delivery_id: &[in_header("webhook-id")],
+    retry_span: days(4),
+    success_status: 200,
+    summary: "Standard Webhooks: id, timestamp and body are signed. The secret is `whsec_` \
+              and base64.",
+};
+
+pub(super) const OPENAI: Profile = Profile {
+    name: "openai",
+    title: "OpenAI",
+    scheme: v1(
+        "webhook-id",
+        "webhook-timestamp",
+        "webhook-signature",
+        KeyForm::TaggedBase64 { tag: Cow::Borrowed("whsec_"), or_text: true },
+    ),
+    kind: &[in_json("/type")],
+    delivery_id: &[in_header("webhook-id")],
+    retry_span: days(4),
+    success_status: 200,
+    summary: "Standard Webhooks: id, timestamp and body are signed. The secret is `whsec_` \
+              and base64. A secret without `whsec_` is used as text, as OpenAI's own \
+              libraries do.",
+};
+
+pub(super) const POLAR: Profile = Profile {
+    name: "polar",
+    title: "Polar",
+    scheme: v1("webhook-id", "webhook-timestamp", "webhook-signature", KeyForm::Text),
+    kind: &[in_json("/type")],
+    delivery_id: &[in_header("webhook-id")],
+    retry_span: days(4),
+    success_status: 200,
+    summary: "Standard Webhooks, but the secret, `polar_whs_…`, is used as the text it is \
+              and never decoded.",
+};
+
+pub(super) const REPLICATE: Profile = Profile {
+    name: "replicate",
+    title: "Replicate",
+    scheme: v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
+    kind: &[in_json("/type")],
+    delivery_id: &[in_header("webhook-id")],
+    retry_span: days(4),
+    success_status: 200,
+    summary: "Standard Webhooks: id, timestamp and body are signed. The secret is `whsec_` \
+              and base64.",
+};
+
+pub(super) const RESEND: Profile = Profile {
+    name: "resend",
+    title: "Resend",
+    scheme: v1("svix-id", "svix-timestamp", "svix-signature", WHSEC),
+    kind: &[in_json("/type")],
+    delivery_id: &[in_header("svix-id")],
+    retry_span: days(4),
+    success_status: 200,
+    summary: "Standard Webhooks under the `svix-` names; the secret is `whsec_` and base64, \
+              of the endpoint.",
+};
