@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bench::Bench;
 use guest::{Guest, LOG, Outcome as Answer, RANDOM};
 use hookyard_runtime::{Limits, Outcome};
+use hookyard_types::JobId;
 
 const LOOP: &str = "(loop $again (br $again)) unreachable";
 
@@ -96,6 +97,10 @@ async fn a_dropped_attempt_frees_its_instance() {
         let attempt = bench::run(&plugin);
         assert!(tokio::time::timeout(Duration::from_millis(20), attempt).await.is_err());
     }
+    // The pool has room for four, of which none is left if they were not freed.
+    let deadline = Some(Instant::now() + Duration::from_millis(500));
+    let attempt = plugin.run("run", &bench::event(), JobId::new(), 1, deadline).await;
+    assert!(message(&attempt.outcome).contains("after the attempt began"), "{attempt:?}");
 }
 
 #[tokio::test]
