@@ -10,6 +10,7 @@ use hookyard_store::{
 use hookyard_types::{Event, HandlerName, JobId, Target, Timestamp};
 use tokio::time::Instant;
 
+use super::report::{message, report};
 use super::{Dispatcher, Permit, retry};
 use crate::config::Retry;
 
@@ -179,18 +180,6 @@ fn interrupted(started_at: Timestamp, message: &str) -> AttemptRecord {
     }
 }
 
-fn message(outcome: &Outcome) -> &str {
-    match outcome {
-        Outcome::Done { message, .. } => message.as_deref().unwrap_or(""),
-        Outcome::Ignored(message)
-        | Outcome::Retry { message, .. }
-        | Outcome::Reject(message)
-        | Outcome::Trap(message)
-        | Outcome::Timeout(message)
-        | Outcome::Limit(message) => message,
-    }
-}
-
 fn stored_line(line: hookyard_runtime::LogLine) -> hookyard_store::LogLine {
     use hookyard_store::LogLevel as To;
     hookyard_store::LogLine {
@@ -203,85 +192,6 @@ fn stored_line(line: hookyard_runtime::LogLine) -> hookyard_store::LogLine {
         },
         message: line.message,
         fields: line.fields,
-    }
-}
-
-/// The daemon's log: what the handler said, and one line on how the attempt ended.
-pub(super) fn report(
-    event: &Event,
-    name: &HandlerName,
-    number: u32,
-    attempt: &Attempt,
-    next: &Next,
-) {
-    for line in &attempt.log {
-        let fields = FieldList(&line.fields);
-        macro_rules! say {
-            ($level:ident) => {
-                tracing::$level!(
-                    target: "hookyard::plugin",
-                    event = %event.id,
-                    handler = %name,
-                    %fields,
-                    "{}", line.message
-                )
-            };
-        }
-        match line.level {
-            Level::Debug => say!(debug),
-            Level::Info => say!(info),
-            Level::Warn => say!(warn),
-            Level::Error => say!(error),
-        }
-    }
-    let outcome = word(retry::recorded(&attempt.outcome));
-    let message = message(&attempt.outcome);
-    let duration_ms = attempt.duration.as_millis() as u64;
-    macro_rules! say {
-        ($level:ident, $text:literal) => {
-            tracing::$level!(
-                event = %event.id,
-                route = event.source.name(),
-                kind = event.kind,
-                handler = %name,
-                attempt = number,
-                outcome,
-                detail = message,
-                duration_ms,
-                $text
-            )
-        };
-    }
-    match next {
-        Next::Succeeded { .. } | Next::Ignored => say!(info, "handled"),
-        Next::RetryAt(_) => say!(warn, "attempt failed; the job will be tried again"),
-        Next::DeadLetter => say!(error, "the job is a dead letter"),
-    }
-}
-
-fn word(outcome: AttemptOutcome) -> &'static str {
-    match outcome {
-        AttemptOutcome::Done => "done",
-        AttemptOutcome::Ignored => "ignored",
-        AttemptOutcome::Retry => "retry",
-        AttemptOutcome::Reject => "reject",
-        AttemptOutcome::Trap => "trap",
-        AttemptOutcome::Timeout => "timeout",
-        AttemptOutcome::Limit => "limit",
-        AttemptOutcome::Interrupted => "interrupted",
-    }
-}
-
-/// `a=1 b=2`, for one log line.
-struct FieldList<'a>(&'a [(String, String)]);
-
-impl std::fmt::Display for FieldList<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (i, (name, value)) in self.0.iter().enumerate() {
-            let gap = if i == 0 { "" } else { " " };
-            write!(f, "{gap}{name}={value:?}")?;
-        }
-        Ok(())
     }
 }
 

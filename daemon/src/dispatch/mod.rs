@@ -6,6 +6,7 @@
 
 mod attempt;
 mod lanes;
+mod report;
 mod respond;
 mod retry;
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use hookyard_runtime::Reply;
 use hookyard_store::{
     Claimed, Duplicate, Ingested, JobClaim, NewEvent, Next, StoreError, Stored, StoredReply,
 };
@@ -10,7 +9,8 @@ use hookyard_types::{Event, HandlerName, JobId, Target};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::attempt::{LeaseGuard, Waited, ran, report};
+use super::attempt::{LeaseGuard, Waited, ran};
+use super::report::report;
 use super::{Dispatcher, Permit, Ran};
 use crate::config;
 
@@ -271,13 +271,4 @@ fn too_late(route: &config::Respond, durable: Ingested) -> Respond {
 fn leased(stored: &Stored, target: &Target, event: Event) -> Option<Claimed> {
     let lease = stored.leases().first()?.clone()?;
     Some(Claimed { lease, target: target.clone(), event })
-}
-
-/// The stored form of a handler's answer.
-pub(super) fn stored_reply(reply: &Reply) -> StoredReply {
-    StoredReply {
-        status: reply.status,
-        headers: reply.headers.iter().cloned().collect(),
-        body: reply.body.clone().into(),
-    }
 }

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use hookyard_runtime::Outcome;
-use hookyard_store::{AttemptOutcome, Next};
+use hookyard_runtime::{Outcome, Reply};
+use hookyard_store::{AttemptOutcome, Next, StoredReply};
 use hookyard_types::Timestamp;
 
-use super::respond::stored_reply;
 use crate::config::Retry;
 
 /// What an attempt's outcome means for its job.
@@ -53,6 +52,15 @@ fn back_off(attempt: u32, retry: &Retry, spread: f64) -> Duration {
     let doublings = attempt.saturating_sub(1).min(31);
     let ceiling = retry.first.saturating_mul(1 << doublings).min(retry.max);
     ceiling.mul_f64(spread.clamp(0.0, 1.0))
+}
+
+/// The stored form of a handler's answer.
+fn stored_reply(reply: &Reply) -> StoredReply {
+    StoredReply {
+        status: reply.status,
+        headers: reply.headers.iter().cloned().collect(),
+        body: reply.body.clone().into(),
+    }
 }
 
 #[cfg(test)]

@@ -250,7 +250,7 @@ impl Verb for Complete {
             tenant,
             record.started_at.as_millis(),
             i64::try_from(record.duration.as_micros()).unwrap_or(i64::MAX),
-            rows::outcome_column(record.outcome),
+            record.outcome.as_str(),
             record.message,
             record.plugin_hash,
             self.log,

@@ -1,0 +1,109 @@
+//! What the daemon's log says of an attempt.
+
+use std::fmt::{self, Write};
+
+use hookyard_runtime::{Attempt, Level, Outcome};
+use hookyard_store::Next;
+use hookyard_types::{Event, HandlerName};
+
+use super::retry;
+
+/// The daemon's log: what the handler said, and one line on how the attempt ended.
+pub(super) fn report(
+    event: &Event,
+    name: &HandlerName,
+    number: u32,
+    attempt: &Attempt,
+    next: &Next,
+) {
+    for line in &attempt.log {
+        let fields = FieldList(&line.fields);
+        macro_rules! say {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "hookyard::plugin",
+                    event = %event.id,
+                    handler = %name,
+                    %fields,
+                    "{}", OneLine(&line.message)
+                )
+            };
+        }
+        match line.level {
+            Level::Debug => say!(debug),
+            Level::Info => say!(info),
+            Level::Warn => say!(warn),
+            Level::Error => say!(error),
+        }
+    }
+    let outcome = retry::recorded(&attempt.outcome).as_str();
+    let message = message(&attempt.outcome);
+    let duration_ms = attempt.duration.as_millis() as u64;
+    macro_rules! say {
+        ($level:ident, $text:literal) => {
+            tracing::$level!(
+                event = %event.id,
+                route = event.source.name(),
+                kind = event.kind,
+                handler = %name,
+                attempt = number,
+                outcome,
+                detail = message,
+                duration_ms,
+                $text
+            )
+        };
+    }
+    match next {
+        Next::Succeeded { .. } | Next::Ignored => say!(info, "handled"),
+        Next::RetryAt(_) => say!(warn, "attempt failed; the job will be tried again"),
+        Next::DeadLetter => say!(error, "the job is a dead letter"),
+    }
+}
+
+/// `a=1 b=2`, for one log line.
+struct FieldList<'a>(&'a [(String, String)]);
+
+impl fmt::Display for FieldList<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (name, value)) in self.0.iter().enumerate() {
+            let gap = if i == 0 { "" } else { " " };
+            write!(f, "{gap}{}={value:?}", OneLine(name))?;
+        }
+        Ok(())
+    }
+}
+
+/// Text of a plugin on one line, so that it cannot pass for another line of the log.
+struct OneLine<'a>(&'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| f.write_char(if c.is_control() { ' ' } else { c }))
+    }
+}
+
+/// What the handler, or the runtime in its place, said at the end.
+pub(super) fn message(outcome: &Outcome) -> &str {
+    match outcome {
+        Outcome::Done { message, .. } => message.as_deref().unwrap_or(""),
+        Outcome::Ignored(message)
+        | Outcome::Retry { message, .. }
+        | Outcome::Reject(message)
+        | Outcome::Trap(message)
+        | Outcome::Timeout(message)
+        | Outcome::Limit(message) => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_writes_no_lines_of_its_own() {
+        assert_eq!(OneLine("a\nb\r\u{1b}[2Jc\u{85}d").to_string(), "a b  [2Jc d");
+        let fields = [("k\n".to_owned(), "v\n".to_owned()), ("n".to_owned(), "1".to_owned())];
+        assert_eq!(FieldList(&fields).to_string(), "k =\"v\\n\" n=\"1\"");
+    }
+}
