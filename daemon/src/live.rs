@@ -35,7 +35,8 @@ impl Live {
         Arc::clone(&self.now.load().config)
     }
 
-    pub(crate) fn swap(&self, generation: Generation) {
-        self.now.store(Arc::new(generation));
+    /// Puts another generation in force and returns the one that was.
+    pub(crate) fn swap(&self, generation: Arc<Generation>) -> Arc<Generation> {
+        self.now.swap(generation)
     }
 }

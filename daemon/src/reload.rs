@@ -119,13 +119,19 @@ impl Reloader {
         if !stranded.is_empty() {
             return Err(stranded.join("; "));
         }
-        let before = self.live.config();
-        for setting in fixed_settings_changed(&before, &config) {
+        let before = self.live.swap(Arc::new(generation));
+        // From here on plugins are admitted under the new configuration; one that came in under the
+        // old one, after the check above, is found by a second look.
+        let stranded = self.plugins.check(&ConfigAdmission(Arc::clone(&config)));
+        if !stranded.is_empty() {
+            self.live.swap(before);
+            return Err(stranded.join("; "));
+        }
+        for setting in fixed_settings_changed(&before.config, &config) {
             tracing::warn!("{setting} has changed; that takes effect at the next start");
         }
         self.limits.store(Arc::new(config.server.limits.clone()));
         self.proxies.store(Arc::new(config.server.trusted_proxies.clone()));
-        self.live.swap(generation);
         for refused in self.plugins.readmit() {
             tracing::warn!("{refused}");
         }

@@ -101,8 +101,9 @@ pub(crate) struct Runtime {
     pub(crate) defaults: PluginLimits,
 }
 
-/// The most that a plugin's `memory` can be: what 32-bit code can address.
-pub(crate) const MAX_PLUGIN_MEMORY: u64 = 4 << 30;
+/// The most that a plugin's `memory` can be. One instruction can fill it, and none can be
+/// interrupted: a plugin must not hold an I/O thread for longer than a moment.
+pub(crate) const MAX_PLUGIN_MEMORY: u64 = 1 << 30;
 
 /// What bounds one plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
