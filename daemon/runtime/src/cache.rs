@@ -130,6 +130,18 @@ impl Cache {
         Ok(())
     }
 
+    /// Forgets the last good version of a plugin whose file was taken away: it must not come back by
+    /// itself at the next start.
+    pub(crate) fn forget(&self, plugin: &str) -> std::io::Result<()> {
+        let mut index = self.index();
+        let Some(old) = index.remove(plugin).and_then(|old| old.hash()) else { return Ok(()) };
+        self.write_index(&index)?;
+        if !index.values().any(|entry| entry.hash() == Some(old)) {
+            fs::remove_file(self.source_path(old))?;
+        }
+        Ok(())
+    }
+
     fn write_index(&self, index: &BTreeMap<String, LastGood>) -> std::io::Result<()> {
         let scratch = self.scratch();
         write(&scratch.0, &serde_json::to_vec_pretty(index)?)?;

@@ -428,6 +428,9 @@ impl Folder {
             served.retain(|name, entry| {
                 let stays = entry.file != file;
                 if !stays {
+                    if let Err(error) = self.loader.cache.forget(name) {
+                        tracing::warn!(plugin = %name, %error, "the next start may serve it again");
+                    }
                     tracing::info!(
                         plugin = %name,
                         file = %self.dir.join(&file).display(),
