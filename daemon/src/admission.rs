@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hookyard_runtime::{Admission, Grant, Limits, Manifest};
+use hookyard_runtime::{Admission, Grant, Limits, Manifest, Plugins};
 
 use crate::config::Config;
 use crate::live::Live;
@@ -70,6 +70,23 @@ impl Admission for ConfigAdmission {
     fn wanted(&self) -> Vec<String> {
         self.0.plugins_used()
     }
+}
+
+/// What routes miss: a sentence for each plugin that they use and that is not loaded.
+pub(crate) fn missing_plugins(config: &Config, plugins: &Plugins) -> Vec<String> {
+    let missing = config.plugins_used().into_iter().filter(|name| plugins.plugin(name).is_none());
+    let sentence = |name: String| {
+        let routes = config.routes.iter();
+        let users = routes.filter(|route| route.handlers.iter().any(|h| h.name.plugin == name));
+        let users: Vec<String> = users.map(|route| format!("`{}`", route.name)).collect();
+        format!(
+            "plugin `{name}` is not loaded and is used by the route {}: put its file into {}, or \
+             mend the name in `handlers`",
+            users.join(", "),
+            config.runtime.plugins_dir.display()
+        )
+    };
+    missing.map(sentence).collect()
 }
 
 fn handler_names(manifest: &Manifest) -> String {

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::admin::Admin;
-use crate::admission::LiveAdmission;
+use crate::admission::{LiveAdmission, missing_plugins};
 use crate::cli::EXIT_BAD_CONFIG;
 use crate::config::{Config, Limits, MAX_PLUGIN_MEMORY};
 use crate::dispatch::Dispatcher;
@@ -52,8 +52,12 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
 
     // Sockets first: an address that is taken must not cost a migration.
-    let public = Listener::bind(config.server.listen)
-        .with_context(|| format!("failed to listen on [server] {}", config.server.listen))?;
+    let public = Listener::bind(config.server.listen).with_context(|| {
+        format!(
+            "failed to listen on [server] {}: is another hookyard running?",
+            config.server.listen
+        )
+    })?;
     let admin = Listener::bind(config.admin.listen)
         .with_context(|| format!("failed to listen on [admin] {}", config.admin.listen))?;
     let tls = match &config.server.tls {
@@ -131,6 +135,9 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
     let (ask_reload, reload_asked) = mpsc::channel(1);
     tasks.start("reload", reloader.run(followed, reload_asked, stopped));
 
+    for missing in missing_plugins(&config, &plugins) {
+        tracing::warn!("{missing}");
+    }
     tracing::info!(
         public = %addresses.0,
         admin = %addresses.1,

@@ -2,6 +2,7 @@
 //! one.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 
@@ -12,6 +13,8 @@ use crate::secret::Stamp;
 /// The configuration in force. Loaded once per use, so that nobody sees half of a change.
 pub(crate) struct Live {
     now: ArcSwap<Generation>,
+    /// The newest configuration was refused: what is in force is not what the file says.
+    refused: AtomicBool,
 }
 
 /// One configuration with the routes that were built from it.
@@ -24,7 +27,7 @@ pub(crate) struct Generation {
 
 impl Live {
     pub(crate) fn new(generation: Generation) -> Self {
-        Self { now: ArcSwap::from_pointee(generation) }
+        Self { now: ArcSwap::from_pointee(generation), refused: AtomicBool::new(false) }
     }
 
     pub(crate) fn load(&self) -> Arc<Generation> {
@@ -33,6 +36,15 @@ impl Live {
 
     pub(crate) fn config(&self) -> Arc<Config> {
         Arc::clone(&self.now.load().config)
+    }
+
+    /// Whether the file says something else, which was refused.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_refused(&self, refused: bool) {
+        self.refused.store(refused, Ordering::Relaxed);
     }
 
     /// Puts another generation in force and returns the one that was.

@@ -16,6 +16,7 @@ mod secret;
 mod supervise;
 mod telemetry;
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -36,6 +37,11 @@ fn main() -> ExitCode {
         }
     };
     outcome.unwrap_or_else(|error| {
+        let source = error.downcast_ref::<std::io::Error>();
+        if source.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe) {
+            // Whoever read has read enough.
+            return ExitCode::SUCCESS;
+        }
         eprintln!("hookyard: {error:#}");
         ExitCode::FAILURE
     })

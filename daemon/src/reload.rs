@@ -12,7 +12,7 @@ use notify::{EventKind, RecursiveMode, Watcher};
 use tokio::sync::{mpsc, watch};
 use tokio::task::block_in_place;
 
-use crate::admission::ConfigAdmission;
+use crate::admission::{ConfigAdmission, missing_plugins};
 use crate::config::{self, Config, Limits};
 use crate::dispatch::Dispatcher;
 use crate::live::{Generation, Live};
@@ -100,6 +100,10 @@ impl Reloader {
             Ok(Ok(generation)) => match block_in_place(|| self.take(generation)) {
                 Ok(()) => {
                     tracing::info!(file = %file.display(), "configuration reloaded");
+                    self.live.set_refused(false);
+                    for missing in missing_plugins(&self.live.config(), &self.plugins) {
+                        tracing::warn!("{missing}");
+                    }
                     return;
                 }
                 Err(refusal) => refusal,
@@ -107,6 +111,7 @@ impl Reloader {
             Ok(Err(refusal)) => refusal,
             Err(error) => error.to_string(),
         };
+        self.live.set_refused(true);
         tracing::error!(
             file = %file.display(),
             "configuration refused, the one before stays in force: {refusal}"

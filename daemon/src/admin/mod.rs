@@ -10,6 +10,7 @@ use http::{Method, StatusCode, header};
 use http_body_util::Full;
 use serde_json::json;
 
+use crate::admission::missing_plugins;
 use crate::ingress::{Answer, Body, Peer, Response};
 use crate::live::Live;
 
@@ -65,14 +66,14 @@ impl Admin {
     }
 
     fn degraded(&self) -> Vec<String> {
-        let mut degraded: Vec<String> = self
-            .live
-            .config()
-            .plugins_used()
-            .into_iter()
-            .filter(|name| self.plugins.plugin(name).is_none())
-            .map(|name| format!("plugin `{name}` is used by a route and not loaded"))
-            .collect();
+        let mut degraded = missing_plugins(&self.live.config(), &self.plugins);
+        if self.live.is_refused() {
+            degraded.push(
+                "the configuration on the disk was refused and the one before it is in force; the \
+                 log says why"
+                    .to_owned(),
+            );
+        }
         for plugin in self.plugins.status().iter() {
             if plugin.state != PluginState::Ready
                 && let Some(error) = &plugin.last_error

@@ -30,6 +30,7 @@ pub(crate) enum EventsCommand {
     },
     /// Show one event with its headers, body, attempts and their log lines.
     Show {
+        /// The event's id, as `list` prints it.
         id: EventId,
         #[command(flatten)]
         config: ConfigArgument,

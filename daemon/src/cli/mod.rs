@@ -36,6 +36,8 @@ pub(crate) enum Command {
         log: Option<LogFormat>,
     },
     /// Load the configuration as `serve` would and say what is wrong with it.
+    ///
+    /// The plugins folder is not looked into.
     Check {
         #[command(flatten)]
         config: ConfigArgument,

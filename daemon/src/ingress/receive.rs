@@ -219,7 +219,14 @@ fn again(reply: &StoredReply) -> Response {
 
 fn unavailable(error: Unavailable) -> Problem {
     match error {
-        Unavailable::NoPlugin | Unavailable::NoRoom => Problem::HandlerUnavailable,
+        Unavailable::NoPlugin => {
+            tracing::warn!("the plugin of a respond route is not loaded: answering 503");
+            Problem::HandlerUnavailable
+        }
+        Unavailable::NoRoom => {
+            tracing::warn!("no attempt could begin before the deadline: answering 503");
+            Problem::HandlerUnavailable
+        }
         Unavailable::Store(error) => store_problem(error),
     }
 }
