@@ -88,6 +88,7 @@ fn a_secret_s_file_is_taken_up_when_it_changes_and_a_bad_one_is_not() {
     fs::write(&file, "").unwrap();
     daemon.until_logged_text(mark, "configuration refused");
     daemon.send(&signed("the first secret", "2")).accepted();
+    assert_eq!(daemon.admin("/readyz").json()["status"], "degraded");
 
     fs::write(&file, "the second secret\n").unwrap();
     daemon.until_logged_text(mark, "configuration reloaded");

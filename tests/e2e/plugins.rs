@@ -71,6 +71,28 @@ fn a_deleted_plugin_is_waited_for() {
 }
 
 #[test]
+fn a_deleted_plugin_stays_away_at_the_next_start_and_its_routes_are_named() {
+    let yard = Yard::with_plugins(&["misbehave"]);
+    let config = yard.config().route("ask", "misbehave/reply", &[RESPOND]);
+    let daemon = yard.start(&config);
+    until_variant(&daemon, 0);
+    let mark = daemon.mark();
+    fs::remove_file(yard.plugin_path("misbehave")).unwrap();
+    daemon.until_logged_text(mark, "plugin retired");
+    daemon.stop();
+
+    let daemon = yard.start(&config);
+    assert_eq!(ask(&mut daemon.client()).status, 503);
+    let log = daemon.log_text();
+    assert!(
+        log.contains("plugin `misbehave` is not loaded and is used by the route `ask`"),
+        "{log}"
+    );
+    let ready = daemon.admin("/readyz");
+    assert_eq!(ready.json()["status"], "degraded", "{}", ready.text());
+}
+
+#[test]
 fn a_file_that_is_written_in_two_halves_is_loaded_when_it_is_whole() {
     let yard = Yard::with_plugins(&["misbehave"]);
     let config = yard.config().route("ask", "misbehave/reply", &[RESPOND]);
