@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hookyard_verify::{Request, Secret, SetupError, UnixTime, Verified, Verifier};
+use hookyard_verify::{Request, Secret, Settings, SetupError, UnixTime, Verified, Verifier};
 use http::Method;
 use parking_lot::Mutex;
 
@@ -232,7 +232,7 @@ fn verifier(
     let setup = |error: SetupError| error.to_string();
     let mut verifier = match &route.verify {
         config::Verify::Profile(profile) => {
-            Verifier::for_profile(profile, secrets).map_err(setup)?
+            Verifier::for_profile(profile, secrets, Settings::default()).map_err(setup)?
         }
         config::Verify::Scheme(scheme) => Verifier::new(scheme.clone(), secrets).map_err(setup)?,
         config::Verify::None => {

@@ -50,7 +50,7 @@ pub(super) fn signs_url(verify: &Verify) -> bool {
 /// What a profile or a written scheme checks.
 pub(super) fn scheme_of(verify: &Verify) -> &Scheme {
     match verify {
-        Verify::Profile(profile) => &profile.scheme,
+        Verify::Profile(profile) => profile.scheme,
         Verify::Scheme(scheme) => scheme,
         Verify::None => &Scheme::None,
     }

@@ -39,6 +39,24 @@ impl<'s> Carrier<'s> {
         Self { scheme, entry, first }
     }
 
+    /// The header's value with one signature.
+    pub(crate) fn write(&self, signature: &str, timestamp: Option<&str>) -> String {
+        match &self.scheme.layout {
+            Layout::Single => signature.to_owned(),
+            Layout::Entries { between, joint, version }
+            | Layout::Groups { between, joint, version, .. } => {
+                let entry = format!("{version}{joint}{signature}");
+                match (self.entry, timestamp) {
+                    (Some(name), Some(text)) => format!("{name}{joint}{text}{between}{entry}"),
+                    _ => entry,
+                }
+            }
+            Layout::Positional { between } => {
+                format!("{}{between}{signature}", timestamp.unwrap_or_default())
+            }
+        }
+    }
+
     /// Whether the separators and names can be told from what stands between them.
     pub(crate) fn check(&self) -> Result<(), SetupError> {
         let prefix = &self.scheme.prefix;

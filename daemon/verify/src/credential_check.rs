@@ -7,10 +7,14 @@ use http::header::AUTHORIZATION;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::header::single;
+use crate::family::{Family, Seen};
+use crate::header::{insert, single};
 use crate::reason::Reason;
-use crate::request::Request;
+use crate::request::{Request, UnixTime};
 use crate::secret::{Secret, SecretError};
+use crate::settings::Settings;
+use crate::sign::SignError;
+use crate::template::Piece;
 
 /// Where the credential is looked for.
 #[derive(Debug)]
@@ -23,15 +27,19 @@ pub(crate) enum CredentialCheck {
 
 impl CredentialCheck {
     /// The header that carries the credential.
-    pub(crate) fn header(&self) -> &HeaderName {
+    fn header(&self) -> &HeaderName {
         match self {
             Self::Token { header } => header,
             Self::Bearer | Self::Basic { .. } | Self::BasicPair => &AUTHORIZATION,
         }
     }
+}
 
-    /// The bytes that a request has to show to match `secret`.
-    pub(crate) fn expected(&self, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+impl Family for CredentialCheck {
+    /// The bytes that a request has to show to match the secret.
+    type Key = Zeroizing<Vec<u8>>;
+
+    fn key(&self, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         let secret = secret.checked()?;
         if HeaderValue::from_bytes(secret).is_err() {
             return Err(SecretError::NotAHeaderValue);
@@ -53,13 +61,16 @@ impl CredentialCheck {
         Ok(expected)
     }
 
-    /// The place of the credential that the request shows.
-    pub(crate) fn check(
+    fn is_carried(&self, request: &Request) -> bool {
+        request.headers.contains_key(self.header())
+    }
+
+    fn check(
         &self,
         expected: &[Zeroizing<Vec<u8>>],
-        request: &Request,
-    ) -> Result<usize, Reason> {
-        let headers = &request.headers;
+        seen: Seen<'_>,
+    ) -> Result<Option<usize>, Reason> {
+        let headers = &seen.request.headers;
         match self {
             Self::Token { header } => compare(expected, single(headers, header)?),
             Self::Bearer => {
@@ -76,18 +87,51 @@ impl CredentialCheck {
             }
         }
     }
+
+    fn covers(&self, _: &Piece) -> bool {
+        false
+    }
+
+    fn credential(&self) -> Option<&HeaderName> {
+        Some(self.header())
+    }
+
+    fn sign(
+        &self,
+        secret: &Secret,
+        mut request: Request,
+        _: UnixTime,
+        _: &Settings,
+    ) -> Result<Request, SignError> {
+        let credential = self.key(secret)?;
+        let value = match self {
+            Self::Token { .. } => credential,
+            Self::Bearer => Zeroizing::new([b"Bearer ", credential.as_slice()].concat()),
+            Self::Basic { .. } | Self::BasicPair => {
+                Zeroizing::new(format!("Basic {}", BASE64.encode(&credential)).into_bytes())
+            }
+        };
+        insert(&mut request.headers, self.header(), &value)?;
+        Ok(request)
+    }
 }
 
 /// Compares with every expected value in constant time. What can be told from the time is whether
 /// the length is right, no more.
-fn compare(expected: &[Zeroizing<Vec<u8>>], shown: &[u8]) -> Result<usize, Reason> {
+pub(crate) fn compare(
+    expected: &[Zeroizing<Vec<u8>>],
+    shown: &[u8],
+) -> Result<Option<usize>, Reason> {
     let mut matched = None;
     for (index, expected) in expected.iter().enumerate() {
         if bool::from(expected.as_slice().ct_eq(shown)) && matched.is_none() {
             matched = Some(index);
         }
     }
-    matched.ok_or(Reason::WrongCredentials { secrets: expected.len() })
+    match matched {
+        Some(place) => Ok(Some(place)),
+        None => Err(Reason::WrongCredentials { secrets: expected.len() }),
+    }
 }
 
 /// What follows the name of an authentication scheme, which is case-insensitive, and its spaces.

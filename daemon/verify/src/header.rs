@@ -1,8 +1,9 @@
-//! Reading the one value of a header that decides something.
+//! Reading the one value of a header that decides something, and writing it.
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::reason::Reason;
+use crate::sign::SignError;
 
 /// The value of a header that has to be there, once, and not empty. Two lines of it are refused:
 /// software on the way joins them or picks one, and an attacker adds the other.
@@ -16,4 +17,17 @@ pub(crate) fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'
         }
         (Some(value), None) => Ok(value.as_bytes()),
     }
+}
+
+/// Puts a signature or a credential in the place of what is there under this name.
+pub(crate) fn insert(
+    headers: &mut HeaderMap,
+    name: &HeaderName,
+    value: &[u8],
+) -> Result<(), SignError> {
+    let mut value =
+        HeaderValue::from_bytes(value).map_err(|_| SignError::InvalidHeader(name.clone()))?;
+    value.set_sensitive(true);
+    headers.insert(name.clone(), value);
+    Ok(())
 }

@@ -8,28 +8,32 @@ use subtle::Choice;
 use zeroize::Zeroizing;
 
 use crate::carrier::Carrier;
-use crate::header::single;
+use crate::family::{Family, Seen};
+use crate::header::{insert, single};
 use crate::json;
+use crate::location::Location;
 use crate::mac::Keyed;
 use crate::moment;
 use crate::reason::Reason;
 use crate::request::{Request, UnixTime};
 use crate::scheme::{Construction, HmacScheme, TimestampFormat, TimestampPlace, TimestampRule};
 use crate::secret::{Secret, SecretError};
+use crate::settings::Settings;
 use crate::setup::{SetupError, header_name};
+use crate::sign::SignError;
 use crate::signed_text::{decoded_url, listed_headers, only_field};
 use crate::template::Piece;
 
 /// An [`HmacScheme`] that makes sense, with its header names read.
 #[derive(Debug)]
 pub(crate) struct HmacCheck {
-    pub(crate) scheme: HmacScheme,
-    pub(crate) header: HeaderName,
-    pub(crate) timestamp_header: Option<HeaderName>,
+    scheme: HmacScheme,
+    header: HeaderName,
+    timestamp_header: Option<HeaderName>,
     /// Headers with the one value that they may have.
-    pub(crate) fixed: Vec<(HeaderName, Cow<'static, str>)>,
+    fixed: Vec<(HeaderName, Cow<'static, str>)>,
     /// The header that lists signed headers.
-    pub(crate) list: Option<HeaderName>,
+    list: Option<HeaderName>,
     also: Vec<HeaderName>,
     id_header: Option<HeaderName>,
     /// The names of the template's `{header:NAME}` pieces, in their order.
@@ -111,30 +115,13 @@ impl HmacCheck {
         })
     }
 
-    /// The key that a secret stands for, absorbed.
-    pub(crate) fn keyed(&self, secret: &Secret) -> Result<Keyed, SecretError> {
-        let key: Zeroizing<Vec<u8>> = secret.key(&self.scheme.key)?;
-        Ok(match self.secret_at {
-            Some(at) => Keyed::Digest { algorithm: self.scheme.algorithm, at, key },
-            None => Keyed::new(self.scheme.algorithm, &key),
-        })
-    }
-
-    /// Whether the request has a signature header and the fixed headers of this scheme.
-    pub(crate) fn is_carried(&self, headers: &HeaderMap) -> bool {
-        let fixed = |(name, value): &(HeaderName, Cow<'static, str>)| {
-            headers.get(name).is_some_and(|found| found.as_bytes() == value.as_bytes())
-        };
-        self.carriers().any(|name| headers.contains_key(name)) && self.fixed.iter().all(fixed)
-    }
-
     /// The headers that may carry a signature.
     fn carriers(&self) -> impl Iterator<Item = &HeaderName> {
         std::iter::once(&self.header).chain(&self.also)
     }
 
     /// Whether the signature covers the header `name` as a whole.
-    pub(crate) fn covers_header(&self, name: &str) -> bool {
+    fn covers_header(&self, name: &str) -> bool {
         self.template_headers
             .iter()
             .chain(&self.id_header)
@@ -143,25 +130,121 @@ impl HmacCheck {
             .any(|covered| covered.as_str().eq_ignore_ascii_case(name))
     }
 
-    pub(crate) fn covers(&self, piece: &Piece) -> bool {
-        self.scheme.signed.pieces().iter().any(|signed| {
-            signed == piece
-                || match signed {
-                    Piece::BodyOrField(_) => *piece == Piece::Body,
-                    // All of the URL that a request has of its own.
-                    Piece::PathAndQuery => *piece == Piece::Url,
-                    _ => false,
-                }
+    /// The values of the signature headers that are there, of which at least one has to be.
+    fn values<'r>(&self, headers: &'r HeaderMap) -> Result<Vec<(&HeaderName, &'r [u8])>, Reason> {
+        let present = self.carriers().filter(|name| headers.contains_key(*name));
+        let values = present
+            .map(|name| Ok((name, single(headers, name)?)))
+            .collect::<Result<Vec<_>, _>>()?;
+        match values.is_empty() {
+            true => Err(Reason::MissingHeader(self.header.clone())),
+            false => Ok(values),
+        }
+    }
+
+    /// The signed bytes, as the pieces they consist of.
+    fn message<'r>(
+        &'r self,
+        request: &'r Request,
+        timestamp: Option<&'r [u8]>,
+    ) -> Result<Vec<Cow<'r, [u8]>>, Reason> {
+        let mut template_headers = self.template_headers.iter();
+        let pieces = self.scheme.signed.pieces().iter();
+        pieces
+            .map(|piece| {
+                Ok(Cow::Borrowed(match piece {
+                    Piece::Text(text) => text.as_bytes(),
+                    // `new` made sure that a signed timestamp, id or header has its place.
+                    Piece::Timestamp => timestamp.unwrap_or_default(),
+                    Piece::Body => &request.body,
+                    Piece::Method => request.method.as_str().as_bytes(),
+                    Piece::Path => request.path.as_bytes(),
+                    Piece::Url => request.url.as_bytes(),
+                    Piece::DecodedUrl => return Ok(decoded_url(&request.url)),
+                    Piece::BodyOrField(field) => return only_field(request, field),
+                    Piece::PathAndQuery => {
+                        return Ok(match &request.query {
+                            Some(query) => {
+                                Cow::Owned(format!("{}?{query}", request.path).into_bytes())
+                            }
+                            None => Cow::Borrowed(request.path.as_bytes()),
+                        });
+                    }
+                    Piece::ListedHeaders(_) => {
+                        let Some(list) = &self.list else { return Ok(Cow::Borrowed(b"")) };
+                        let required: Vec<&HeaderName> =
+                            std::iter::once(list).chain(&self.timestamp_header).collect();
+                        return listed_headers(&request.headers, list, &required).map(Cow::Owned);
+                    }
+                    // The key stands here; `Keyed` has it.
+                    Piece::Secret => b"",
+                    Piece::Id => match &self.id_header {
+                        Some(name) => single(&request.headers, name)?,
+                        None => b"",
+                    },
+                    Piece::Header(_) => match template_headers.next() {
+                        Some(name) => single(&request.headers, name)?,
+                        None => b"",
+                    },
+                }))
+            })
+            .collect()
+    }
+
+    /// Makes sure that a timestamp is near enough to now.
+    fn near(
+        &self,
+        text: &[u8],
+        rule: &TimestampRule,
+        now: UnixTime,
+        malformed: impl FnOnce() -> Reason,
+    ) -> Result<(), Reason> {
+        let millis = moment::read(text, rule.format).ok_or_else(malformed)?;
+        // A clock of whole seconds stands still for up to a second: compare in its own unit, so
+        // that the limit is included whichever milliseconds now has.
+        let now = match rule.format {
+            TimestampFormat::Seconds | TimestampFormat::Rfc3339 => {
+                UnixTime::from_secs(now.as_secs())
+            }
+            TimestampFormat::Millis => now,
+        };
+        let age = now.as_millis().saturating_sub(millis);
+        let distance = Duration::from_millis(age.unsigned_abs());
+        let tolerance = rule.tolerance;
+        if distance <= tolerance {
+            Ok(())
+        } else if age > 0 {
+            Err(Reason::TimestampTooOld { age: distance, tolerance })
+        } else {
+            Err(Reason::TimestampInFuture { ahead: distance, tolerance })
+        }
+    }
+}
+
+impl Family for HmacCheck {
+    type Key = Keyed;
+
+    /// The key that a secret stands for, absorbed.
+    fn key(&self, secret: &Secret) -> Result<Keyed, SecretError> {
+        let key: Zeroizing<Vec<u8>> = secret.key(&self.scheme.key)?;
+        Ok(match self.secret_at {
+            Some(at) => Keyed::Digest { algorithm: self.scheme.algorithm, at, key },
+            None => Keyed::new(self.scheme.algorithm, &key),
         })
     }
 
+    /// Whether the request has a signature header and the fixed headers of this scheme.
+    fn is_carried(&self, request: &Request) -> bool {
+        let headers = &request.headers;
+        let fixed = |(name, value): &(HeaderName, Cow<'static, str>)| {
+            headers.get(name).is_some_and(|found| found.as_bytes() == value.as_bytes())
+        };
+        self.carriers().any(|name| headers.contains_key(name)) && self.fixed.iter().all(fixed)
+    }
+
     /// The place of the key that one of the request's signatures matches.
-    pub(crate) fn check(
-        &self,
-        keys: &[Keyed],
-        request: &Request,
-        now: UnixTime,
-    ) -> Result<usize, Reason> {
+    fn check(&self, keys: &[Keyed], seen: Seen<'_>) -> Result<Option<usize>, Reason> {
+        let Seen { request, now, .. } = seen;
         let headers = &request.headers;
         for (name, expected) in &self.fixed {
             if single(headers, name)? != expected.as_bytes() {
@@ -237,96 +320,58 @@ impl HmacCheck {
             let text = json::text_at(&request.body, pointer).ok_or_else(missing)?;
             self.near(text.as_bytes(), rule, now, missing)?;
         }
-        Ok(matched)
+        Ok(Some(matched))
     }
 
-    /// The values of the signature headers that are there, of which at least one has to be.
-    fn values<'r>(&self, headers: &'r HeaderMap) -> Result<Vec<(&HeaderName, &'r [u8])>, Reason> {
-        let present = self.carriers().filter(|name| headers.contains_key(*name));
-        let values = present
-            .map(|name| Ok((name, single(headers, name)?)))
-            .collect::<Result<Vec<_>, _>>()?;
-        match values.is_empty() {
-            true => Err(Reason::MissingHeader(self.header.clone())),
-            false => Ok(values),
+    fn covers(&self, piece: &Piece) -> bool {
+        self.scheme.signed.pieces().iter().any(|signed| {
+            signed == piece
+                || match signed {
+                    Piece::BodyOrField(_) => *piece == Piece::Body,
+                    // All of the URL that a request has of its own.
+                    Piece::PathAndQuery => *piece == Piece::Url,
+                    _ => false,
+                }
+        })
+    }
+
+    fn covers_location(&self, location: &Location) -> bool {
+        match location {
+            Location::Header(name) => self.covers_header(name),
+            Location::Json(_) | Location::Form(_) => self.covers(&Piece::Body),
+            Location::Param(_) => self.covers(&Piece::Path) || self.covers(&Piece::Url),
+            Location::Query(_) => self.covers(&Piece::Url),
         }
     }
 
-    /// The signed bytes, as the pieces they consist of.
-    pub(crate) fn message<'r>(
-        &'r self,
-        request: &'r Request,
-        timestamp: Option<&'r [u8]>,
-    ) -> Result<Vec<Cow<'r, [u8]>>, Reason> {
-        let mut template_headers = self.template_headers.iter();
-        let pieces = self.scheme.signed.pieces().iter();
-        pieces
-            .map(|piece| {
-                Ok(Cow::Borrowed(match piece {
-                    Piece::Text(text) => text.as_bytes(),
-                    // `new` made sure that a signed timestamp, id or header has its place.
-                    Piece::Timestamp => timestamp.unwrap_or_default(),
-                    Piece::Body => &request.body,
-                    Piece::Method => request.method.as_str().as_bytes(),
-                    Piece::Path => request.path.as_bytes(),
-                    Piece::Url => request.url.as_bytes(),
-                    Piece::DecodedUrl => return Ok(decoded_url(&request.url)),
-                    Piece::BodyOrField(field) => return only_field(request, field),
-                    Piece::PathAndQuery => {
-                        return Ok(match &request.query {
-                            Some(query) => {
-                                Cow::Owned(format!("{}?{query}", request.path).into_bytes())
-                            }
-                            None => Cow::Borrowed(request.path.as_bytes()),
-                        });
-                    }
-                    Piece::ListedHeaders(_) => {
-                        let Some(list) = &self.list else { return Ok(Cow::Borrowed(b"")) };
-                        let required: Vec<&HeaderName> =
-                            std::iter::once(list).chain(&self.timestamp_header).collect();
-                        return listed_headers(&request.headers, list, &required).map(Cow::Owned);
-                    }
-                    // The key stands here; `Keyed` has it.
-                    Piece::Secret => b"",
-                    Piece::Id => match &self.id_header {
-                        Some(name) => single(&request.headers, name)?,
-                        None => b"",
-                    },
-                    Piece::Header(_) => match template_headers.next() {
-                        Some(name) => single(&request.headers, name)?,
-                        None => b"",
-                    },
-                }))
-            })
-            .collect()
-    }
-
-    /// Makes sure that a timestamp is near enough to now.
-    fn near(
+    fn sign(
         &self,
-        text: &[u8],
-        rule: &TimestampRule,
+        secret: &Secret,
+        mut request: Request,
         now: UnixTime,
-        malformed: impl FnOnce() -> Reason,
-    ) -> Result<(), Reason> {
-        let millis = moment::read(text, rule.format).ok_or_else(malformed)?;
-        // A clock of whole seconds stands still for up to a second: compare in its own unit, so
-        // that the limit is included whichever milliseconds now has.
-        let now = match rule.format {
-            TimestampFormat::Seconds | TimestampFormat::Rfc3339 => {
-                UnixTime::from_secs(now.as_secs())
-            }
-            TimestampFormat::Millis => now,
-        };
-        let age = now.as_millis().saturating_sub(millis);
-        let distance = Duration::from_millis(age.unsigned_abs());
-        let tolerance = rule.tolerance;
-        if distance <= tolerance {
-            Ok(())
-        } else if age > 0 {
-            Err(Reason::TimestampTooOld { age: distance, tolerance })
-        } else {
-            Err(Reason::TimestampInFuture { ahead: distance, tolerance })
+        _: &Settings,
+    ) -> Result<Request, SignError> {
+        let key = self.key(secret)?;
+        let scheme = &self.scheme;
+        let timestamp = scheme.timestamp.as_ref().map(|rule| moment::write(now, rule.format));
+        // What is signed besides has to be there before it is signed.
+        if let Some(list) = &self.list {
+            let names: Vec<&str> = std::iter::once(list)
+                .chain(&self.timestamp_header)
+                .map(HeaderName::as_str)
+                .collect();
+            insert(&mut request.headers, list, names.join(",").as_bytes())?;
         }
+        if let (Some(name), Some(text)) = (&self.timestamp_header, &timestamp) {
+            insert(&mut request.headers, name, text.as_bytes())?;
+        }
+        for (name, value) in &self.fixed {
+            insert(&mut request.headers, name, value.as_bytes())?;
+        }
+        let message = self.message(&request, timestamp.as_deref().map(str::as_bytes))?;
+        let signature = format!("{}{}", scheme.prefix, key.hash(&message).encode(scheme.encoding));
+        let value = Carrier::of(scheme).write(&signature, timestamp.as_deref());
+        insert(&mut request.headers, &self.header, value.as_bytes())?;
+        Ok(request)
     }
 }

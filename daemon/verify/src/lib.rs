@@ -5,10 +5,10 @@
 //! [`Refused`] with the [`Reason`].
 //!
 //! ```
-//! use hookyard_verify::{Request, Secret, UnixTime, Verifier, profile};
+//! use hookyard_verify::{Request, Secret, Settings, UnixTime, Verifier, profile};
 //!
 //! let github = profile("github")?;
-//! let verifier = Verifier::for_profile(github, [Secret::from("It's a Secret to Everybody")])?;
+//! let verifier = Verifier::for_profile(github, [Secret::from("It's a Secret to Everybody")], Settings::default())?;
 //!
 //! let mut headers = http::HeaderMap::new();
 //! headers.insert(
@@ -93,9 +93,12 @@
 
 mod carrier;
 mod credential_check;
+mod family;
+mod handshake;
 mod header;
 mod hmac_check;
 mod json;
+mod keyring;
 mod location;
 mod mac;
 mod moment;
@@ -105,6 +108,7 @@ mod reason;
 mod request;
 mod scheme;
 mod secret;
+mod settings;
 mod setup;
 mod sign;
 mod signed_text;
@@ -113,6 +117,8 @@ mod twilio_check;
 mod verified;
 mod verifier;
 
+pub use handshake::{Condition, Handshake, HandshakeReply, HandshakeRule, Proof};
+pub use keyring::{KeySource, Keyring};
 pub use location::{Location, LocationError};
 pub use names::UnknownName;
 pub use profile::{Profile, profile, profiles};
@@ -123,8 +129,9 @@ pub use scheme::{
     TimestampFormat, TimestampPlace, TimestampRule,
 };
 pub use secret::{Secret, SecretError};
+pub use settings::{Setting, Settings};
 pub use setup::SetupError;
-pub use sign::{SignError, Signer, sign};
+pub use sign::{SignError, sign};
 pub use template::{Piece, Template, TemplateError};
 pub use verified::{Part, Verified};
-pub use verifier::Verifier;
+pub use verifier::{Received, Verifier};

@@ -17,7 +17,7 @@ const LONGEST: usize = 1024;
 /// A place in a request that holds a short text. A text that is empty, longer than 1024 bytes or
 /// has control characters counts as absent: it is going to be a name in logs and listings.
 ///
-/// In text: `header:NAME`, `json:/pointer` (RFC 6901), `form:FIELD`, `{param}`.
+/// In text: `header:NAME`, `json:/pointer` (RFC 6901), `form:FIELD`, `query:NAME`, `{param}`.
 ///
 /// ```
 /// use hookyard_verify::Location;
@@ -33,6 +33,8 @@ pub enum Location {
     Json(Cow<'static, str>),
     /// The first field of that name in an `application/x-www-form-urlencoded` body.
     Form(Cow<'static, str>),
+    /// The first parameter of that name in the URL's query, decoded.
+    Query(Cow<'static, str>),
     /// A parameter of the route's path.
     Param(Cow<'static, str>),
 }
@@ -42,7 +44,8 @@ pub enum Location {
 #[non_exhaustive]
 pub enum LocationError {
     #[error(
-        "`{found}` says no place{}; write `header:NAME`, `json:/pointer`, `form:FIELD` or `{{param}}`",
+        "`{found}` says no place{}; write `header:NAME`, `json:/pointer`, `form:FIELD`, `query:NAME` or \
+         `{{param}}`",
         suggestion(.nearest.as_deref())
     )]
     Unknown { found: String, nearest: Option<String> },
@@ -71,6 +74,9 @@ impl Location {
             Self::Form(field) => form_urlencoded::parse(&request.body)
                 .find(|(key, _)| key == field)
                 .map(|(_, value)| value.into_owned())?,
+            Self::Query(name) => form_urlencoded::parse(request.query.as_deref()?.as_bytes())
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.into_owned())?,
             Self::Param(name) => request.param(name)?.to_owned(),
         };
         let usable =
@@ -89,7 +95,7 @@ impl FromStr for Location {
         let unknown = || LocationError::Unknown {
             found: text.to_owned(),
             nearest: text.split_once(':').and_then(|(word, rest)| {
-                crate::names::nearest(word, &["header", "json", "form"])
+                crate::names::nearest(word, &["header", "json", "form", "query"])
                     .map(|word| format!("{word}:{rest}"))
             }),
         };
@@ -109,6 +115,7 @@ impl FromStr for Location {
             }
             "json" => Ok(Self::Json(Cow::Owned(rest.to_owned()))),
             "form" => named(text, rest, Self::Form),
+            "query" => named(text, rest, Self::Query),
             _ => Err(unknown()),
         }
     }
@@ -132,6 +139,7 @@ impl fmt::Display for Location {
             Self::Header(name) => write!(f, "header:{name}"),
             Self::Json(pointer) => write!(f, "json:{pointer}"),
             Self::Form(field) => write!(f, "form:{field}"),
+            Self::Query(name) => write!(f, "query:{name}"),
             Self::Param(name) => write!(f, "{{{name}}}"),
         }
     }
@@ -143,7 +151,9 @@ mod tests {
 
     #[test]
     fn locations_survive_printing_and_parsing() {
-        for text in ["header:x-github-event", "json:/a~1b/0", "form:MessageSid", "{tenant}"] {
+        for text in
+            ["header:x-github-event", "json:/a~1b/0", "form:MessageSid", "query:id", "{tenant}"]
+        {
             assert_eq!(text.parse::<Location>().expect(text).to_string(), text);
         }
         assert_eq!("header:X-Id".parse(), Ok(Location::Header("x-id".into())));
@@ -195,12 +205,12 @@ mod tests {
         assert_eq!(
             error("haeder:x-id"),
             "`haeder:x-id` says no place; did you mean `header:x-id`?; write `header:NAME`, \
-             `json:/pointer`, `form:FIELD` or `{param}`"
+             `json:/pointer`, `form:FIELD`, `query:NAME` or `{param}`"
         );
         assert_eq!(error("header:a b"), "`header:a b` does not name a header");
         assert!(error("json:id").contains("must start with `/`"));
         assert!(error("json:/a~2").contains("`~0` nor `~1`"));
-        for nameless in ["header:", "json:", "form:", "{}"] {
+        for nameless in ["header:", "json:", "form:", "query:", "{}"] {
             assert!(error(nameless).contains("names nothing"), "{nameless}");
         }
         assert!(error("id").contains("says no place"));

@@ -74,7 +74,8 @@ pub(crate) struct Tag {
 }
 
 impl Tag {
-    fn from_slice(slice: &[u8]) -> Self {
+    /// At most 64 bytes.
+    pub(crate) fn from_slice(slice: &[u8]) -> Self {
         let mut tag = Self { bytes: [0; LONGEST], len: slice.len().min(LONGEST) };
         for (to, from) in tag.bytes.iter_mut().zip(slice) {
             *to = *from;

@@ -13,9 +13,11 @@ mod table;
 
 use std::time::Duration;
 
+use crate::handshake::HandshakeRule;
 use crate::location::Location;
 use crate::names::UnknownName;
 use crate::scheme::Scheme;
+use crate::settings::Setting;
 
 /// What is known about a sender.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ pub struct Profile {
     /// Its name for people.
     pub title: &'static str,
     /// How it signs. A route that needs another tolerance clones this and changes it.
-    pub scheme: Scheme,
+    pub scheme: &'static Scheme,
     /// Where the event's type is; the first location that has one counts.
     pub kind: &'static [Location],
     /// Where the delivery's id is; the first location that has one counts.
@@ -36,11 +38,44 @@ pub struct Profile {
     pub retry_span: Duration,
     /// The status that tells the sender that the event was taken.
     pub success_status: u16,
+    /// The status that tells the sender that the event was refused.
+    pub refusal_status: u16,
     /// What a person who sets up a route has to know, in a sentence or two.
     pub summary: &'static str,
+    /// What has to be said besides the secret, or can be.
+    pub settings: &'static [Setting],
+    /// The requests with which it tries a URL out, and their answers.
+    pub handshakes: &'static [HandshakeRule],
 }
 
-static PROFILES: &[Profile] = &[
+impl Profile {
+    /// What holds for most senders; an entry of the table says what differs.
+    pub(crate) const DEFAULTS: Self = Self {
+        name: "",
+        title: "",
+        scheme: &Scheme::None,
+        kind: &[],
+        delivery_id: &[],
+        retry_span: table::UNTOLD,
+        success_status: 200,
+        refusal_status: 401,
+        summary: "",
+        settings: &[],
+        handshakes: &[],
+    };
+
+    /// Whether the sender tells its secret itself, in a handshake. Such a route starts without one.
+    pub fn teaches_secret(&self) -> bool {
+        self.handshakes.iter().any(HandshakeRule::teaches)
+    }
+
+    /// The methods with which the sender tries a URL out, besides those of its deliveries.
+    pub fn handshake_methods(&self) -> impl Iterator<Item = http::Method> {
+        self.handshakes.iter().flat_map(HandshakeRule::methods)
+    }
+}
+
+const PROFILES: &[Profile] = &[
     body_hex::AIRTABLE,
     standard_senders::ANTHROPIC,
     body_hex::ATTIO,
@@ -130,94 +165,19 @@ static PROFILES: &[Profile] = &[
 ];
 
 /// The names of all profiles, in the order of [`profiles`].
-static NAMES: &[&str] = &[
-    "airtable",
-    "anthropic",
-    "attio",
-    "auth0",
-    "authorize-net",
-    "bitbucket",
-    "box",
-    "brex",
-    "buildkite",
-    "cal-com",
-    "calendly",
-    "cashfree",
-    "checkout-com",
-    "circleci",
-    "clerk",
-    "cloudflare-notifications",
-    "cloudflare-stream",
-    "cloudinary",
-    "coinbase-commerce",
-    "commercelayer",
-    "contentful",
-    "customerio",
-    "docusign",
-    "easypost",
-    "elevenlabs",
-    "finch",
-    "gemini",
-    "gitea",
-    "github",
-    "gitlab",
-    "gocardless",
-    "google-drive",
-    "heroku",
-    "hookdeck",
-    "hubspot",
-    "increase",
-    "intercom",
-    "jira",
-    "knock",
-    "launchdarkly",
-    "lemonsqueezy",
-    "line",
-    "linear",
-    "lithic",
-    "liveblocks",
-    "mailersend",
-    "modern-treasury",
-    "mollie",
-    "ms-teams-outgoing",
-    "mux",
-    "openai",
-    "orb",
-    "paddle",
-    "pagerduty",
-    "paystack",
-    "persona",
-    "polar",
-    "postmark",
-    "quickbooks",
-    "razorpay",
-    "recurly",
-    "replicate",
-    "resend",
-    "retell",
-    "revolut",
-    "sanity",
-    "segment",
-    "sentry",
-    "shopify",
-    "square",
-    "standard-webhooks",
-    "stripe",
-    "svix",
-    "tailscale",
-    "tally",
-    "telegram",
-    "terraform-cloud",
-    "tiktok",
-    "twilio",
-    "typeform",
-    "uber",
-    "vercel",
-    "webflow",
-    "workos",
-    "xero",
-    "zendesk",
-];
+static NAMES: [&str; PROFILES.len()] = {
+    let mut names = [""; PROFILES.len()];
+    let mut at = 0;
+    while at < PROFILES.len() {
+        // Both have the same length.
+        #[expect(clippy::indexing_slicing)]
+        {
+            names[at] = PROFILES[at].name;
+        }
+        at += 1;
+    }
+    names
+};
 
 /// Every known sender, ordered by name.
 pub fn profiles() -> &'static [Profile] {
@@ -238,13 +198,13 @@ pub fn profile(name: &str) -> Result<&'static Profile, UnknownName> {
     PROFILES
         .iter()
         .find(|profile| profile.name == name)
-        .ok_or_else(|| UnknownName::new("provider", name, NAMES))
+        .ok_or_else(|| UnknownName::new("provider", name, &NAMES))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Secret, Verifier};
+    use crate::{Secret, Settings, Verifier};
 
     #[test]
     fn the_table_is_sorted_and_its_names_are_listed() {
@@ -257,8 +217,9 @@ mod tests {
     fn every_entry_makes_a_verifier_and_prints_its_places() {
         for profile in PROFILES {
             let secrets = ["MDEyMzQ1Njc4OWFiY2RlZg", "user:password", "00ff"].map(Secret::from);
-            let mut made =
-                secrets.map(|secret| Verifier::for_profile(profile, [secret])).into_iter();
+            let mut made = secrets
+                .map(|secret| Verifier::for_profile(profile, [secret], Settings::default()))
+                .into_iter();
             assert!(made.any(|made| made.is_ok()), "{}", profile.name);
             for location in profile.kind.iter().chain(profile.delivery_id) {
                 assert_eq!(location.to_string().parse().as_ref(), Ok(location), "{}", profile.name);

@@ -6,6 +6,7 @@ use http::HeaderName;
 use http::header::AUTHORIZATION;
 use thiserror::Error;
 
+use crate::keyring::KeySource;
 use crate::request::Request;
 
 /// A request that did not prove where it is from.
@@ -73,6 +74,15 @@ pub enum Reason {
          changed on its way"
     )]
     Mismatch { secrets: usize },
+    #[error("{0} is not at hand")]
+    KeyNeeded(KeySource),
+    #[error(
+        "the sender has not told its secret yet; open a window for its handshake with \
+         `hookyard routes arm`"
+    )]
+    NotTaught,
+    #[error("this looks like a handshake, and what it has to show is wrong or missing: {0}")]
+    BadHandshake(&'static str),
     #[error("the credentials match none of the {secrets} secret(s)")]
     WrongCredentials { secrets: usize },
 }
@@ -95,6 +105,9 @@ impl Reason {
         "malformed-credentials",
         "mismatch",
         "wrong-credentials",
+        "unknown-key",
+        "not-taught",
+        "bad-handshake",
     ];
 
     /// A stable word from a bounded set.
@@ -117,6 +130,9 @@ impl Reason {
             Self::MalformedCredentials { .. } => "malformed-credentials",
             Self::Mismatch { .. } => "mismatch",
             Self::WrongCredentials { .. } => "wrong-credentials",
+            Self::KeyNeeded(_) => "unknown-key",
+            Self::NotTaught => "not-taught",
+            Self::BadHandshake(_) => "bad-handshake",
         }
     }
 }

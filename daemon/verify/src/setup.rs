@@ -3,6 +3,7 @@
 use http::HeaderName;
 use thiserror::Error;
 
+use crate::names::suggestion;
 use crate::secret::SecretError;
 
 /// Why no verifier could be made.
@@ -21,6 +22,15 @@ pub enum SetupError {
         #[source]
         problem: SecretError,
     },
+    #[error(
+        "there is no setting `{found}` for this sender{}",
+        suggestion(*.nearest)
+    )]
+    UnknownSetting { found: String, nearest: Option<&'static str> },
+    #[error("the setting `{name}` is missing: {summary}")]
+    MissingSetting { name: &'static str, summary: &'static str },
+    #[error("the setting `{name}` cannot be right: {problem}")]
+    InvalidSetting { name: &'static str, problem: &'static str },
     #[error("`{0}` is not a header name")]
     InvalidHeader(String),
     #[error("the template signs nothing of the request; most senders sign `{{body}}`")]

@@ -11,14 +11,18 @@ use http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::header::single;
+use crate::family::{Family, Seen};
+use crate::header::{insert, single};
 use crate::mac::{Keyed, Tag, describe};
 use crate::reason::Reason;
-use crate::request::Request;
+use crate::request::{Request, UnixTime};
 use crate::scheme::{Algorithm, Encoding};
 use crate::secret::{Secret, SecretError};
+use crate::settings::Settings;
+use crate::sign::SignError;
+use crate::template::Piece;
 
-pub(crate) const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
+const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
 
 /// Names a shared key and its algorithm; absent where the account's token signs.
 const SETTINGS: HeaderName = HeaderName::from_static("x-twilio-webhooks-signature-settings");
@@ -26,57 +30,81 @@ const SETTINGS: HeaderName = HeaderName::from_static("x-twilio-webhooks-signatur
 /// The parameter of the URL that has the hash of a body that is not a form.
 const BODY_HASH: &str = "bodySHA256";
 
+/// Twilio's scheme; there is nothing to set up.
+#[derive(Debug)]
+pub(crate) struct TwilioCheck;
+
 /// One secret, for each of the two algorithms that Twilio has.
-#[derive(Clone)]
 pub(crate) struct TwilioKey {
     sha1: Keyed,
     sha256: Keyed,
 }
 
 impl TwilioKey {
-    pub(crate) fn new(secret: &Secret) -> Result<Self, SecretError> {
-        let key = secret.checked()?;
-        Ok(Self {
-            sha1: Keyed::new(Algorithm::Sha1, key),
-            sha256: Keyed::new(Algorithm::Sha256, key),
-        })
-    }
-
     fn hash(&self, algorithm: Algorithm, message: &[&[u8]]) -> Tag {
         match algorithm {
             Algorithm::Sha256 => self.sha256.hash(message),
             Algorithm::Sha1 | Algorithm::Sha512 => self.sha1.hash(message),
         }
     }
-
-    /// What Twilio sends when it signs with the account's token.
-    pub(crate) fn sign(&self, request: &Request) -> Result<String, Reason> {
-        let parameters = covered(request)?;
-        let message = [request.url.as_bytes(), parameters.as_bytes()];
-        Ok(self.sha1.hash(&message).encode(Encoding::Base64))
-    }
 }
 
-/// The place of the key that the request's signature matches.
-pub(crate) fn check(keys: &[TwilioKey], request: &Request) -> Result<usize, Reason> {
-    let value = single(&request.headers, &SIGNATURE)?;
-    let algorithm = algorithm(&request.headers)?;
-    let len = algorithm.output_len();
-    let candidate = Tag::decode(value, Encoding::Base64, len).ok_or_else(|| {
-        Reason::MalformedSignature { header: SIGNATURE, expected: describe(Encoding::Base64, len) }
-    })?;
-    let parameters = covered(request)?;
-    let mut matched = None;
-    for url in spellings(&request.url) {
-        let message = [url.as_bytes(), parameters.as_bytes()];
-        for (index, key) in keys.iter().enumerate() {
-            let same: Choice = key.hash(algorithm, &message).matches(&candidate);
-            if bool::from(same) {
-                matched = Some(matched.map_or(index, |first: usize| first.min(index)));
+impl Family for TwilioCheck {
+    type Key = TwilioKey;
+
+    fn key(&self, secret: &Secret) -> Result<TwilioKey, SecretError> {
+        let key = secret.checked()?;
+        Ok(TwilioKey {
+            sha1: Keyed::new(Algorithm::Sha1, key),
+            sha256: Keyed::new(Algorithm::Sha256, key),
+        })
+    }
+
+    fn is_carried(&self, request: &Request) -> bool {
+        request.headers.contains_key(SIGNATURE)
+    }
+
+    fn check(&self, keys: &[TwilioKey], seen: Seen<'_>) -> Result<Option<usize>, Reason> {
+        let request = seen.request;
+        let value = single(&request.headers, &SIGNATURE)?;
+        let algorithm = algorithm(&request.headers)?;
+        let len = algorithm.output_len();
+        let candidate = Tag::decode(value, Encoding::Base64, len).ok_or_else(|| {
+            let expected = describe(Encoding::Base64, len);
+            Reason::MalformedSignature { header: SIGNATURE, expected }
+        })?;
+        let parameters = covered(request)?;
+        let mut matched = None;
+        for url in spellings(&request.url) {
+            let message = [url.as_bytes(), parameters.as_bytes()];
+            for (index, key) in keys.iter().enumerate() {
+                let same: Choice = key.hash(algorithm, &message).matches(&candidate);
+                if bool::from(same) {
+                    matched = Some(matched.map_or(index, |first: usize| first.min(index)));
+                }
             }
         }
+        matched.map(Some).ok_or(Reason::Mismatch { secrets: keys.len() })
     }
-    matched.ok_or(Reason::Mismatch { secrets: keys.len() })
+
+    fn covers(&self, piece: &Piece) -> bool {
+        matches!(piece, Piece::Url | Piece::Body)
+    }
+
+    /// What Twilio sends when it signs with the account's token.
+    fn sign(
+        &self,
+        secret: &Secret,
+        mut request: Request,
+        _: UnixTime,
+        _: &Settings,
+    ) -> Result<Request, SignError> {
+        let parameters = covered(&request)?;
+        let message = [request.url.as_bytes(), parameters.as_bytes()];
+        let signature = self.key(secret)?.sha1.hash(&message).encode(Encoding::Base64);
+        insert(&mut request.headers, &SIGNATURE, signature.as_bytes())?;
+        Ok(request)
+    }
 }
 
 /// The algorithm, of the two that there are. Both are HMACs under the same key, so that naming one

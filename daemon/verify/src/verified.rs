@@ -84,14 +84,20 @@ pub struct Verified {
     request: Request,
     alternative: usize,
     matched_secret: Option<usize>,
+    one_time_token: Option<String>,
     facts: Arc<Facts>,
 }
 
 impl Verified {
     /// `held` is the alternative that held and the place of the secret that matched.
-    pub(crate) fn new(request: Request, held: (usize, Option<usize>), facts: Arc<Facts>) -> Self {
+    pub(crate) fn new(
+        request: Request,
+        held: (usize, Option<usize>),
+        one_time_token: Option<String>,
+        facts: Arc<Facts>,
+    ) -> Self {
         let (alternative, matched_secret) = held;
-        Self { request, alternative, matched_secret, facts }
+        Self { request, alternative, matched_secret, one_time_token, facts }
     }
 
     /// The request whose signature held.
@@ -115,6 +121,13 @@ impl Verified {
     /// when an old one is no longer in use. Nothing when the scheme is [`None`](crate::Scheme::None).
     pub fn matched_secret(&self) -> Option<usize> {
         self.matched_secret
+    }
+
+    /// A signed text that the sender uses once, where the signature does not cover the body. Someone
+    /// who got hold of it could send another body with it: remember it, for at least as long as the
+    /// sender retries, together with what came with it, and refuse it with another body.
+    pub fn one_time_token(&self) -> Option<&str> {
+        self.one_time_token.as_deref()
     }
 
     /// The event's type, from the first location that has one. Where it is in the body, the body is
@@ -155,7 +168,7 @@ impl fmt::Debug for Verified {
 mod tests {
     use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-    use crate::{Request, Scheme, Secret, UnixTime, Verifier, sign};
+    use crate::{Request, Scheme, Secret, Settings, UnixTime, Verifier, sign};
 
     #[test]
     fn a_secret_that_was_sent_is_not_kept() {
@@ -173,8 +186,7 @@ mod tests {
                 body: bytes::Bytes::from_static(b"{}"),
             };
             let now = UnixTime::from_secs(1_700_000_000);
-            let shown = sign(&scheme, &secret, &request, now).expect("signable");
-            request.headers.extend(shown);
+            request = sign(&scheme, &secret, request, now, &Settings::default()).expect("signable");
             let other = HeaderName::from_static("x-other");
             request.headers.insert(&other, HeaderValue::from_static("kept"));
             let verifier = Verifier::new(scheme, [secret]).expect("a good secret");

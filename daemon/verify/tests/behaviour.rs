@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use hookyard_verify::{
     Algorithm, Encoding, HmacScheme, KeyForm, Layout, Location, Part, Reason, Request, Scheme,
-    Secret, SecretError, SetupError, SignError, TimestampFormat, TimestampRule, UnixTime, Verifier,
-    profile, sign,
+    Secret, SecretError, Settings, SetupError, SignError, TimestampFormat, TimestampRule, UnixTime,
+    Verifier, profile, sign,
 };
 use http::{HeaderMap, HeaderValue, Method};
 
@@ -25,10 +25,8 @@ fn request(body: &'static str) -> Request {
     }
 }
 
-fn signed(scheme: &Scheme, secret: &str, mut request: Request, now: UnixTime) -> Request {
-    let headers = sign(scheme, &Secret::from(secret), &request, now).expect("signed");
-    request.headers.extend(headers);
-    request
+fn signed(scheme: &Scheme, secret: &str, request: Request, now: UnixTime) -> Request {
+    sign(scheme, &Secret::from(secret), request, now, &Settings::default()).expect("signed")
 }
 
 /// `{timestamp}.{body}` under `x-signature` and `x-timestamp`.
@@ -172,7 +170,8 @@ fn headers_that_decide_come_once_and_are_not_empty() {
     let verifier = verifier(&scheme, &["s"]);
     let mut complete = request("x");
     complete.headers.insert("x-id", HeaderValue::from_static("1"));
-    let lacking = sign(&scheme, &Secret::from("s"), &complete, NOW).expect_err("no nonce");
+    let lacking = sign(&scheme, &Secret::from("s"), complete.clone(), NOW, &Settings::default())
+        .expect_err("no nonce");
     assert!(matches!(lacking, SignError::Incomplete(Reason::MissingHeader(_))), "{lacking}");
     complete.headers.insert("x-nonce", HeaderValue::from_static("n"));
     let complete = signed(&scheme, "s", complete, NOW);
@@ -248,7 +247,8 @@ fn a_list_with_two_timestamps_is_refused() {
 #[test]
 fn github_facts() {
     let github = profile("github").expect("known");
-    let verifier = Verifier::for_profile(github, [Secret::from("s")]).expect("a verifier");
+    let verifier = Verifier::for_profile(github, [Secret::from("s")], Settings::default())
+        .expect("a verifier");
     let mut push = request("{}");
     push.headers.insert("x-github-event", HeaderValue::from_static("push"));
     push.headers.insert("x-github-delivery", HeaderValue::from_static("72d3162e"));
@@ -264,7 +264,8 @@ fn github_facts() {
 fn standard_webhooks_facts() {
     let profile = profile("standard-webhooks").expect("known");
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-    let verifier = Verifier::for_profile(profile, [Secret::from(secret)]).expect("a verifier");
+    let verifier = Verifier::for_profile(profile, [Secret::from(secret)], Settings::default())
+        .expect("a verifier");
     let mut paid = request(r#"{"type":"invoice.paid","data":{}}"#);
     paid.headers.insert("webhook-id", HeaderValue::from_static("msg_1"));
     let verified =

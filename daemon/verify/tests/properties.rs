@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use hookyard_verify::{
     Algorithm, Encoding, HmacScheme, KeyForm, Layout, Location, Piece, Request, Scheme, Secret,
-    Template, TimestampFormat, TimestampPlace, TimestampRule, UnixTime, Verifier, profile,
-    profiles, sign,
+    Settings, Template, TimestampFormat, TimestampPlace, TimestampRule, UnixTime, Verifier,
+    profile, profiles, sign,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use proptest::prelude::*;
@@ -93,9 +93,9 @@ fn hmac_scheme() -> impl Strategy<Value = HmacScheme> {
 fn any_scheme() -> impl Strategy<Value = Scheme> {
     let known: Vec<Scheme> = profiles()
         .iter()
-        .flat_map(|profile| match &profile.scheme {
+        .flat_map(|profile| match profile.scheme {
             Scheme::FirstOf(ways) => {
-                ways.iter().chain([&profile.scheme]).cloned().collect::<Vec<_>>()
+                ways.iter().chain([profile.scheme]).cloned().collect::<Vec<_>>()
             }
             scheme => vec![scheme.clone()],
         })
@@ -189,9 +189,7 @@ fn signed(scheme: &Scheme, body: Vec<u8>, header: &str, now: UnixTime) -> Reques
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         request.headers.insert(http::header::CONTENT_TYPE, form);
     }
-    let headers = sign(scheme, &secret(scheme, false), &request, now).expect("signed");
-    request.headers.extend(headers);
-    request
+    sign(scheme, &secret(scheme, false), request, now, &Settings::default()).expect("signed")
 }
 
 /// Some seconds that are within the tolerance.

@@ -4,7 +4,8 @@
 use bytes::Bytes;
 use hookyard_verify::{
     Algorithm, Construction, HmacScheme, KeyForm, Layout, Part, Reason, Request, Scheme, Secret,
-    SecretError, SetupError, TimestampPlace, TimestampRule, UnixTime, Verifier, profile, sign,
+    SecretError, Settings, SetupError, TimestampPlace, TimestampRule, UnixTime, Verifier, profile,
+    sign,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
@@ -24,13 +25,11 @@ fn request(body: &str) -> Request {
 
 fn of(name: &str, secrets: &[&str]) -> Verifier {
     let secrets = secrets.iter().map(|secret| Secret::from(*secret));
-    Verifier::for_profile(profile(name).expect(name), secrets).expect(name)
+    Verifier::for_profile(profile(name).expect(name), secrets, Settings::default()).expect(name)
 }
 
-fn signed(scheme: &Scheme, secret: &str, mut request: Request) -> Request {
-    let headers = sign(scheme, &Secret::from(secret), &request, NOW).expect("signed");
-    request.headers.extend(headers);
-    request
+fn signed(scheme: &Scheme, secret: &str, request: Request) -> Request {
+    sign(scheme, &Secret::from(secret), request, NOW, &Settings::default()).expect("signed")
 }
 
 fn scheme(name: &str) -> &'static Scheme {
@@ -96,10 +95,14 @@ fn a_secret_counts_for_the_ways_that_it_fits() {
     let verifier = of("gitlab", &["old-token"]);
     let both = with(request("{}"), "webhook-signature", "v1,AAAA");
     verifier.verify(with(both, "x-gitlab-token", "old-token"), NOW).expect("the token");
-    let error = Verifier::for_profile(profile("gitlab").expect("known"), [Secret::from(" ")]);
+    let error = Verifier::for_profile(
+        profile("gitlab").expect("known"),
+        [Secret::from(" ")],
+        Settings::default(),
+    );
     let problem = SecretError::Empty;
     assert_eq!(error.expect_err("blank"), SetupError::Secret { index: 0, of: 1, problem });
-    let none = Verifier::for_profile(profile("gitlab").expect("known"), []);
+    let none = Verifier::for_profile(profile("gitlab").expect("known"), [], Settings::default());
     assert_eq!(none.expect_err("none"), SetupError::NoSecret);
 }
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use data_encoding::BASE64;
 use hookyard_verify::{
     Algorithm, Construction, Encoding, HmacScheme, KeyForm, Layout, Location, Profile, Request,
-    Scheme, Secret, SetupError, TimestampPlace, TimestampRule, UnixTime, Verifier, profile,
-    profiles,
+    Scheme, Secret, Settings, SetupError, TimestampPlace, TimestampRule, UnixTime, Verifier,
+    profile, profiles,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
@@ -100,7 +100,7 @@ fn run(vectors: &[Value], base: &Verifier, taken: impl Fn(&Value) -> bool) -> (u
 fn for_profile(profile: &Profile) -> Verifier {
     let any = ["MDEyMzQ1Njc4OWFiY2RlZg", "user:password", "00ff"].map(Secret::from);
     any.into_iter()
-        .find_map(|secret| Verifier::for_profile(profile, [secret]).ok())
+        .find_map(|secret| Verifier::for_profile(profile, [secret], Settings::default()).ok())
         .expect(profile.name)
 }
 

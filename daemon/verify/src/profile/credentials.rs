@@ -7,62 +7,62 @@ use crate::scheme::Scheme;
 pub(super) const AUTH0: Profile = Profile {
     name: "auth0",
     title: "Auth0 log streams",
-    scheme: token("authorization"),
+    scheme: &token("authorization"),
     kind: &[],
     delivery_id: &[],
     retry_span: UNTOLD,
-    success_status: 200,
     summary: "The secret is the whole value of the header `Authorization`, as the stream is \
               configured, `Bearer ` included. Nothing is signed. A delivery is a batch of \
               log entries.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const CLOUDFLARE_NOTIFICATIONS: Profile = Profile {
     name: "cloudflare-notifications",
     title: "Cloudflare Notifications",
-    scheme: token("cf-webhook-auth"),
+    scheme: &token("cf-webhook-auth"),
     kind: &[],
     delivery_id: &[],
     retry_span: UNTOLD,
-    success_status: 200,
     summary: "The secret is sent as it is, and nothing is signed. There is neither a kind \
               nor an id.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const GOOGLE_DRIVE: Profile = Profile {
     name: "google-drive",
     title: "Google Drive and Calendar",
-    scheme: token("x-goog-channel-token"),
+    scheme: &token("x-goog-channel-token"),
     kind: &[in_header("x-goog-resource-state")],
     delivery_id: &[],
     retry_span: UNTOLD,
-    success_status: 200,
     summary: "The secret is the channel's token, which is sent as it is; nothing is signed \
               and the body is empty. Message numbers count within a channel, so that there \
               is no id. The first message has the state `sync`.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const POSTMARK: Profile = Profile {
     name: "postmark",
     title: "Postmark",
-    scheme: Scheme::BasicPair,
+    scheme: &Scheme::BasicPair,
     kind: &[in_json("/RecordType")],
     delivery_id: &[],
     retry_span: days(1),
-    success_status: 200,
     summary: "The secret is `USER:PASSWORD`, as in the webhook's URL or settings. Nothing is \
               signed. A message's id is that of all events about it, so that there is no id.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const TELEGRAM: Profile = Profile {
     name: "telegram",
     title: "Telegram Bot API",
-    scheme: token("x-telegram-bot-api-secret-token"),
+    scheme: &token("x-telegram-bot-api-secret-token"),
     kind: &[],
     delivery_id: &[in_json("/update_id")],
     retry_span: days(1),
-    success_status: 200,
     summary: "The secret is the `secret_token` given to `setWebhook`, which is sent as it \
               is; nothing is signed. The kind is the name of the update's other key, for \
               which there is no location.",
+    ..Profile::DEFAULTS
 };

@@ -10,7 +10,7 @@ use crate::template::Piece;
 pub(super) const BUILDKITE: Profile = Profile {
     name: "buildkite",
     title: "Buildkite",
-    scheme: Scheme::FirstOf(Cow::Borrowed(&[
+    scheme: &Scheme::FirstOf(Cow::Borrowed(&[
         sha256("x-buildkite-signature")
             .entries("signature")
             .signs(&[Piece::Timestamp, DOT, Piece::Body])
@@ -21,16 +21,16 @@ pub(super) const BUILDKITE: Profile = Profile {
     kind: &[in_header("x-buildkite-event")],
     delivery_id: &[],
     retry_span: UNTOLD,
-    success_status: 200,
     summary: "Both kinds of notification service work: one signs timestamp and body, the \
               other sends the token and protects no content; choose the signature. The event \
               is in a header that is not signed. The body has no id of the delivery.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const CALENDLY: Profile = Profile {
     name: "calendly",
     title: "Calendly",
-    scheme: sha256("calendly-webhook-signature")
+    scheme: &sha256("calendly-webhook-signature")
         .entries("v1")
         .signs(&[Piece::Timestamp, DOT, Piece::Body])
         .entry_time("t", TimestampFormat::Seconds, 180)
@@ -38,15 +38,15 @@ pub(super) const CALENDLY: Profile = Profile {
     kind: &[in_json("/event")],
     delivery_id: &[],
     retry_span: days(1),
-    success_status: 200,
     summary: "The secret is the signing key of the webhook subscription. The timestamp may \
               be three minutes away. The body has no id of the delivery.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const CLOUDFLARE_STREAM: Profile = Profile {
     name: "cloudflare-stream",
     title: "Cloudflare Stream",
-    scheme: sha256("webhook-signature")
+    scheme: &sha256("webhook-signature")
         .entries("sig1")
         .signs(&[Piece::Timestamp, DOT, Piece::Body])
         .entry_time("time", TimestampFormat::Seconds, 300)
@@ -54,15 +54,15 @@ pub(super) const CLOUDFLARE_STREAM: Profile = Profile {
     kind: &[in_json("/status/state")],
     delivery_id: &[],
     retry_span: UNTOLD,
-    success_status: 200,
     summary: "The secret is the one that was shown when the webhook was made. The body has \
               no id of the delivery.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const ELEVENLABS: Profile = Profile {
     name: "elevenlabs",
     title: "ElevenLabs",
-    scheme: sha256("elevenlabs-signature")
+    scheme: &sha256("elevenlabs-signature")
         .entries("v0")
         .signs(&[Piece::Timestamp, DOT, Piece::Body])
         .entry_time("t", TimestampFormat::Seconds, 1800)
@@ -70,15 +70,15 @@ pub(super) const ELEVENLABS: Profile = Profile {
     kind: &[in_json("/type")],
     delivery_id: &[],
     retry_span: UNTOLD,
-    success_status: 200,
     summary: "Not Standard Webhooks. The timestamp may be half an hour away. The body has no \
               id of the delivery.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const KNOCK: Profile = Profile {
     name: "knock",
     title: "Knock",
-    scheme: sha256("x-knock-signature")
+    scheme: &sha256("x-knock-signature")
         .base64()
         .entries("s")
         .signs(&[Piece::Timestamp, DOT, Piece::Body])
@@ -87,14 +87,14 @@ pub(super) const KNOCK: Profile = Profile {
     kind: &[in_json("/type")],
     delivery_id: &[in_json("/id")],
     retry_span: UNTOLD,
-    success_status: 200,
     summary: "Signs the timestamp in milliseconds and the body; the signature is base64.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const MUX: Profile = Profile {
     name: "mux",
     title: "Mux",
-    scheme: sha256("mux-signature")
+    scheme: &sha256("mux-signature")
         .entries("v1")
         .signs(&[Piece::Timestamp, DOT, Piece::Body])
         .entry_time("t", TimestampFormat::Seconds, 300)
@@ -102,14 +102,14 @@ pub(super) const MUX: Profile = Profile {
     kind: &[in_json("/type")],
     delivery_id: &[in_json("/id")],
     retry_span: days(1),
-    success_status: 200,
     summary: "The secret is the webhook's signing secret, one for each webhook.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const PADDLE: Profile = Profile {
     name: "paddle",
     title: "Paddle Billing",
-    scheme: sha256("paddle-signature")
+    scheme: &sha256("paddle-signature")
         .listed(';', '=', "h1")
         .signs(&[Piece::Timestamp, COLON, Piece::Body])
         .entry_time("ts", TimestampFormat::Seconds, 30)
@@ -117,16 +117,16 @@ pub(super) const PADDLE: Profile = Profile {
     kind: &[in_json("/event_type")],
     delivery_id: &[in_json("/notification_id"), in_json("/event_id")],
     retry_span: days(3),
-    success_status: 200,
     summary: "The secret, `pdl_ntfset_…`, is used whole. The timestamp may be half a minute \
               away, where Paddle's own libraries allow five seconds: the clock has to be \
               right. Paddle Classic signs otherwise and is refused.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const PERSONA: Profile = Profile {
     name: "persona",
     title: "Persona",
-    scheme: sha256("persona-signature")
+    scheme: &sha256("persona-signature")
         .laid_out(Layout::Groups {
             apart: ' ',
             between: ',',
@@ -139,15 +139,15 @@ pub(super) const PERSONA: Profile = Profile {
     kind: &[in_json("/data/attributes/name")],
     delivery_id: &[in_json("/data/id")],
     retry_span: UNTOLD,
-    success_status: 200,
     summary: "While a secret is being replaced the header has a timestamp and a signature \
               for each.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const RECURLY: Profile = Profile {
     name: "recurly",
     title: "Recurly",
-    scheme: sha256("recurly-signature")
+    scheme: &sha256("recurly-signature")
         .laid_out(Layout::Positional { between: ',' })
         .signs(&[Piece::Timestamp, DOT, Piece::Body])
         .timed(TimestampPlace::First, TimestampFormat::Millis, 300)
@@ -155,16 +155,16 @@ pub(super) const RECURLY: Profile = Profile {
     kind: &[in_json("/event_type")],
     delivery_id: &[in_json("/id")],
     retry_span: UNTOLD,
-    success_status: 200,
     summary: "For JSON webhooks, with the endpoint's secret; the timestamp, in milliseconds, \
               and the signatures have no names. Classic XML notifications have basic \
               authentication at most.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const RETELL: Profile = Profile {
     name: "retell",
     title: "Retell AI",
-    scheme: sha256("x-retell-signature")
+    scheme: &sha256("x-retell-signature")
         .entries("d")
         .signs(&[Piece::Body, Piece::Timestamp])
         .entry_time("v", TimestampFormat::Millis, 300)
@@ -172,15 +172,15 @@ pub(super) const RETELL: Profile = Profile {
     kind: &[in_json("/event")],
     delivery_id: &[],
     retry_span: UNTOLD,
-    success_status: 200,
     summary: "The secret is the API key that has the webhook badge. The timestamp follows \
               the body without a separator. The body has no id of the delivery.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const SANITY: Profile = Profile {
     name: "sanity",
     title: "Sanity",
-    scheme: sha256("sanity-webhook-signature")
+    scheme: &sha256("sanity-webhook-signature")
         .encoded(Encoding::Base64Url)
         .entries("v1")
         .signs(&[Piece::Timestamp, DOT, Piece::Body])
@@ -189,16 +189,16 @@ pub(super) const SANITY: Profile = Profile {
     kind: &[],
     delivery_id: &[in_header("idempotency-key")],
     retry_span: UNTOLD,
-    success_status: 200,
     summary: "The timestamp may be five minutes away; Sanity's own library has no limit. \
               What the body holds is up to the webhook's projection, so that there is no \
               kind. The id is in a header that is not signed.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const STRIPE: Profile = Profile {
     name: "stripe",
     title: "Stripe",
-    scheme: sha256("stripe-signature")
+    scheme: &sha256("stripe-signature")
         .entries("v1")
         .signs(&[Piece::Timestamp, DOT, Piece::Body])
         .entry_time("t", TimestampFormat::Seconds, 300)
@@ -206,16 +206,16 @@ pub(super) const STRIPE: Profile = Profile {
     kind: &[in_json("/type")],
     delivery_id: &[in_json("/id")],
     retry_span: days(4),
-    success_status: 200,
     summary: "The secret is used whole, `whsec_` included, and never decoded. Each endpoint \
               has its own, and so has each `stripe listen`. While it is being rolled there \
               is one signature for each; only `v1` counts.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const TAILSCALE: Profile = Profile {
     name: "tailscale",
     title: "Tailscale",
-    scheme: sha256("tailscale-webhook-signature")
+    scheme: &sha256("tailscale-webhook-signature")
         .entries("v1")
         .signs(&[Piece::Timestamp, DOT, Piece::Body])
         .entry_time("t", TimestampFormat::Seconds, 300)
@@ -223,15 +223,15 @@ pub(super) const TAILSCALE: Profile = Profile {
     kind: &[],
     delivery_id: &[],
     retry_span: UNTOLD,
-    success_status: 200,
     summary: "The secret, `tskey-webhook-…`, is used whole. A delivery is a batch of events, \
               with neither a kind nor an id of its own.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const TIKTOK: Profile = Profile {
     name: "tiktok",
     title: "TikTok",
-    scheme: sha256("tiktok-signature")
+    scheme: &sha256("tiktok-signature")
         .entries("s")
         .signs(&[Piece::Timestamp, DOT, Piece::Body])
         .entry_time("t", TimestampFormat::Seconds, 300)
@@ -239,15 +239,15 @@ pub(super) const TIKTOK: Profile = Profile {
     kind: &[in_json("/event")],
     delivery_id: &[],
     retry_span: UNTOLD,
-    success_status: 200,
     summary: "The secret is the app's client secret. TikTok Shop signs otherwise and is \
               refused. The body has no id of the delivery.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const WORKOS: Profile = Profile {
     name: "workos",
     title: "WorkOS",
-    scheme: sha256("workos-signature")
+    scheme: &sha256("workos-signature")
         .entries("v1")
         .signs(&[Piece::Timestamp, DOT, Piece::Body])
         .entry_time("t", TimestampFormat::Millis, 180)
@@ -255,7 +255,7 @@ pub(super) const WORKOS: Profile = Profile {
     kind: &[in_json("/event")],
     delivery_id: &[in_json("/id")],
     retry_span: days(3),
-    success_status: 200,
     summary: "Signs the timestamp in milliseconds and the body. The timestamp may be three \
               minutes away.",
+    ..Profile::DEFAULTS
 };

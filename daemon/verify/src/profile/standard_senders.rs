@@ -10,43 +10,43 @@ use crate::scheme::KeyForm;
 pub(super) const ANTHROPIC: Profile = Profile {
     name: "anthropic",
     title: "Anthropic",
-    scheme: v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
+    scheme: &v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
     kind: &[in_json("/type")],
     delivery_id: &[in_header("webhook-id")],
     retry_span: days(4),
-    success_status: 200,
     summary: "Standard Webhooks: id, timestamp and body are signed. The secret is `whsec_` \
               and base64.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const BREX: Profile = Profile {
     name: "brex",
     title: "Brex",
-    scheme: v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
+    scheme: &v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
     kind: &[in_json("/type")],
     delivery_id: &[in_header("webhook-id")],
     retry_span: days(4),
-    success_status: 200,
     summary: "Standard Webhooks: id, timestamp and body are signed. The secret is `whsec_` \
               and base64.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const CLERK: Profile = Profile {
     name: "clerk",
     title: "Clerk",
-    scheme: v1("svix-id", "svix-timestamp", "svix-signature", WHSEC),
+    scheme: &v1("svix-id", "svix-timestamp", "svix-signature", WHSEC),
     kind: &[in_json("/type")],
     delivery_id: &[in_header("svix-id")],
     retry_span: days(4),
-    success_status: 200,
     summary: "Standard Webhooks under the `svix-` names alone; the secret is `whsec_` and \
               base64, of the endpoint.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const FINCH: Profile = Profile {
     name: "finch",
     title: "Finch",
-    scheme: v1(
+    scheme: &v1(
         "finch-event-id",
         "finch-timestamp",
         "finch-signature",
@@ -55,62 +55,62 @@ pub(super) const FINCH: Profile = Profile {
     kind: &[in_json("/event_type")],
     delivery_id: &[in_header("finch-event-id")],
     retry_span: days(4),
-    success_status: 200,
     summary: "Standard Webhooks under Finch's own header names. The secret is bare base64.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const GEMINI: Profile = Profile {
     name: "gemini",
     title: "Gemini API",
-    scheme: v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
+    scheme: &v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
     kind: &[in_json("/type")],
     delivery_id: &[in_header("webhook-id")],
     retry_span: days(4),
-    success_status: 200,
     summary: "Standard Webhooks: id, timestamp and body are signed. The secret is `whsec_` \
               and base64. For static webhooks; dynamic ones are signed otherwise and are \
               refused.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const INCREASE: Profile = Profile {
     name: "increase",
     title: "Increase",
-    scheme: v1("webhook-id", "webhook-timestamp", "webhook-signature", KeyForm::Text),
+    scheme: &v1("webhook-id", "webhook-timestamp", "webhook-signature", KeyForm::Text),
     kind: &[in_json("/category")],
     delivery_id: &[in_header("webhook-id")],
     retry_span: days(4),
-    success_status: 200,
     summary: "Standard Webhooks, but the secret is used as the text it is and never decoded.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const LITHIC: Profile = Profile {
     name: "lithic",
     title: "Lithic",
-    scheme: v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
+    scheme: &v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
     kind: &[in_json("/type")],
     delivery_id: &[in_header("webhook-id")],
     retry_span: days(4),
-    success_status: 200,
     summary: "Standard Webhooks: id, timestamp and body are signed. The secret is `whsec_` \
               and base64.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const LIVEBLOCKS: Profile = Profile {
     name: "liveblocks",
     title: "Liveblocks",
-    scheme: v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
+    scheme: &v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
     kind: &[in_json("/type")],
     delivery_id: &[in_header("webhook-id")],
     retry_span: days(4),
-    success_status: 200,
     summary: "Standard Webhooks: id, timestamp and body are signed. The secret is `whsec_` \
               and base64.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const OPENAI: Profile = Profile {
     name: "openai",
     title: "OpenAI",
-    scheme: v1(
+    scheme: &v1(
         "webhook-id",
         "webhook-timestamp",
         "webhook-signature",
@@ -119,44 +119,44 @@ pub(super) const OPENAI: Profile = Profile {
     kind: &[in_json("/type")],
     delivery_id: &[in_header("webhook-id")],
     retry_span: days(4),
-    success_status: 200,
     summary: "Standard Webhooks: id, timestamp and body are signed. The secret is `whsec_` \
               and base64. A secret without `whsec_` is used as text, as OpenAI's own \
               libraries do.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const POLAR: Profile = Profile {
     name: "polar",
     title: "Polar",
-    scheme: v1("webhook-id", "webhook-timestamp", "webhook-signature", KeyForm::Text),
+    scheme: &v1("webhook-id", "webhook-timestamp", "webhook-signature", KeyForm::Text),
     kind: &[in_json("/type")],
     delivery_id: &[in_header("webhook-id")],
     retry_span: days(4),
-    success_status: 200,
     summary: "Standard Webhooks, but the secret, `polar_whs_…`, is used as the text it is \
               and never decoded.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const REPLICATE: Profile = Profile {
     name: "replicate",
     title: "Replicate",
-    scheme: v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
+    scheme: &v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
     kind: &[in_json("/type")],
     delivery_id: &[in_header("webhook-id")],
     retry_span: days(4),
-    success_status: 200,
     summary: "Standard Webhooks: id, timestamp and body are signed. The secret is `whsec_` \
               and base64.",
+    ..Profile::DEFAULTS
 };
 
 pub(super) const RESEND: Profile = Profile {
     name: "resend",
     title: "Resend",
-    scheme: v1("svix-id", "svix-timestamp", "svix-signature", WHSEC),
+    scheme: &v1("svix-id", "svix-timestamp", "svix-signature", WHSEC),
     kind: &[in_json("/type")],
     delivery_id: &[in_header("svix-id")],
     retry_span: days(4),
-    success_status: 200,
     summary: "Standard Webhooks under the `svix-` names; the secret is `whsec_` and base64, \
               of the endpoint.",
+    ..Profile::DEFAULTS
 };

@@ -12,26 +12,28 @@ use crate::template::Piece;
 pub(super) const STANDARD_WEBHOOKS: Profile = Profile {
     name: "standard-webhooks",
     title: "Standard Webhooks",
-    scheme: v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
+    scheme: &v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
     kind: &[in_json("/type")],
     delivery_id: &[in_header("webhook-id")],
     retry_span: RETRY_SPAN,
     success_status: 202,
     summary: "Signs id, timestamp and body with a `whsec_` secret. The id stays the same when a \
               delivery is tried again; the timestamp is of the try.",
+    ..Profile::DEFAULTS
 };
 
 /// Senders that use Svix under its own header names.
 pub(super) const SVIX: Profile = Profile {
     name: "svix",
     title: "Svix",
-    scheme: v1("svix-id", "svix-timestamp", "svix-signature", WHSEC),
+    scheme: &v1("svix-id", "svix-timestamp", "svix-signature", WHSEC),
     kind: &[in_json("/type")],
     delivery_id: &[in_header("svix-id")],
     retry_span: RETRY_SPAN,
     success_status: 202,
     summary: "Standard Webhooks under the header names `svix-id`, `svix-timestamp` and \
               `svix-signature`.",
+    ..Profile::DEFAULTS
 };
 
 /// The specification's own schedule of retries ends after some three days; a day on top for queues.

@@ -1,0 +1,200 @@
+//! What every way of proving where a request is from has in common. Each is written once, in a
+//! module of its own, and used by all senders that have it.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use http::HeaderName;
+
+use crate::keyring::Keyring;
+use crate::location::Location;
+use crate::reason::Reason;
+use crate::request::{Request, UnixTime};
+use crate::secret::{Secret, SecretError};
+use crate::settings::Settings;
+use crate::setup::SetupError;
+use crate::sign::SignError;
+use crate::template::Piece;
+
+/// What a check looks at.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<'r> {
+    pub(crate) request: &'r Request,
+    pub(crate) now: UnixTime,
+    pub(crate) keyring: &'r Keyring,
+    pub(crate) settings: &'r Settings,
+}
+
+/// A family of schemes, set up.
+pub(crate) trait Family: fmt::Debug + Send + Sync + 'static {
+    /// A secret, read once.
+    type Key: Send + Sync + 'static;
+
+    /// Reads one secret.
+    fn key(&self, secret: &Secret) -> Result<Self::Key, SecretError>;
+
+    /// Whether there has to be a secret. A family that takes none refuses to be given one.
+    fn takes_secret(&self) -> bool {
+        true
+    }
+
+    /// Whether the request has what this family looks at, right or wrong.
+    fn is_carried(&self, request: &Request) -> bool;
+
+    /// The place of the key that the request matches; nothing where there are no keys.
+    fn check(&self, keys: &[Self::Key], seen: Seen<'_>) -> Result<Option<usize>, Reason>;
+
+    /// Whether the signature covers this part of a request.
+    fn covers(&self, piece: &Piece) -> bool;
+
+    /// Whether the signature covers what is at `location`.
+    fn covers_location(&self, location: &Location) -> bool {
+        match location {
+            Location::Json(_) | Location::Form(_) => self.covers(&Piece::Body),
+            Location::Param(_) => self.covers(&Piece::Path) || self.covers(&Piece::Url),
+            Location::Query(_) => self.covers(&Piece::Url),
+            Location::Header(_) => false,
+        }
+    }
+
+    /// The header in which the secret itself is sent.
+    fn credential(&self) -> Option<&HeaderName> {
+        None
+    }
+
+    /// A signed text that the sender uses once, where the signature does not cover the body: whoever
+    /// takes it a second time has to see the same body with it. Asked for when the check has held.
+    fn one_time_token(&self, _request: &Request) -> Option<String> {
+        None
+    }
+
+    /// The request as its sender would send it.
+    fn sign(
+        &self,
+        secret: &Secret,
+        request: Request,
+        now: UnixTime,
+        settings: &Settings,
+    ) -> Result<Request, SignError>;
+}
+
+/// The keys of one family, which alone knows their type.
+#[derive(Clone)]
+pub(crate) struct Keys(Arc<dyn Any + Send + Sync>);
+
+/// A family whose type of keys has been forgotten.
+pub(crate) trait AnyFamily: fmt::Debug + Send + Sync {
+    fn keys(&self, secrets: &[Secret]) -> Result<Keys, SetupError>;
+    fn fits(&self, secret: &Secret) -> Result<(), SecretError>;
+    fn takes_secret(&self) -> bool;
+    fn is_carried(&self, request: &Request) -> bool;
+    fn check(&self, keys: &Keys, seen: Seen<'_>) -> Result<Option<usize>, Reason>;
+    fn covers(&self, piece: &Piece) -> bool;
+    fn covers_location(&self, location: &Location) -> bool;
+    fn credential(&self) -> Option<&HeaderName>;
+    fn one_time_token(&self, request: &Request) -> Option<String>;
+    fn sign(
+        &self,
+        secret: &Secret,
+        request: Request,
+        now: UnixTime,
+        settings: &Settings,
+    ) -> Result<Request, SignError>;
+}
+
+impl<F: Family> AnyFamily for F {
+    /// Reads every secret, and names the first that cannot be right by its place.
+    fn keys(&self, secrets: &[Secret]) -> Result<Keys, SetupError> {
+        let of = secrets.len();
+        let read = |(index, secret)| {
+            self.key(secret).map_err(|problem| SetupError::Secret { index, of, problem })
+        };
+        let keys = secrets.iter().enumerate().map(read).collect::<Result<Vec<F::Key>, _>>()?;
+        Ok(Keys(Arc::new(keys)))
+    }
+
+    fn fits(&self, secret: &Secret) -> Result<(), SecretError> {
+        self.key(secret).map(drop)
+    }
+
+    fn takes_secret(&self) -> bool {
+        Family::takes_secret(self)
+    }
+
+    fn is_carried(&self, request: &Request) -> bool {
+        Family::is_carried(self, request)
+    }
+
+    fn check(&self, keys: &Keys, seen: Seen<'_>) -> Result<Option<usize>, Reason> {
+        match keys.0.downcast_ref::<Vec<F::Key>>() {
+            Some(keys) => Family::check(self, keys, seen),
+            // `keys` made them; should that ever change, nothing gets in.
+            None => Err(Reason::Mismatch { secrets: 0 }),
+        }
+    }
+
+    fn covers(&self, piece: &Piece) -> bool {
+        Family::covers(self, piece)
+    }
+
+    fn covers_location(&self, location: &Location) -> bool {
+        Family::covers_location(self, location)
+    }
+
+    fn credential(&self) -> Option<&HeaderName> {
+        Family::credential(self)
+    }
+
+    fn one_time_token(&self, request: &Request) -> Option<String> {
+        Family::one_time_token(self, request)
+    }
+
+    fn sign(
+        &self,
+        secret: &Secret,
+        request: Request,
+        now: UnixTime,
+        settings: &Settings,
+    ) -> Result<Request, SignError> {
+        Family::sign(self, secret, request, now, settings)
+    }
+}
+
+/// Whoever knows the URL is believed.
+#[derive(Debug)]
+pub(crate) struct Unchecked;
+
+impl Family for Unchecked {
+    type Key = ();
+
+    fn key(&self, _: &Secret) -> Result<(), SecretError> {
+        Ok(())
+    }
+
+    fn takes_secret(&self) -> bool {
+        false
+    }
+
+    fn is_carried(&self, _: &Request) -> bool {
+        true
+    }
+
+    fn check(&self, _: &[()], _: Seen<'_>) -> Result<Option<usize>, Reason> {
+        Ok(None)
+    }
+
+    fn covers(&self, _: &Piece) -> bool {
+        false
+    }
+
+    fn sign(
+        &self,
+        _: &Secret,
+        request: Request,
+        _: UnixTime,
+        _: &Settings,
+    ) -> Result<Request, SignError> {
+        Ok(request)
+    }
+}

@@ -1,0 +1,93 @@
+//! What a sender needs to be told about besides its secret: a topic, an audience, an account.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::names::nearest;
+use crate::setup::SetupError;
+
+/// One thing that a [`Profile`](crate::Profile) takes besides the secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name in configuration.
+    pub name: &'static str,
+    /// Whether nothing can be verified without it.
+    pub required: bool,
+    /// Whether it is confidential: then configuration takes a reference, not the value.
+    pub secret: bool,
+    /// What it is and where a person finds it, in half a sentence.
+    pub summary: &'static str,
+}
+
+impl Setting {
+    /// A setting without which nothing can be verified.
+    pub(crate) const fn required(name: &'static str, summary: &'static str) -> Self {
+        Self { name, required: true, secret: false, summary }
+    }
+
+    /// A setting that may be left out.
+    pub(crate) const fn optional(name: &'static str, summary: &'static str) -> Self {
+        Self { name, required: false, secret: false, summary }
+    }
+
+    /// The same, confidential.
+    pub(crate) const fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+}
+
+/// The values of a sender's settings, by name. `Debug` shows the names alone; memory is wiped on
+/// drop.
+///
+/// ```
+/// use hookyard_verify::Settings;
+///
+/// let settings = Settings::from([("topic_arn", "arn:aws:sns:us-east-1:123456789012:orders")]);
+/// assert!(settings.get("topic_arn").is_some());
+/// ```
+#[derive(Clone, Default)]
+pub struct Settings(BTreeMap<String, Zeroizing<String>>);
+
+impl Settings {
+    /// Sets one value; the last of one name counts.
+    pub fn insert(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.0.insert(name.into(), Zeroizing::new(value.into()));
+    }
+
+    /// The value of a setting, when it is there and not blank.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|value| value.as_str()).filter(|value| !value.trim().is_empty())
+    }
+
+    /// Makes sure that every value is of a known setting, and every required one is there.
+    pub(crate) fn check(&self, known: &'static [Setting]) -> Result<(), SetupError> {
+        if let Some(found) = self.0.keys().find(|name| known.iter().all(|k| k.name != **name)) {
+            let names: Vec<&'static str> = known.iter().map(|setting| setting.name).collect();
+            let nearest = nearest(found, &names);
+            return Err(SetupError::UnknownSetting { found: found.clone(), nearest });
+        }
+        match known.iter().find(|setting| setting.required && self.get(setting.name).is_none()) {
+            Some(setting) => {
+                Err(SetupError::MissingSetting { name: setting.name, summary: setting.summary })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl<N: Into<String>, V: Into<String>, const L: usize> From<[(N, V); L]> for Settings {
+    fn from(values: [(N, V); L]) -> Self {
+        let mut settings = Self::default();
+        values.into_iter().for_each(|(name, value)| settings.insert(name, value));
+        settings
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
