@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hookyard_types::HandlerName;
-use hookyard_verify::{Location, Piece, Scheme};
+use hookyard_verify::{Location, Scheme};
 use toml::de::DeValue;
 
 use super::diagnostic::{Span, line_of};
@@ -115,7 +115,7 @@ fn route<'a>(
         if let (Some(id), Some(entry)) = (&id, table.entry("id"))
             && stored
             && matches!(scheme::scheme_of(verify), Scheme::Hmac(_))
-            && !covers(scheme::scheme_of(verify), id)
+            && !scheme::scheme_of(verify).covers(id).unwrap_or(false)
         {
             problems
                 .warning(entry.span, format!("route `{name}`: the signature does not cover the id"))
@@ -518,21 +518,6 @@ fn warn_of_verify(
                 "set `public_url` in [server] to the address that the sender calls, or genuine \
                  requests are refused",
             );
-    }
-}
-
-/// Whether the scheme's signature covers what is at the location.
-fn covers(scheme: &Scheme, location: &Location) -> bool {
-    let Scheme::Hmac(hmac) = scheme else { return false };
-    let signed = |piece: &Piece| hmac.signed.pieces().contains(piece);
-    match location {
-        Location::Header(name) => {
-            signed(&Piece::Header(name.clone()))
-                || (signed(&Piece::Id)
-                    && hmac.id_header.as_ref().is_some_and(|id| id.eq_ignore_ascii_case(name)))
-        }
-        Location::Json(_) | Location::Form(_) => signed(&Piece::Body),
-        Location::Param(_) => signed(&Piece::Path) || signed(&Piece::Url),
     }
 }
 

@@ -26,6 +26,17 @@ pub(crate) struct Seen<'r> {
     pub(crate) settings: &'r Settings,
 }
 
+/// What a scheme checks with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Something that must be kept secret.
+    Secret,
+    /// The public half of a key pair; whoever reads it can sign nothing.
+    PublicKey,
+    /// Nothing that is configured: the keys are fetched, or nothing is checked.
+    Nothing,
+}
+
 /// A family of schemes, set up.
 pub(crate) trait Family: fmt::Debug + Send + Sync + 'static {
     /// A secret, read once.
@@ -34,9 +45,9 @@ pub(crate) trait Family: fmt::Debug + Send + Sync + 'static {
     /// Reads one secret.
     fn key(&self, secret: &Secret) -> Result<Self::Key, SecretError>;
 
-    /// Whether there has to be a secret. A family that takes none refuses to be given one.
-    fn takes_secret(&self) -> bool {
-        true
+    /// What it has to be given. One that takes nothing refuses to be given anything.
+    fn takes(&self) -> Takes {
+        Takes::Secret
     }
 
     /// Whether the request has what this family looks at, right or wrong.
@@ -87,7 +98,7 @@ pub(crate) struct Keys(Arc<dyn Any + Send + Sync>);
 pub(crate) trait AnyFamily: fmt::Debug + Send + Sync {
     fn keys(&self, secrets: &[Secret]) -> Result<Keys, SetupError>;
     fn fits(&self, secret: &Secret) -> Result<(), SecretError>;
-    fn takes_secret(&self) -> bool;
+    fn takes(&self) -> Takes;
     fn is_carried(&self, request: &Request) -> bool;
     fn check(&self, keys: &Keys, seen: Seen<'_>) -> Result<Option<usize>, Reason>;
     fn covers(&self, piece: &Piece) -> bool;
@@ -118,8 +129,8 @@ impl<F: Family> AnyFamily for F {
         self.key(secret).map(drop)
     }
 
-    fn takes_secret(&self) -> bool {
-        Family::takes_secret(self)
+    fn takes(&self) -> Takes {
+        Family::takes(self)
     }
 
     fn is_carried(&self, request: &Request) -> bool {
@@ -172,8 +183,8 @@ impl Family for Unchecked {
         Ok(())
     }
 
-    fn takes_secret(&self) -> bool {
-        false
+    fn takes(&self) -> Takes {
+        Takes::Nothing
     }
 
     fn is_carried(&self, _: &Request) -> bool {

@@ -93,6 +93,7 @@
 
 mod carrier;
 mod credential_check;
+mod describe;
 mod family;
 mod handshake;
 mod header;
@@ -117,6 +118,7 @@ mod twilio_check;
 mod verified;
 mod verifier;
 
+pub use family::Takes;
 pub use handshake::{Condition, Handshake, HandshakeReply, HandshakeRule, Proof};
 pub use keyring::{KeySource, Keyring};
 pub use location::{Location, LocationError};

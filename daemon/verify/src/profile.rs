@@ -38,6 +38,8 @@ pub struct Profile {
     pub retry_span: Duration,
     /// The status that tells the sender that the event was taken.
     pub success_status: u16,
+    /// The text that has to be in the answer then, for senders that look for it.
+    pub success_body: &'static str,
     /// The status that tells the sender that the event was refused.
     pub refusal_status: u16,
     /// What a person who sets up a route has to know, in a sentence or two.
@@ -58,6 +60,7 @@ impl Profile {
         delivery_id: &[],
         retry_span: table::UNTOLD,
         success_status: 200,
+        success_body: "",
         refusal_status: 401,
         summary: "",
         settings: &[],

@@ -6,8 +6,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::family::Takes;
+use crate::location::Location;
 use crate::names::UnknownName;
+use crate::setup::SetupError;
 use crate::template::{Piece, Template};
+use crate::verifier::families;
 
 /// How far a timestamp may be from now, in either direction, unless a scheme says otherwise.
 pub const DEFAULT_TOLERANCE: Duration = Duration::from_secs(300);
@@ -47,6 +51,27 @@ pub enum Scheme {
 }
 
 impl Scheme {
+    /// What a route of this scheme has to be given. Where alternatives differ, something secret.
+    ///
+    /// # Errors
+    /// The scheme contradicts itself.
+    pub fn takes(&self) -> Result<Takes, SetupError> {
+        let takes: Vec<Takes> =
+            families(self.clone())?.iter().map(|family| family.takes()).collect();
+        Ok(match takes.as_slice() {
+            [first, rest @ ..] if rest.iter().all(|other| other == first) => *first,
+            _ => Takes::Secret,
+        })
+    }
+
+    /// Whether the signature, in each alternative, covers what is at `location`.
+    ///
+    /// # Errors
+    /// The scheme contradicts itself.
+    pub fn covers(&self, location: &Location) -> Result<bool, SetupError> {
+        Ok(families(self.clone())?.iter().all(|family| family.covers_location(location)))
+    }
+
     /// Whether what is signed has the public URL in it, so that the URL has to be configured exactly
     /// as the sender knows it.
     pub fn signs_url(&self) -> bool {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::credential_check::CredentialCheck;
-use crate::family::{AnyFamily, Keys, Seen, Unchecked};
+use crate::family::{AnyFamily, Keys, Seen, Takes, Unchecked};
 use crate::handshake::{Handshake, HandshakeRule};
 use crate::hmac_check::HmacCheck;
 use crate::keyring::Keyring;
@@ -192,7 +192,7 @@ impl Verifier {
         let all = self.families.iter().zip(self.fitting.iter()).enumerate();
         let usable = || {
             let fits = |family: &dyn AnyFamily, fitting: &Fitting| {
-                !family.takes_secret() || !fitting.places.is_empty()
+                family.takes() == Takes::Nothing || !fitting.places.is_empty()
             };
             all.clone().filter(move |(_, (family, fitting))| fits(family.as_ref(), fitting))
         };
@@ -251,7 +251,7 @@ fn fit(
     secrets: &[Secret],
     taught: bool,
 ) -> Result<Arc<[Fitting]>, SetupError> {
-    let takes = families.iter().any(|family| family.takes_secret());
+    let takes = families.iter().any(|family| family.takes() != Takes::Nothing);
     match (takes, secrets.is_empty()) {
         (true, true) if !taught => return Err(SetupError::NoSecret),
         (false, false) => return Err(SetupError::UnusedSecret),
@@ -263,7 +263,7 @@ fn fit(
         let mut problem = None;
         let mut placed = false;
         for (family, (places, fits)) in families.iter().zip(&mut fitting) {
-            if !family.takes_secret() {
+            if family.takes() == Takes::Nothing {
                 continue;
             }
             match family.fits(secret) {

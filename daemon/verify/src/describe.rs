@@ -1,0 +1,87 @@
+//! Schemes in words, for people: the documentation's table and the explanations of
+//! `hookyard verify` are made of these.
+
+use std::fmt;
+
+use crate::scheme::{Construction, HmacScheme, KeyForm, Layout, Scheme, TimestampPlace};
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hmac(hmac) => hmac.fmt(f),
+            Self::Token { header } => write!(f, "the secret itself in `{header}`"),
+            Self::Bearer => f.write_str("the secret itself as a bearer token"),
+            Self::Basic { user } => write!(f, "basic authentication as `{user}`"),
+            Self::BasicPair => f.write_str("basic authentication"),
+            Self::Twilio => f.write_str(
+                "HMAC-SHA1 of the public URL and a form's sorted parameters, or of the URL with the \
+                 body's hash in it, base64 in `x-twilio-signature`; HMAC-SHA256 where a shared key \
+                 says so",
+            ),
+            Self::FirstOf(ways) => {
+                for (index, way) in ways.iter().enumerate() {
+                    let between = if index == 0 { "" } else { "; else " };
+                    write!(f, "{between}{way}")?;
+                }
+                Ok(())
+            }
+            Self::None => f.write_str("nothing"),
+        }
+    }
+}
+
+impl fmt::Display for HmacScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let construction = match self.construction {
+            Construction::Digest => "plain ",
+            Construction::Hmac => "HMAC-",
+        };
+        write!(
+            f,
+            "{construction}{} of `{}`, {} in `{}`",
+            self.algorithm.as_str().to_uppercase(),
+            self.signed.to_string().replace('\n', "\\n"),
+            self.encoding,
+            self.header
+        )?;
+        if !self.prefix.is_empty() {
+            let optional = if self.prefix_optional { " or without" } else { "" };
+            write!(f, " after `{}`{optional}", self.prefix)?;
+        }
+        if let Layout::Entries { version, joint, .. } | Layout::Groups { version, joint, .. } =
+            &self.layout
+        {
+            write!(f, " as `{version}{joint}`")?;
+        }
+        if let [first, ..] = self.also.as_ref() {
+            let more = if self.also.len() > 1 { " and so on" } else { "" };
+            write!(f, " or `{first}`{more}")?;
+        }
+        if let Some(header) = &self.id_header {
+            write!(f, "; id in `{header}`")?;
+        }
+        for (header, value) in self.fixed.iter() {
+            write!(f, ", `{header}: {value}`")?;
+        }
+        if let Some(rule) = &self.timestamp {
+            let place = match &rule.at {
+                TimestampPlace::Header(name) => format!("`{name}`"),
+                TimestampPlace::Entry(name) => format!("the entry `{name}`"),
+                TimestampPlace::Body(pointer) => format!("`json:{pointer}`"),
+                TimestampPlace::First => "the first item".to_owned(),
+            };
+            let seconds = rule.tolerance.as_secs();
+            write!(f, "; {} in {place}, {seconds} s either way", rule.format)?;
+        }
+        f.write_str(match &self.key {
+            KeyForm::Text => "",
+            KeyForm::Hex => "; key in hexadecimal",
+            KeyForm::Nfkd => "; key in normalization form KD",
+            KeyForm::Base64 { .. } => "; key in base64",
+            KeyForm::TaggedBase64 { or_text: true, .. } => {
+                "; key in base64 after its tag, else text"
+            }
+            KeyForm::TaggedBase64 { .. } => "; key in base64 after its tag",
+        })
+    }
+}

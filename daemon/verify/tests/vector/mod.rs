@@ -1,0 +1,138 @@
+//! A recorded or derived request with the verdict that is right for it, and how it is judged.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use data_encoding::BASE64;
+use hookyard_verify::{
+    KeySource, Keyring, Profile, Reason, Received, Refused, Request, Secret, Settings, SetupError,
+    UnixTime, Verifier,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
+
+/// Where a setting of a profile is in a vector, when not under its own name.
+const SETTINGS: &[(&str, &str)] =
+    &[("audience", "expected_aud"), ("email", "expected_email"), ("public_key", "bt_public_key")];
+
+/// One vector.
+pub struct Vector(pub Value);
+
+/// Why a vector was refused.
+#[derive(Debug)]
+#[allow(dead_code, reason = "read by Debug alone, in the message of a test that fails")]
+pub enum Refusal {
+    /// Its secret cannot be one of this sender.
+    Setup(SetupError),
+    Request(Refused),
+}
+
+impl Vector {
+    /// Those of a file.
+    pub fn read(name: &str) -> Vec<Self> {
+        let file = format!("tests/vectors/{name}.json");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&file);
+        let text = std::fs::read_to_string(path).expect(&file);
+        let vectors: Vec<Value> = serde_json::from_str(&text).expect(&file);
+        vectors.into_iter().map(Self).collect()
+    }
+
+    pub fn text(&self, key: &str) -> &str {
+        self.0[key].as_str().unwrap_or_else(|| panic!("{key} is missing in {}", self.0))
+    }
+
+    pub fn id(&self) -> &str {
+        self.text("id")
+    }
+
+    pub fn valid(&self) -> bool {
+        self.0["valid"].as_bool().expect("a verdict")
+    }
+
+    pub fn now(&self) -> UnixTime {
+        UnixTime::from_secs(self.0["now_unix"].as_i64().expect("a clock"))
+    }
+
+    pub fn request(&self) -> Request {
+        let url = self.text("url").to_owned();
+        let uri: http::Uri = url.parse().expect("a URL");
+        let mut headers = HeaderMap::new();
+        for (name, value) in self.0["headers"].as_object().expect("headers") {
+            let lines = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+            for line in lines {
+                headers.append(
+                    HeaderName::from_bytes(name.as_bytes()).expect("a name"),
+                    HeaderValue::from_str(line.as_str().expect("text")).expect("a value"),
+                );
+            }
+        }
+        let body = match self.0["body_utf8"].as_str() {
+            Some(body) => body.as_bytes().to_vec(),
+            None => BASE64.decode(self.text("body_base64").as_bytes()).expect("base64"),
+        };
+        Request {
+            method: self.text("method").parse().expect("a method"),
+            path: uri.path().to_owned(),
+            query: uri.query().map(str::to_owned),
+            url,
+            params: Vec::new(),
+            headers,
+            body: body.into(),
+        }
+    }
+
+    /// The secrets that its operator has configured.
+    pub fn secrets(&self) -> Vec<Secret> {
+        let texts = ["secret", "secondary_secret", "public_key"].map(|key| self.0[key].as_str());
+        texts.into_iter().flatten().map(Secret::from).collect()
+    }
+
+    pub fn settings(&self, profile: &Profile) -> Settings {
+        let mut settings = Settings::default();
+        for setting in profile.settings {
+            let other = SETTINGS.iter().find(|(name, _)| *name == setting.name);
+            let key = other.map_or(setting.name, |(_, key)| key);
+            if let Some(value) = self.0[key].as_str() {
+                settings.insert(setting.name, value);
+            }
+        }
+        settings
+    }
+
+    /// What would be fetched.
+    fn document(&self, source: &KeySource) -> Option<Bytes> {
+        let text = match source {
+            KeySource::Certificates { url } => self.0["served_certs"][url].as_str()?.to_owned(),
+            KeySource::Jwks { .. } if self.0["jwks"].is_object() => self.0["jwks"].to_string(),
+            _ => return None,
+        };
+        Some(text.into())
+    }
+
+    /// What a route of the profile makes of it.
+    pub fn judge(&self, profile: &Profile) -> Result<Received, Refusal> {
+        let verifier = Verifier::for_profile(profile, self.secrets(), self.settings(profile))
+            .map_err(Refusal::Setup)?;
+        let mut keyring = Keyring::new();
+        let mut request = self.request();
+        // A key that is needed is fetched once; whoever needs it still has not found what it wants.
+        let mut fetched: Vec<KeySource> = Vec::new();
+        loop {
+            let refused = match verifier.receive(request, self.now(), &keyring) {
+                Err(refused) => refused,
+                received => return received.map_err(Refusal::Request),
+            };
+            match &refused.reason {
+                Reason::KeyNeeded(source) if !fetched.contains(source) => {
+                    let Some(document) = self.document(source) else {
+                        return Err(Refusal::Request(refused));
+                    };
+                    keyring = keyring.with(source, document);
+                    fetched.push(source.clone());
+                    request = *refused.request;
+                }
+                _ => return Err(Refusal::Request(refused)),
+            }
+        }
+    }
+}
