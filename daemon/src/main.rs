@@ -4,11 +4,13 @@
 mod admin;
 mod admission;
 mod app;
+mod budget;
 mod cli;
 mod config;
 mod dispatch;
 mod event;
 mod ingress;
+mod keys;
 mod live;
 mod reload;
 mod route;
