@@ -21,12 +21,21 @@ const MS: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(super) struct ReadRoute<'a> {
     pub(super) line: usize,
-    pub(super) name: (String, Span),
+    pub(super) name: RouteName,
     pub(super) path: (&'a str, Span),
     pub(super) host: Option<String>,
     pub(super) methods: Vec<http::Method>,
     /// Nothing when something else is wrong with it.
     pub(super) route: Option<Route>,
+}
+
+/// What a route is called.
+#[derive(Clone, Debug)]
+pub(super) struct RouteName {
+    pub(super) text: String,
+    /// Where it was taken from: its own key, else the path.
+    pub(super) span: Span,
+    pub(super) from_path: bool,
 }
 
 /// What the other tables say that routes need.
@@ -110,7 +119,7 @@ fn route<'a>(
     let store_ignored = store_ignored(table, stored, problems);
     let body = table.size("body", context.body, 1024..=LARGEST_BODY, problems);
 
-    if let (Some(verify), Some((name, _))) = (&verify, &name) {
+    if let (Some(verify), Some(RouteName { text: name, .. })) = (&verify, &name) {
         warn_of_verify(table, verify, context, name, problems);
         if let (Some(id), Some(entry)) = (&id, table.entry("id"))
             && stored
@@ -142,10 +151,10 @@ fn route<'a>(
         }
     }
     let (_, path, path_span) = path?;
-    let (name, name_span) = name?;
+    let name = name?;
     let line = line_of(context.text, table.span.start);
     let route = verify.filter(|_| !problems.errors_since(before)).map(|verify| Route {
-        name: name.clone(),
+        name: name.text.clone(),
         line,
         path: path.to_owned(),
         methods: methods.clone(),
@@ -162,16 +171,14 @@ fn route<'a>(
         store_ignored,
         body,
     });
-    let (name, path) = ((name, name_span), (path, path_span));
-    Some(ReadRoute { line, name, path, host, methods, route })
+    Some(ReadRoute { line, name, path: (path, path_span), host, methods, route })
 }
 
-/// The route's name and where it was taken from.
 fn name(
     table: &Table<'_>,
     path: Option<(&str, Span)>,
     problems: &mut Problems,
-) -> Option<(String, Span)> {
+) -> Option<RouteName> {
     const RULE: &str = "a name is 1 to 64 letters, digits, `-`, `_` and `.`";
     let valid = |name: &str| {
         (1..=64).contains(&name.len())
@@ -180,7 +187,11 @@ fn name(
     if let Some(entry) = table.entry("name") {
         let name = problems.text(&entry, "\"github\"")?;
         if valid(name) {
-            return Some((name.to_owned(), entry.span));
+            return Some(RouteName {
+                text: name.to_owned(),
+                span: entry.span,
+                from_path: false,
+            });
         }
         problems
             .invalid(&entry, format!("{} cannot name a route", show(name)), "\"github\"")
@@ -190,7 +201,7 @@ fn name(
     let (path, span) = path?;
     let name = name_of(path);
     if valid(&name) {
-        return Some((name, span));
+        return Some(RouteName { text: name, span, from_path: true });
     }
     problems
         .error(span, "no name can be made from this path")
