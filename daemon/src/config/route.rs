@@ -25,6 +25,8 @@ pub(super) struct ReadRoute<'a> {
     pub(super) path: (&'a str, Span),
     pub(super) host: Option<String>,
     pub(super) methods: Vec<http::Method>,
+    /// The places of [`Route::secrets`].
+    pub(super) secrets: Vec<Span>,
     /// Nothing when something else is wrong with it.
     pub(super) route: Option<Route>,
 }
@@ -95,7 +97,8 @@ fn route<'a>(
     let methods = methods(table, problems);
     let host = table.entry("host").and_then(|entry| references::host(&entry, problems));
     let verify = scheme::verify(table, problems);
-    let secrets = secrets(table, verify.as_ref(), params.as_ref(), problems);
+    let (secrets, secret_spans) =
+        secrets(table, verify.as_ref(), params.as_ref(), problems).into_iter().unzip();
     let mode = mode(table, problems);
     let kinds = kinds(table, problems);
     let handlers = handlers(table, &kinds, problems);
@@ -171,7 +174,8 @@ fn route<'a>(
         store_ignored,
         body,
     });
-    Some(ReadRoute { line, name, path: (path, path_span), host, methods, route })
+    let path = (path, path_span);
+    Some(ReadRoute { line, name, path, host, methods, secrets: secret_spans, route })
 }
 
 fn name(
@@ -187,11 +191,7 @@ fn name(
     if let Some(entry) = table.entry("name") {
         let name = problems.text(&entry, "\"github\"")?;
         if valid(name) {
-            return Some(RouteName {
-                text: name.to_owned(),
-                span: entry.span,
-                from_path: false,
-            });
+            return Some(RouteName { text: name.to_owned(), span: entry.span, from_path: false });
         }
         problems
             .invalid(&entry, format!("{} cannot name a route", show(name)), "\"github\"")
@@ -256,7 +256,7 @@ fn secrets(
     verify: Option<&Verify>,
     params: Option<&PathParams>,
     problems: &mut Problems,
-) -> Vec<SecretRef> {
+) -> Vec<(SecretRef, Span)> {
     let entry = table.entry("secret");
     let needed = verify.map(|verify| !matches!(scheme::scheme_of(verify), Scheme::None));
     match (&entry, needed) {
