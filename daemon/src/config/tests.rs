@@ -194,6 +194,26 @@ fn every_mistake_is_shown_in_its_place() {
             format!("{ROUTE}{}", with("name = \"hooks-github\"\nhost = \"example.com\"")),
         ),
         (
+            "same_path_without_names",
+            format!("{ROUTE}{}{}", with("methods = [\"PUT\", \"POST\"]"), with("method = \"PUT\"")),
+        ),
+        (
+            "same_path_by_two_parameters",
+            format!(
+                "{}{}",
+                without("path", "path = \"/{tenant}\""),
+                without("path", "path = \"/{user}\"")
+            ),
+        ),
+        (
+            "same_name_from_two_paths",
+            format!(
+                "{ROUTE}{}{}",
+                without("path", "path = \"/hooks-github\""),
+                with("host = \"example.com\"")
+            ),
+        ),
+        (
             "same_path",
             format!(
                 "{ROUTE}methods = [\"PUT\", \"POST\"]\n{}",
