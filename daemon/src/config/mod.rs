@@ -100,13 +100,15 @@ fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<Config> {
     let admin = sections::admin(&root, &server, problems);
     let store = sections::store(&root, base, problems);
     let runtime = sections::runtime(&root, base, &store, problems);
+    let outbound = sections::outbound(&root, base, problems);
     let plugins = sections::plugins(&root, &runtime.defaults, problems);
     let context =
         route::Context { text, body: server.limits.body, public_url: server.public_url.is_some() };
     let routes = route::routes(&root, context, problems);
     conflicts::check(&routes, problems);
     let routes = routes.into_iter().filter_map(|read| read.route).collect();
-    Some(Config { file: file.to_owned(), server, admin, store, runtime, plugins, routes })
+    let file = file.to_owned();
+    Some(Config { file, server, admin, store, runtime, outbound, plugins, routes })
 }
 
 /// Where the text is no TOML its values are not known: what follows the `=` of a key that sounds
