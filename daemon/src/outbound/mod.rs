@@ -1,0 +1,4 @@
+//! Requests that the daemon makes: where they may go.
+
+mod guard;
+mod target;
