@@ -16,6 +16,7 @@ use crate::admission::{ConfigAdmission, missing_plugins};
 use crate::config::{self, Config, Limits};
 use crate::dispatch::Dispatcher;
 use crate::live::{Generation, Live};
+use crate::outbound;
 use crate::route::Routes;
 use crate::secret::{self, Stamp};
 
@@ -159,6 +160,7 @@ pub(crate) fn prepare(file: &Path) -> Result<Generation, String> {
     let config = Arc::new(config);
     let stamps = stamps(own, &config);
     let routes = Routes::build(&config).map_err(|errors| errors.join("\n"))?;
+    outbound::extra_roots(&config.outbound).map_err(|error| format!("[outbound] ca: {error}"))?;
     Ok(Generation { config, routes, stamps })
 }
 

@@ -9,10 +9,11 @@ use serde_json::json;
 
 use super::EXIT_BAD_CONFIG;
 use crate::config::{self, Config, ConfigError, Diagnostic, Severity};
+use crate::outbound;
 use crate::route::Routes;
 
-/// Loads the configuration, resolves its secrets and builds its verifiers by the functions that
-/// `serve` uses. Problems go to stderr and a summary to stdout; with `json` all of it to stdout.
+/// Loads the configuration, resolves its secrets, builds its verifiers and reads its certificate
+/// authorities by the functions that `serve` uses. Problems go to stderr and a summary to stdout; with `json` all of it to stdout.
 ///
 /// Exit code 78 when `serve` would refuse the configuration; a file that cannot be read is one too.
 pub(crate) fn run(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
@@ -32,7 +33,10 @@ pub(crate) fn run(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
         }
     };
     let config = Arc::new(config);
-    let errors = Routes::build(&config).err().unwrap_or_default();
+    let mut errors = Routes::build(&config).err().unwrap_or_default();
+    if let Err(error) = outbound::extra_roots(&config.outbound) {
+        errors.push(format!("{}: [outbound] ca: {error}", file.display()));
+    }
     if json {
         let shown = if errors.is_empty() { Some(config.as_ref()) } else { None };
         writeln!(std::io::stdout(), "{:#}", report(shown, &warnings, &errors))?;
@@ -103,6 +107,7 @@ mod tests {
             assert_eq!(checked("", json), ExitCode::SUCCESS);
             assert_eq!(checked("[sever]\n", json), refused);
             assert_eq!(checked(UNSET, json), refused, "a secret that is not there");
+            assert_eq!(checked("[outbound]\nca = \"ca.pem\"\n", json), refused, "no such file");
             assert_eq!(run(Path::new("/nonexistent/config.toml"), json).expect("a code"), refused);
         }
     }
