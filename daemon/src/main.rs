@@ -12,6 +12,11 @@ mod event;
 mod ingress;
 mod keys;
 mod live;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "what verifies by fetched keys is its first user")
+)]
+mod outbound;
 mod reload;
 mod route;
 mod secret;
