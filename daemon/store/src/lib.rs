@@ -17,12 +17,21 @@ pub use model::*;
 /// What every backend does. All calls are durable when they return `Ok`.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Stores an event with its jobs and its dedupe key in one transaction, or recognises it as a
-    /// duplicate. Returns only after the event is durable.
+    /// Stores an event with its jobs and its dedupe keys in one transaction, or recognises it as a
+    /// duplicate, or refuses it because a one-time token was used before with another body.
+    /// Returns only after the event is durable.
     ///
     /// Jobs of which [`NewJob::lease`] is set come back leased to this process, for the caller to
     /// run at once; the others are due now and found by [`Store::claim`].
     async fn ingest(&self, event: NewEvent) -> Result<Ingested, StoreError>;
+
+    /// Uses up the one-time tokens among `dedupe` without storing the event: for one that is not
+    /// to be stored, and that must not lend its token to another body. Other keys are left alone.
+    async fn spend(
+        &self,
+        event: &hookyard_types::Event,
+        dedupe: Vec<Dedupe>,
+    ) -> Result<TokenUse, StoreError>;
 
     /// Leases up to `max` due jobs of each lane, the longest due first and the oldest `seq` first
     /// among equals. Lanes that are not named are left alone: their plugin is missing, paused or

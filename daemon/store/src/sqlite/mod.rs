@@ -2,6 +2,7 @@
 //! it, and checkpoints beside both.
 
 mod checkpoint;
+mod dedupe;
 mod fault;
 mod ingest;
 mod intake;
@@ -20,15 +21,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
-use hookyard_types::{EventId, Target, Timestamp};
+use hookyard_types::{Event, EventId, Target, Timestamp};
 use tokio::sync::mpsc;
 
 pub use open::OpenError;
 pub use reader::SqliteReader;
 
 use crate::{
-    Claims, Completed, Completion, EventDetail, EventPage, EventQuery, Ingested, JobClaim,
-    LaneWant, Lease, NewEvent, Store, StoreError,
+    Claims, Completed, Completion, Dedupe, EventDetail, EventPage, EventQuery, Ingested, JobClaim,
+    LaneWant, Lease, NewEvent, Store, StoreError, TokenUse,
 };
 use checkpoint::Keeper;
 use reader::Readers;
@@ -184,6 +185,13 @@ impl Store for SqliteStore {
             self.health()?;
         }
         self.submit(ingest::Ingest::of(event)?).await
+    }
+
+    async fn spend(&self, event: &Event, dedupe: Vec<Dedupe>) -> Result<TokenUse, StoreError> {
+        if !self.shared.closing.load(Ordering::Acquire) {
+            self.health()?;
+        }
+        self.submit(dedupe::Spend(dedupe::Keys::of(event, dedupe))).await
     }
 
     async fn claim(&self, lanes: Vec<LaneWant>, now: Timestamp) -> Result<Claims, StoreError> {

@@ -12,7 +12,8 @@ use super::fault::is_damage;
 use super::jobs;
 
 /// The migrations, numbered from 1. They only go forward.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// In the header of every store file, so that a stranger's database is not taken for one: "Hkyd".
 const APPLICATION_ID: i32 = 0x486b_7964;

@@ -65,17 +65,25 @@ pub(crate) fn ordered(name: &str, key: &str) -> NewJob {
 }
 
 pub(crate) fn new_event(body: &str, jobs: Vec<NewJob>) -> NewEvent {
-    NewEvent { event: event(body), dedupe: None, jobs }
+    NewEvent { event: event(body), dedupe: Vec::new(), jobs }
 }
 
 pub(crate) fn keyed(key: &str, received_at: Timestamp) -> NewEvent {
     let mut new = new_event(key, vec![job("p/h")]);
     new.event.received_at = received_at;
-    new.dedupe = Some(Dedupe {
-        scope: "acme".to_owned(),
-        key: key.as_bytes().to_vec(),
-        window: Duration::from_secs(60),
-    });
+    new.dedupe = vec![key_of(DedupeKey::Delivery(key.to_owned()))];
+    new
+}
+
+pub(crate) fn key_of(key: DedupeKey) -> Dedupe {
+    Dedupe { scope: "acme".to_owned(), key, window: Duration::from_secs(60) }
+}
+
+/// An event with a one-time token, and perhaps an id of its delivery.
+pub(crate) fn tokened(token: &str, body: &str, id: Option<&str>) -> NewEvent {
+    let mut new = new_event(body, vec![job("p/h")]);
+    new.dedupe = vec![key_of(DedupeKey::OneTimeToken(token.to_owned()))];
+    new.dedupe.extend(id.map(|id| key_of(DedupeKey::Delivery(id.to_owned()))));
     new
 }
 
@@ -119,8 +127,21 @@ pub(crate) fn retry_at(at: Timestamp) -> Completion {
 pub(crate) async fn stored(store: &dyn Store, new: NewEvent) -> Stored {
     match store.ingest(new).await.expect("is stored") {
         Ingested::Stored(stored) => stored,
-        Ingested::Duplicate(first) => panic!("is a duplicate of {}", first.id()),
+        other => panic!("is not stored: {other:?}"),
     }
+}
+
+/// The event of which `new` is a duplicate.
+pub(crate) async fn first_of(store: &dyn Store, new: NewEvent) -> EventId {
+    match store.ingest(new).await.expect("runs") {
+        Ingested::Duplicate(first) => first.id(),
+        other => panic!("is no duplicate: {other:?}"),
+    }
+}
+
+/// Whether a one-time token of `new` was used with another body.
+pub(crate) async fn is_forged(store: &dyn Store, new: NewEvent) -> bool {
+    matches!(store.ingest(new).await.expect("runs"), Ingested::TokenReused)
 }
 
 pub(crate) async fn claim(store: &dyn Store, lane: &str, now: Timestamp) -> Vec<Claimed> {
@@ -186,9 +207,7 @@ pub(crate) async fn an_equal_key_is_a_duplicate<B: Backend>() {
     assert!(again.reply().is_none());
     // Another scope or another route has keys of its own.
     let mut other = keyed("k", T0);
-    if let Some(dedupe) = &mut other.dedupe {
-        dedupe.scope = "other".to_owned();
-    }
+    other.dedupe[0].scope = "other".to_owned();
     stored(&*store, other).await;
     let mut other = keyed("k", T0);
     other.event.source = Source::Route("stripe".to_owned());
@@ -212,6 +231,7 @@ pub(crate) async fn equal_keys_sent_together_are_stored_once<B: Backend>() {
         match task.await.expect("ends") {
             Ingested::Stored(stored) => drop(firsts.insert(stored.id())),
             Ingested::Duplicate(duplicate) => duplicates.push(duplicate.id()),
+            Ingested::TokenReused => panic!("an id is taken for a token"),
         }
     }
     assert_eq!((firsts.len(), duplicates.len()), (10, 190));
@@ -229,6 +249,111 @@ pub(crate) async fn an_expired_key_is_taken_over<B: Backend>() {
         panic!("the key was not taken over");
     };
     assert_eq!(again.id(), second);
+}
+
+pub(crate) async fn a_one_time_token_is_for_one_body<B: Backend>() {
+    let place = B::new();
+    let store = place.open().await;
+    let first = stored(&*store, tokened("t", "a", None)).await.id();
+    assert_eq!(first_of(&*store, tokened("t", "a", None)).await, first);
+    assert!(is_forged(&*store, tokened("t", "b", None)).await);
+    // Neither a new id nor that of an honest delivery helps a forgery.
+    assert!(is_forged(&*store, tokened("t", "b", Some("new"))).await);
+    let other = stored(&*store, keyed("known", T0)).await.id();
+    assert!(is_forged(&*store, tokened("t", "b", Some("known"))).await);
+    // What was refused took no key.
+    let new = stored(&*store, keyed("new", T0)).await.id();
+    assert_ne!(new, other);
+    // A token is no id, an id no token.
+    stored(&*store, keyed("t", T0)).await;
+    stored(&*store, tokened("known", "c", None)).await;
+    // Another scope has tokens of its own.
+    let mut elsewhere = tokened("t", "b", None);
+    elsewhere.dedupe[0].scope = "other".to_owned();
+    stored(&*store, elsewhere).await;
+    store.close().await;
+
+    let store = place.open().await;
+    assert!(is_forged(&*store, tokened("t", "b", None)).await, "forgotten at a restart");
+    assert_eq!(first_of(&*store, tokened("t", "a", None)).await, first);
+    // After its time the token is free, as an id is.
+    let mut late = tokened("t", "b", None);
+    late.event.received_at = after(60_000);
+    let late = stored(&*store, late).await.id();
+    let mut again = tokened("t", "a", None);
+    again.event.received_at = after(119_999);
+    assert!(is_forged(&*store, again).await, "the row was not taken over");
+    let mut again = tokened("t", "b", None);
+    again.event.received_at = after(119_999);
+    assert_eq!(first_of(&*store, again).await, late);
+}
+
+pub(crate) async fn a_token_and_an_id_both_tell_a_repetition<B: Backend>() {
+    let place = B::new();
+    let store = place.open().await;
+    let first = stored(&*store, tokened("t1", "a", Some("d1"))).await.id();
+    assert_eq!(first_of(&*store, tokened("t1", "a", Some("d1"))).await, first);
+    assert_eq!(first_of(&*store, keyed("d1", T0)).await, first, "the id alone");
+    // Sent again with a fresh token, which is used by that.
+    assert_eq!(first_of(&*store, tokened("t2", "a", Some("d1"))).await, first);
+    assert!(is_forged(&*store, tokened("t2", "b", Some("d2"))).await, "a token lent to a forgery");
+    assert_eq!(first_of(&*store, tokened("t2", "a", None)).await, first);
+    // Sent again with another id, which may be anybody's: it is not taken.
+    assert_eq!(first_of(&*store, tokened("t1", "a", Some("d3"))).await, first);
+    stored(&*store, tokened("t3", "c", Some("d3"))).await;
+    // Of two known keys the first one speaks.
+    let second = stored(&*store, keyed("d4", T0)).await.id();
+    assert_ne!(second, first);
+    assert_eq!(first_of(&*store, tokened("t1", "a", Some("d4"))).await, first);
+}
+
+pub(crate) async fn equal_tokens_sent_together_are_for_one_body<B: Backend>() {
+    let place = B::new();
+    let store = place.open().await;
+    let mut tasks = Vec::new();
+    for n in 0..200 {
+        let store = Arc::clone(&store);
+        tasks.push(tokio::spawn(async move {
+            let body = (n / 10 % 2).to_string();
+            let new = tokened(&format!("t{}", n % 10), &body, None);
+            (n % 10, body, store.ingest(new).await.expect("runs"))
+        }));
+    }
+    let (mut let_in, mut forged) = (HashSet::new(), 0);
+    let mut firsts = 0;
+    for task in tasks {
+        let (token, body, outcome) = task.await.expect("ends");
+        match outcome {
+            Ingested::Stored(_) => {
+                firsts += 1;
+                let_in.insert((token, body));
+            }
+            Ingested::Duplicate(_) => drop(let_in.insert((token, body))),
+            Ingested::TokenReused => forged += 1,
+        }
+    }
+    assert_eq!((firsts, let_in.len(), forged), (10, 10, 100));
+}
+
+pub(crate) async fn a_token_is_spent_without_an_event<B: Backend>() {
+    let place = B::new();
+    let store = place.open().await;
+    let spend = async |store: &Arc<dyn Store>, new: NewEvent| {
+        store.spend(&new.event, new.dedupe).await.expect("runs")
+    };
+    assert_eq!(spend(&store, tokened("t", "a", Some("d"))).await, TokenUse::Allowed);
+    assert_eq!(spend(&store, tokened("t", "a", Some("d"))).await, TokenUse::Allowed);
+    assert_eq!(spend(&store, tokened("t", "b", None)).await, TokenUse::Reused);
+    store.close().await;
+    let store = place.open().await;
+    assert!(is_forged(&*store, tokened("t", "b", None)).await);
+    // There is no event yet of which the same body could be a duplicate, and the id is not taken.
+    let first = stored(&*store, tokened("t", "a", Some("d"))).await.id();
+    assert_eq!(first_of(&*store, tokened("t", "a", None)).await, first);
+    assert_eq!(spend(&store, tokened("t", "a", None)).await, TokenUse::Allowed);
+    assert_eq!(spend(&store, tokened("t", "b", None)).await, TokenUse::Reused);
+    let page = store.events(EventQuery { limit: 10, before: None }).await.expect("reads");
+    assert_eq!(page.events.len(), 1);
 }
 
 pub(crate) async fn a_refused_item_leaves_its_neighbours<B: Backend>() {
@@ -581,6 +706,10 @@ macro_rules! store_contract {
             an_equal_key_is_a_duplicate
             equal_keys_sent_together_are_stored_once
             an_expired_key_is_taken_over
+            a_one_time_token_is_for_one_body
+            a_token_and_an_id_both_tell_a_repetition
+            equal_tokens_sent_together_are_for_one_body
+            a_token_is_spent_without_an_event
             a_refused_item_leaves_its_neighbours
             a_lease_given_at_once_is_the_first_attempt
             a_retry_is_due_at_its_time

@@ -5,6 +5,7 @@ mod contract;
 mod crash;
 mod file;
 mod full;
+mod migrations;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -36,12 +37,12 @@ async fn a_newer_schema_is_refused_by_both_versions() {
     let file = File::new();
     file.sqlite(file.options()).await.close().await;
     let conn = Connection::open(file.path()).expect("opens");
-    conn.execute("UPDATE meta SET value = 7 WHERE name = 'schema'", []).expect("updates");
+    conn.execute("UPDATE meta SET value = 77 WHERE name = 'schema'", []).expect("updates");
     drop(conn);
     let error = SqliteStore::open(file.options()).await.expect_err("is newer");
-    assert!(matches!(error, OpenError::NewerSchema { found: 7, known: 1, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::NewerSchema { found: 77, known: 2, .. }), "{error:?}");
     let text = error.to_string();
-    assert!(text.contains("schema 7") && text.contains("up to 1"), "{text}");
+    assert!(text.contains("schema 77") && text.contains("up to 2"), "{text}");
     let error = SqliteStore::open_reader(file.path()).await.expect_err("is newer");
     assert!(matches!(error, OpenError::NewerSchema { .. }), "{error:?}");
 }
