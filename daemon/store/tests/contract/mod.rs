@@ -697,6 +697,101 @@ pub(crate) async fn a_closed_store_says_so<B: Backend>() {
     assert_eq!(detail(&*store, id).await.seq, 1);
 }
 
+pub(crate) async fn a_route_learns_one_secret_while_it_is_armed<B: Backend>() {
+    let place = B::new();
+    let store = place.open().await;
+    let secret = |text: &str| LearnedSecret::new(text.as_bytes().to_vec());
+    let learn = async |store: &Arc<dyn Store>, scope: &str, text: &str, at| {
+        store.learn("asana", scope, secret(text), at).await.expect("runs")
+    };
+    assert_eq!(learn(&store, "", "early", T0).await, Learning::NotArmed);
+    store.arm("asana", after(100)).await.expect("arms");
+    store.arm("notion", after(100)).await.expect("arms");
+    assert_eq!(store.armed("asana", after(99)).await.expect("reads"), Some(after(100)));
+    assert_eq!(store.armed("asana", after(100)).await.expect("reads"), None, "it is over");
+    assert_eq!(store.armed("other", T0).await.expect("reads"), None);
+    assert_eq!(learn(&store, "", "late", after(100)).await, Learning::NotArmed);
+    // A new arming replaces the old one, also by a shorter one.
+    store.arm("asana", after(50)).await.expect("arms");
+    assert_eq!(learn(&store, "", "late", after(60)).await, Learning::NotArmed);
+    store.arm("asana", after(200)).await.expect("arms");
+    store.close().await;
+
+    let store = place.open().await;
+    assert_eq!(learn(&store, "", "one", after(199)).await, Learning::Learned);
+    assert_eq!(learn(&store, "", "two", after(199)).await, Learning::NotArmed, "learned twice");
+    assert_eq!(store.armed("asana", T0).await.expect("reads"), None);
+    store.close().await;
+
+    let store = place.open().await;
+    let learned = async |store: &Arc<dyn Store>, scope: &str| {
+        let secrets = store.learned("asana", scope).await.expect("reads");
+        secrets
+            .iter()
+            .map(|s| String::from_utf8_lossy(s.as_bytes()).into_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(learned(&store, "").await, ["one"]);
+    assert!(learned(&store, "tenant=acme\n").await.is_empty(), "another scope's");
+    // The last two are kept, newest first; one that is taught again pushes none out.
+    for (text, kept) in [
+        ("two", vec!["two", "one"]),
+        ("two", vec!["two", "one"]),
+        ("one", vec!["one", "two"]),
+        ("three", vec!["three", "one"]),
+    ] {
+        store.arm("asana", after(300)).await.expect("arms");
+        assert_eq!(learn(&store, "", text, after(250)).await, Learning::Learned);
+        assert_eq!(learned(&store, "").await, kept);
+    }
+    store.arm("asana", after(300)).await.expect("arms");
+    assert_eq!(learn(&store, "tenant=acme\n", "acme's", after(250)).await, Learning::Learned);
+    assert_eq!(learned(&store, "").await, ["three", "one"]);
+    store.arm("asana", after(300)).await.expect("arms");
+
+    let known = |route: &str, armed_until, secrets| LearningRoute {
+        route: route.to_owned(),
+        armed_until,
+        secrets,
+    };
+    let all = store.learning(T0).await.expect("reads");
+    let notion = known("notion", Some(after(100)), 0);
+    assert_eq!(all, [known("asana", Some(after(300)), 3), notion]);
+    let all = store.learning(after(300)).await.expect("reads");
+    assert_eq!(all, [known("asana", None, 3)]);
+
+    assert_eq!(store.forget("asana").await.expect("runs"), 3);
+    assert!(
+        learned(&store, "").await.is_empty() && learned(&store, "tenant=acme\n").await.is_empty()
+    );
+    assert_eq!(learn(&store, "", "again", after(250)).await, Learning::NotArmed);
+    assert_eq!(store.forget("asana").await.expect("runs"), 0);
+    assert_eq!(format!("{:?}", secret("hunter2")), "LearnedSecret(…)");
+}
+
+pub(crate) async fn of_handshakes_that_come_together_one_is_taken<B: Backend>() {
+    let place = B::new();
+    let store = place.open().await;
+    store.arm("asana", after(100)).await.expect("arms");
+    let mut tasks = Vec::new();
+    for n in 0..50 {
+        let store = Arc::clone(&store);
+        tasks.push(tokio::spawn(async move {
+            let secret = LearnedSecret::new(vec![n]);
+            (n, store.learn("asana", "", secret, T0).await.expect("runs"))
+        }));
+    }
+    let mut taken = Vec::new();
+    for task in tasks {
+        if let (n, Learning::Learned) = task.await.expect("ends") {
+            taken.push(vec![n]);
+        }
+    }
+    let kept = store.learned("asana", "").await.expect("reads");
+    assert_eq!(kept.iter().map(|secret| secret.as_bytes().to_vec()).collect::<Vec<_>>(), taken);
+    assert_eq!(taken.len(), 1);
+}
+
 /// The suite's tests, on `$backend`.
 #[macro_export]
 macro_rules! store_contract {
@@ -723,6 +818,8 @@ macro_rules! store_contract {
             a_lease_that_nobody_receives_comes_back
             acknowledged_events_survive_a_drop
             a_closed_store_says_so
+            a_route_learns_one_secret_while_it_is_armed
+            of_handshakes_that_come_together_one_is_taken
         );
     };
     (@ $backend:ty: $($name:ident)*) => {

@@ -46,10 +46,11 @@ async fn a_file_of_the_first_schema_is_brought_up_to_date() {
     assert_eq!(first_of(&*store, keyed("k", after(59_999))).await, first, "a key is forgotten");
     stored(&*store, tokened("k", "a", None)).await;
     assert!(is_forged(&*store, tokened("k", "b", None)).await);
+    assert!(store.learning(T0).await.expect("reads").is_empty());
     store.close().await;
     let schema: i64 = Connection::open(file.path())
         .expect("opens")
         .query_row("SELECT value FROM meta WHERE name = 'schema'", [], |row| row.get(0))
         .expect("reads");
-    assert_eq!(schema, 2);
+    assert_eq!(schema, 3);
 }
