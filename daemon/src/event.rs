@@ -95,8 +95,8 @@ fn keys(
 }
 
 /// One provider's ids are unique within one account of it, so the parameters, which tell accounts
-/// apart, belong to the key.
-fn scope(params: &[(String, String)]) -> String {
+/// apart, belong to the key. So they do to the secrets that a provider teaches.
+pub(crate) fn scope(params: &[(String, String)]) -> String {
     let mut scope = String::new();
     for (name, value) in params {
         scope.push_str(name);

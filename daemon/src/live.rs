@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 
+use crate::admin::Token;
 use crate::config::Config;
 use crate::route::Routes;
 use crate::secret::Stamp;
@@ -21,6 +22,8 @@ pub(crate) struct Live {
 pub(crate) struct Generation {
     pub(crate) config: Arc<Config>,
     pub(crate) routes: Routes,
+    /// The admin API's, when the configuration names one.
+    pub(crate) admin_token: Option<Token>,
     /// The states of its own file and of the secrets' files when they were read.
     pub(crate) stamps: Vec<Option<Stamp>>,
 }

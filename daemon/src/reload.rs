@@ -12,6 +12,7 @@ use notify::{EventKind, RecursiveMode, Watcher};
 use tokio::sync::{mpsc, watch};
 use tokio::task::block_in_place;
 
+use crate::admin;
 use crate::admission::{ConfigAdmission, missing_plugins};
 use crate::config::{self, Config, Limits};
 use crate::dispatch::Dispatcher;
@@ -159,14 +160,15 @@ pub(crate) fn prepare(file: &Path) -> Result<Generation, String> {
     let config = Arc::new(config);
     let stamps = stamps(own, &config);
     let routes = Routes::build(&config).map_err(|errors| errors.join("\n"))?;
-    Ok(Generation { config, routes, stamps })
+    let admin_token = admin::configured(&config)?;
+    Ok(Generation { config, routes, admin_token, stamps })
 }
 
 /// The state of the configuration's file and of those that hold its secrets. Blocks.
 fn stamps(own: Option<Stamp>, config: &Config) -> Vec<Option<Stamp>> {
     let base = config.file.parent().unwrap_or(Path::new(""));
     let secrets = config.routes.iter().flat_map(|route| &route.secrets);
-    let secrets = secrets.map(|secret| secret::stamp(secret, base));
+    let secrets = secrets.chain(&config.admin.token).map(|secret| secret::stamp(secret, base));
     std::iter::once(own).chain(secrets).collect()
 }
 
@@ -186,7 +188,7 @@ fn fixed_settings_changed(before: &Config, after: &Config) -> Vec<&'static str> 
     };
     compare(before.server.listen == after.server.listen, "[server] listen");
     compare(before.server.tls == after.server.tls, "[server.tls]");
-    compare(before.admin == after.admin, "[admin]");
+    compare(before.admin.listen == after.admin.listen, "[admin] listen");
     compare(before.store == after.store, "[store]");
     let (a, b) = (&before.runtime, &after.runtime);
     compare(a.plugins_dir == b.plugins_dir, "[runtime] plugins_dir");

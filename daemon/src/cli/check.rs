@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::EXIT_BAD_CONFIG;
+use crate::admin;
 use crate::config::{self, Config, ConfigError, Diagnostic, Severity};
 use crate::route::Routes;
 
@@ -32,7 +33,8 @@ pub(crate) fn run(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
         }
     };
     let config = Arc::new(config);
-    let errors = Routes::build(&config).err().unwrap_or_default();
+    let mut errors = Routes::build(&config).err().unwrap_or_default();
+    errors.extend(admin::configured(&config).err());
     if json {
         let shown = if errors.is_empty() { Some(config.as_ref()) } else { None };
         writeln!(std::io::stdout(), "{:#}", report(shown, &warnings, &errors))?;

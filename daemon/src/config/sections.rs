@@ -15,6 +15,7 @@ use super::model::{
     Admin, Limits, MAX_PLUGIN_MEMORY, Plugin, PluginLimits, Runtime, Server, Store, Tls,
 };
 use super::reader::{Entry, Problems, Table, bare, nearest, show};
+use super::references;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -55,7 +56,8 @@ pub(super) fn admin(root: &Table<'_>, server: &Server, problems: &mut Problems) 
             .error(span, format!("[server] and [admin] cannot both listen on {listen}"))
             .help("give [admin] a port of its own, for example `listen = \"127.0.0.1:8081\"`");
     }
-    Admin { listen }
+    let token = table.entry("token").and_then(|entry| references::fixed_secret(&entry, problems));
+    Admin { listen, token }
 }
 
 pub(super) fn store(root: &Table<'_>, base: &Path, problems: &mut Problems) -> Store {

@@ -53,6 +53,11 @@ fn every_mistake_is_shown_in_its_place() {
         ("key_of_another_table", "[server]\nplugins_dir = \"plugins\"\n".into()),
         ("key_of_no_table", with("when = 'payload.private == false'")),
         ("secret_in_an_unknown_key", "[admin]\napi_token = \"hunter2\"\n".into()),
+        ("admin_token", "[admin]\ntoken = \"hunter2\"\n".into()),
+        (
+            "admin_token_with_parameters",
+            "[admin]\ntoken = { file = \"/run/secrets/{tenant}\" }\n".into(),
+        ),
         (
             "wrong_types",
             "[server]\nlisten = 8080\ntls = true\ndrain = 30\n[store]\nwal_max = \
@@ -282,6 +287,14 @@ fn paths_are_relative_to_the_file() {
     assert_eq!(config.store.path, Path::new("/etc/hookyard/s/db"));
     assert_eq!(config.runtime.cache_dir, Path::new("/etc/hookyard/s/plugin-cache"));
     assert_eq!(config.runtime.plugins_dir, Path::new("/opt/plugins"));
+}
+
+#[test]
+fn the_admin_token_is_a_reference() {
+    assert_eq!(good("").0.admin.token, None);
+    let (config, warnings) = good("[admin]\ntoken = { env = \"ADMIN_TOKEN\" }\n");
+    assert_eq!(config.admin.token, Some(SecretRef::Env("ADMIN_TOKEN".to_owned())));
+    assert!(warnings.is_empty(), "{warnings:?}");
 }
 
 #[test]
