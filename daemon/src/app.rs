@@ -16,12 +16,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::admin::Admin;
+use crate::admin::{Admin, Guard};
 use crate::admission::{LiveAdmission, missing_plugins};
 use crate::cli::EXIT_BAD_CONFIG;
 use crate::config::{Config, Limits, MAX_PLUGIN_MEMORY};
 use crate::dispatch::Dispatcher;
 use crate::ingress::{self, Drain, Listener, Receiver, ServeOptions, TlsReloader};
+use crate::learned::Learned;
 use crate::live::Live;
 use crate::reload::{self, Followed, Reloader};
 use crate::supervise::Tasks;
@@ -67,6 +68,10 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
         None => None,
     };
     let store: Arc<dyn Store> = Arc::new(open_store(&config).await?);
+    let guard = Guard::new(Arc::clone(&live));
+    if let Some(file) = guard.prepare()? {
+        tracing::info!(file = %file.display(), "the token of the admin API is in this file");
+    }
     let plugins = tokio::select! {
         started = start_plugins(&config, &live) => started?,
         // Compiling many plugins takes a while; the compiler's processes end with this one.
@@ -109,6 +114,8 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
         store: Arc::clone(&store),
         plugins: Arc::clone(&plugins),
         draining: Arc::clone(&draining),
+        learned: Learned::new(Arc::clone(&store)),
+        guard,
     };
     let admin_drain = Drain::new();
     let admin_options = ServeOptions {

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 
-use crate::config::{self, Config, ConfigError, Diagnostic};
+use crate::admin::{self, Token};
+use crate::config::{self, Config, ConfigError, Diagnostic, RouteProblem, SecretProblem};
 use crate::outbound;
 use crate::route::{RouteVerifier, Routes};
 use crate::secret::{self, Stamp};
@@ -23,31 +24,53 @@ pub(crate) struct Live {
 pub(crate) struct Generation {
     pub(crate) config: Arc<Config>,
     pub(crate) routes: Routes,
+    /// The admin API's, when the configuration names one.
+    pub(crate) admin_token: Option<Token>,
     /// The states of its own file and of the secrets' files when they were read.
     pub(crate) stamps: Vec<Option<Stamp>>,
 }
 
 impl Generation {
-    /// Reads the file, resolves its secrets, builds its routes and looks at its `ca`: what `serve`, `check` and a
-    /// reload do with a configuration. Blocks on the file system.
+    /// Reads the file, resolves its secrets, builds its routes and looks at its `ca`: what `serve`,
+    /// `check` and a reload do with a configuration. Blocks on the file system.
     ///
     /// The second part is what works and should be known to a person.
     pub(crate) fn load(file: &Path) -> Result<(Self, Vec<Diagnostic>), ConfigError> {
         let base = file.parent().unwrap_or(Path::new(""));
         // Each is looked at before it is read: a change in between is then seen as one more.
-        let mut stamps = vec![secret::stamp_of(file)];
-        let build = |route: &config::Route| {
-            stamps.extend(secret_stamps(route, base));
-            RouteVerifier::build(route, base)
-        };
-        let trust = |outbound: &config::Outbound| match outbound::extra_roots(outbound) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(error.to_string()),
-        };
-        let loaded = config::load_with(file, build, trust)?;
+        let stamps = vec![secret::stamp_of(file)];
+        let mut builder = Builder { base, stamps, admin_token: None };
+        let loaded = config::load_with(file, &mut builder)?;
+        let Builder { stamps, admin_token, .. } = builder;
         let config = Arc::new(loaded.config);
         let routes = Routes::new(&config, loaded.built);
-        Ok((Self { config, routes, stamps }, loaded.warnings))
+        Ok((Self { config, routes, admin_token, stamps }, loaded.warnings))
+    }
+}
+
+/// What is made of a configuration while it is loaded.
+struct Builder<'b> {
+    base: &'b Path,
+    stamps: Vec<Option<Stamp>>,
+    admin_token: Option<Token>,
+}
+
+impl config::Build for Builder<'_> {
+    type Route = RouteVerifier;
+
+    fn route(&mut self, route: &config::Route) -> Result<RouteVerifier, Vec<RouteProblem>> {
+        self.stamps.extend(route_stamps(route, self.base));
+        RouteVerifier::build(route, self.base)
+    }
+
+    fn admin(&mut self, admin: &config::Admin) -> Result<(), SecretProblem> {
+        self.stamps.extend(admin_stamp(admin, self.base));
+        self.admin_token = admin.token.as_ref().map(|t| admin::token(t, self.base)).transpose()?;
+        Ok(())
+    }
+
+    fn outbound(&mut self, outbound: &config::Outbound) -> Result<(), String> {
+        outbound::extra_roots(outbound).map(drop).map_err(|error| error.to_string())
     }
 }
 
@@ -55,11 +78,18 @@ impl Generation {
 /// with [`Generation::stamps`]. Blocks on the file system.
 pub(crate) fn stamps(config: &Config) -> Vec<Option<Stamp>> {
     let base = config.file.parent().unwrap_or(Path::new(""));
-    let secrets = config.routes.iter().flat_map(|route| secret_stamps(route, base));
-    std::iter::once(secret::stamp_of(&config.file)).chain(secrets).collect()
+    let routes = config.routes.iter().flat_map(|route| route_stamps(route, base));
+    std::iter::once(secret::stamp_of(&config.file))
+        .chain(admin_stamp(&config.admin, base))
+        .chain(routes)
+        .collect()
 }
 
-fn secret_stamps(route: &config::Route, base: &Path) -> impl Iterator<Item = Option<Stamp>> {
+fn admin_stamp(admin: &config::Admin, base: &Path) -> Option<Option<Stamp>> {
+    admin.token.as_ref().map(|reference| secret::stamp(reference, base))
+}
+
+fn route_stamps(route: &config::Route, base: &Path) -> impl Iterator<Item = Option<Stamp>> {
     route.secrets.iter().map(move |reference| secret::stamp(reference, base))
 }
 
@@ -100,6 +130,9 @@ lissten = "127.0.0.1:80"
 
 [outbound]
 ca = "missing.pem"
+
+[admin]
+token = { file = "text" }
 
 [[route]]
 path = "/variable"

@@ -11,7 +11,9 @@ mod dispatch;
 mod event;
 mod ingress;
 mod keys;
+mod learned;
 mod live;
+mod moment;
 #[cfg_attr(
     not(test),
     expect(dead_code, reason = "what verifies by fetched keys is its first user")
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Command::Check { config, json } => cli::check::run(&config.config, json),
         Command::Init { folder } => cli::init::run(&folder),
         Command::Events { command } => cli::events::run(command),
+        Command::Routes { command } => cli::routes::run(command),
         Command::CompilePlugin { arguments } => {
             return hookyard_runtime::compile_main(arguments.into_iter());
         }

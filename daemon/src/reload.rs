@@ -168,7 +168,7 @@ fn fixed_settings_changed(before: &Config, after: &Config) -> Vec<&'static str> 
     };
     compare(before.server.listen == after.server.listen, "[server] listen");
     compare(before.server.tls == after.server.tls, "[server.tls]");
-    compare(before.admin == after.admin, "[admin]");
+    compare(before.admin.listen == after.admin.listen, "[admin] listen");
     compare(before.store == after.store, "[store]");
     let (a, b) = (&before.runtime, &after.runtime);
     compare(a.plugins_dir == b.plugins_dir, "[runtime] plugins_dir");

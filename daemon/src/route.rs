@@ -9,7 +9,7 @@ use hookyard_verify::{Request, Secret, Settings, SetupError, UnixTime, Verified,
 use http::Method;
 use parking_lot::Mutex;
 
-use crate::config::{self, Config, SecretProblem, SecretRef};
+use crate::config::{self, Config, RoutePart, RouteProblem, SecretProblem, SecretRef};
 use crate::secret;
 
 /// How long a verifier made for one set of parameters is used before its secret is read again.
@@ -203,16 +203,16 @@ impl RouteVerifier {
     ///
     /// # Errors
     /// Every secret that cannot be had, or that cannot be one of the route's scheme.
-    pub(crate) fn build(route: &config::Route, base: &Path) -> Result<Self, Vec<SecretProblem>> {
+    pub(crate) fn build(route: &config::Route, base: &Path) -> Result<Self, Vec<RouteProblem>> {
         let mut secrets = Vec::with_capacity(route.secrets.len());
         let mut problems = Vec::new();
         for (index, reference) in route.secrets.iter().enumerate() {
             if reference.has_params() {
                 continue;
             }
-            match fixed_secret(route, reference, index, base) {
+            match fixed_secret(route, reference, base) {
                 Ok(secret) => secrets.push(secret),
-                Err(problem) => problems.push(problem),
+                Err(problem) => problems.push((RoutePart::Secret(index), problem)),
             }
         }
         if !problems.is_empty() {
@@ -223,7 +223,7 @@ impl RouteVerifier {
         }
         verifier(route, secrets).map(Self::Fixed).map_err(|error| {
             let message = error.to_string();
-            vec![SecretProblem { index: 0, message, label: None, help: Vec::new() }]
+            vec![(RoutePart::Route, SecretProblem { message, label: None, help: Vec::new() })]
         })
     }
 }
@@ -232,16 +232,14 @@ impl RouteVerifier {
 fn fixed_secret(
     route: &config::Route,
     reference: &SecretRef,
-    index: usize,
     base: &Path,
 ) -> Result<Secret, SecretProblem> {
-    let value =
-        secret::resolve(reference, &[], base).map_err(|error| error.problem(index, base))?;
+    let value = secret::resolve(reference, &[], base).map_err(|error| error.problem(base))?;
     let secret = Secret::new(value.as_slice());
     // Each by itself, as several can be wrong. What else a scheme may not like is told of all.
     match verifier(route, vec![secret.clone()]) {
         Err(SetupError::Secret { problem, .. }) => {
-            Err(secret::cannot_be_right(reference, &problem.to_string(), index, base))
+            Err(secret::cannot_be_right(reference, &problem.to_string(), base))
         }
         _ => Ok(secret),
     }
@@ -297,7 +295,7 @@ mod tests {
     fn routes_of(file: &Path, text: &str) -> Routes {
         let base = file.parent().expect("a folder");
         let loaded =
-            config::parse_with(file, text, |route| RouteVerifier::build(route, base), |_| Ok(()));
+            config::parse_with(file, text, &mut |route: &_| RouteVerifier::build(route, base));
         let loaded = loaded.unwrap_or_else(|error| panic!("{error}"));
         Routes::new(&Arc::new(loaded.config), loaded.built)
     }

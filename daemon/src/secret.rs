@@ -37,6 +37,13 @@ pub(crate) enum SecretError {
     BadParam { reference: SecretRef, param: String },
 }
 
+impl SecretError {
+    /// There is no file of that name.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 /// A secret's bytes, wiped when they go.
 pub(crate) type SecretValue = Zeroizing<Vec<u8>>;
 
@@ -108,7 +115,8 @@ pub(crate) fn is_plain_segment(value: &str) -> bool {
         && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
-fn read(path: &Path, reference: &SecretRef) -> Result<SecretValue, SecretError> {
+/// Reads a file as [`resolve`] does; an empty one is no error. `reference` is for messages.
+pub(crate) fn read(path: &Path, reference: &SecretRef) -> Result<SecretValue, SecretError> {
     let unreadable = |source| SecretError::Unreadable { reference: reference.clone(), source };
     let file = File::open(path).map_err(unreadable)?;
     // At its full size from the start: a vector that grows leaves copies that nobody wipes.

@@ -63,7 +63,8 @@ pub(super) const LIMITS: Keys = Keys::new(
     "{ body = \"1MiB\" }",
 );
 
-pub(super) const ADMIN: Keys = Keys::new("[admin]", &["listen"], "{ listen = \"127.0.0.1:8081\" }");
+pub(super) const ADMIN: Keys =
+    Keys::new("[admin]", &["listen", "token"], "{ listen = \"127.0.0.1:8081\" }");
 
 pub(super) const STORE: Keys = Keys::new(
     "[store]",
@@ -188,7 +189,6 @@ pub(super) const ALL: &[(&Keys, &str)] = &[
     (&SERVER, "[server]"),
     (&TLS, "[server.tls]"),
     (&LIMITS, "[server.limits]"),
-    (&ADMIN, "[admin]"),
     (&STORE, "[store]"),
     (&RUNTIME, "[runtime]"),
     (&OUTBOUND, "[outbound]"),
@@ -201,6 +201,8 @@ pub(super) const ALL: &[(&Keys, &str)] = &[
     (&TOKEN, "verify"),
     (&BEARER, "verify"),
     (&BASIC, "verify"),
+    // Last, because a `token` that is out of place is likelier one of `verify`.
+    (&ADMIN, "[admin]"),
 ];
 
 /// The table in which a key of this name is known, when there is one such.

@@ -27,7 +27,7 @@ pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use model::*;
 pub(crate) use reader::nearest;
 use reader::{Problems, Table};
-pub(crate) use secrets::SecretProblem;
+pub(crate) use secrets::{RoutePart, SecretProblem};
 
 /// Problems that are shown of one file; more are counted.
 const MOST_SHOWN: usize = 50;
@@ -40,6 +40,36 @@ pub(crate) enum ConfigError {
     /// The file is wrong; errors and warnings in the order of the file.
     Invalid(Vec<Diagnostic>),
 }
+
+/// Makes something of a configuration's parts from what is outside of the file: secrets and
+/// certificates. It is called with what is right by itself, and what it says is shown with all the
+/// rest that is wrong with the file, each in its place. A function makes something of routes alone.
+pub(crate) trait Build {
+    type Route;
+
+    fn route(&mut self, route: &Route) -> Result<Self::Route, Vec<RouteProblem>>;
+
+    /// What is wrong with the `token`.
+    fn admin(&mut self, _: &Admin) -> Result<(), SecretProblem> {
+        Ok(())
+    }
+
+    /// What is wrong with the `ca`.
+    fn outbound(&mut self, _: &Outbound) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl<T, F: FnMut(&Route) -> Result<T, Vec<RouteProblem>>> Build for F {
+    type Route = T;
+
+    fn route(&mut self, route: &Route) -> Result<T, Vec<RouteProblem>> {
+        self(route)
+    }
+}
+
+/// What is wrong with which part of a route.
+pub(crate) type RouteProblem = (RoutePart, SecretProblem);
 
 /// A configuration, and what was built of its routes.
 #[derive(Debug)]
@@ -56,22 +86,19 @@ pub(crate) struct Loaded<T> {
 ///
 /// The second part is what works and should be known to a person.
 pub(crate) fn load(file: &Path) -> Result<(Config, Vec<Diagnostic>), ConfigError> {
-    let loaded = load_with(file, |_| Ok(()), |_| Ok(()))?;
+    let loaded = load_with(file, &mut |_: &Route| Ok(()))?;
     Ok((loaded.config, loaded.warnings))
 }
 
-/// As [`load`], and `build` makes something of every route, which takes its secrets: it is called
-/// with each one that is right by itself, and what it says is shown with all the rest that is
-/// wrong with the file. So is what `trust` says of a `ca` of [outbound].
-pub(crate) fn load_with<T>(
+/// As [`load`], and `build` makes of it what takes secrets.
+pub(crate) fn load_with<B: Build>(
     file: &Path,
-    build: impl FnMut(&Route) -> Result<T, Vec<SecretProblem>>,
-    trust: impl FnOnce(&Outbound) -> Result<(), String>,
-) -> Result<Loaded<T>, ConfigError> {
+    build: &mut B,
+) -> Result<Loaded<B::Route>, ConfigError> {
     let unreadable = |source: io::Error| ConfigError::Unreadable { file: file.to_owned(), source };
     let bytes = std::fs::read(file).map_err(unreadable)?;
     match String::from_utf8(bytes) {
-        Ok(text) => parse_with(file, &text, build, trust),
+        Ok(text) => parse_with(file, &text, build),
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
             let text = String::from_utf8_lossy(error.as_bytes());
@@ -93,19 +120,18 @@ pub(crate) fn load_with<T>(
 /// As [`load`], of a text that was read from `file`.
 #[cfg(test)]
 pub(crate) fn parse(file: &Path, text: &str) -> Result<(Config, Vec<Diagnostic>), ConfigError> {
-    let loaded = parse_with(file, text, |_| Ok(()), |_| Ok(()))?;
+    let loaded = parse_with(file, text, &mut |_: &Route| Ok(()))?;
     Ok((loaded.config, loaded.warnings))
 }
 
 /// As [`load_with`], of a text that was read from `file`.
-pub(crate) fn parse_with<T>(
+pub(crate) fn parse_with<B: Build>(
     file: &Path,
     text: &str,
-    build: impl FnMut(&Route) -> Result<T, Vec<SecretProblem>>,
-    trust: impl FnOnce(&Outbound) -> Result<(), String>,
-) -> Result<Loaded<T>, ConfigError> {
+    build: &mut B,
+) -> Result<Loaded<B::Route>, ConfigError> {
     let mut problems = Problems::default();
-    let read = read(file, text, build, trust, &mut problems);
+    let read = read(file, text, build, &mut problems);
     let failed = problems.has_errors();
     let shown = diagnostic::attach(file, text, &problems.secrets, problems.drafts);
     match read {
@@ -114,13 +140,12 @@ pub(crate) fn parse_with<T>(
     }
 }
 
-fn read<T>(
+fn read<B: Build>(
     file: &Path,
     text: &str,
-    build: impl FnMut(&Route) -> Result<T, Vec<SecretProblem>>,
-    trust: impl FnOnce(&Outbound) -> Result<(), String>,
+    build: &mut B,
     problems: &mut Problems,
-) -> Option<(Config, Vec<T>)> {
+) -> Option<(Config, Vec<B::Route>)> {
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         // What was recovered would give errors that only follow from these, and so would a line's
@@ -141,10 +166,10 @@ fn read<T>(
     let base = file.parent().unwrap_or(Path::new(""));
     let root = Table::of(document.get_ref(), 0..0, &keys::ROOT, problems);
     let server = sections::server(&root, base, problems);
-    let admin = sections::admin(&root, &server, problems);
+    let admin = sections::admin(&root, &server, build, problems);
     let store = sections::store(&root, base, problems);
     let runtime = sections::runtime(&root, base, &store, problems);
-    let outbound = sections::outbound(&root, base, trust, problems);
+    let outbound = sections::outbound(&root, base, build, problems);
     let plugins = sections::plugins(&root, &runtime.defaults, problems);
     let context =
         route::Context { text, body: server.limits.body, public_url: server.public_url.is_some() };

@@ -69,10 +69,12 @@ pub(crate) struct Limits {
     pub(crate) in_flight: usize,
 }
 
-/// `[admin]`: health, and later the API.
+/// `[admin]`: health, and the API.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Admin {
     pub(crate) listen: SocketAddr,
+    /// What every call of the API shows; without one the daemon makes its own.
+    pub(crate) token: Option<SecretRef>,
 }
 
 /// `[store]`.

@@ -140,6 +140,22 @@ pub(super) fn secrets(
     secrets
 }
 
+/// One reference that no request has a part in.
+pub(super) fn fixed_secret(
+    entry: &Entry<'_>,
+    problems: &mut Problems,
+) -> Option<(SecretRef, Span)> {
+    let (secret, place) = secret(entry, None, problems)?;
+    if secret.has_params() {
+        let key = entry.key;
+        problems
+            .error(entry.span.clone(), format!("`{key}` cannot have {{parameters}}"))
+            .label("there is no route whose path could have them");
+        return None;
+    }
+    Some((secret, place))
+}
+
 /// Notes when `name` is not a parameter of the path. `params` is nothing when the path is wrong.
 pub(super) fn check_param(
     name: &str,
@@ -169,17 +185,17 @@ fn secret(
     problems: &mut Problems,
 ) -> Option<(SecretRef, Span)> {
     const EXAMPLE: &str = "{ env = \"WEBHOOK_SECRET\" }";
+    let key = entry.key;
     if !matches!(entry.value, DeValue::Table(_)) {
         // Whatever it is, it may be the secret itself.
         problems.hide(entry.span.clone());
         problems
             .error(entry.span.clone(), "a secret is a reference, never the value itself")
             .label("not shown here")
-            .help(
-                "put it into the environment and write `secret = { env = \"WEBHOOK_SECRET\" \
-                 }`, or `{ file = \"/run/secrets/webhook\" }`, or `{ credential = \"webhook\" \
-                 }` (systemd)",
-            )
+            .help(format!(
+                "put it into the environment and write `{key} = {EXAMPLE}`, or `{{ file = \
+                 \"/run/secrets/webhook\" }}`, or `{{ credential = \"webhook\" }}` (systemd)"
+            ))
             .help("if this was a real secret, treat it as known and make a new one");
         return None;
     }
@@ -189,10 +205,10 @@ fn secret(
         let (span, several) = (table.span, known.len() > 1);
         let what = "a secret is exactly one of `env`, `file` and `credential`";
         let draft = problems.error(span, what);
-        draft.help(if several {
+        draft.help(if several && key == "secret" {
             "for several secrets write a list of references".to_owned()
         } else {
-            format!("for example `secret = {EXAMPLE}`")
+            format!("for example `{key} = {EXAMPLE}`")
         });
         return None;
     };

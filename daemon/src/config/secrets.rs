@@ -1,15 +1,14 @@
 //! Secrets that cannot be used. Whoever resolves them says what is wrong with which; here it gets
 //! its place in the file.
 
-use super::model::Route;
+use super::Build;
+use super::diagnostic::Span;
 use super::reader::Problems;
 use super::route::ReadRoute;
 
-/// Why one of a route's secrets cannot be used. Nothing of its value is in the texts.
+/// Why a secret cannot be used. Nothing of its value is in the texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SecretProblem {
-    /// Its place in [`Route::secrets`].
-    pub(crate) index: usize,
     /// One sentence, without the place.
     pub(crate) message: String,
     /// What stands at the caret.
@@ -18,27 +17,44 @@ pub(crate) struct SecretProblem {
     pub(crate) help: Vec<String>,
 }
 
-/// Calls `build` with every route that has no problem of its own, and notes what it says.
-pub(super) fn build<T>(
+/// Which part of a route something is wrong with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RoutePart {
+    /// The one at this place of its `secrets`.
+    Secret(usize),
+    /// None of them in particular.
+    Route,
+}
+
+/// Makes something of every route that has no problem of its own, and notes what is wrong.
+pub(super) fn build<B: Build>(
     routes: &[ReadRoute<'_>],
-    mut build: impl FnMut(&Route) -> Result<T, Vec<SecretProblem>>,
+    build: &mut B,
     problems: &mut Problems,
-) -> Vec<T> {
+) -> Vec<B::Route> {
     let mut built = Vec::with_capacity(routes.len());
     for read in routes {
         let Some(route) = &read.route else { continue };
-        match build(route) {
+        match build.route(route) {
             Ok(of_route) => built.push(of_route),
-            Err(found) => found.into_iter().for_each(|problem| note(read, problem, problems)),
+            Err(found) => {
+                for (part, problem) in found {
+                    let span = match part {
+                        RoutePart::Secret(index) => read.secrets.get(index),
+                        RoutePart::Route => None,
+                    };
+                    let span = span.unwrap_or(&read.path.1).clone();
+                    note("secret", span, problem, problems);
+                }
+            }
         }
     }
     built
 }
 
-fn note(read: &ReadRoute<'_>, problem: SecretProblem, problems: &mut Problems) {
-    // What concerns no secret in particular concerns the route.
-    let span = read.secrets.get(problem.index).unwrap_or(&read.path.1);
-    let draft = problems.error(span.clone(), format!("`secret`: {}", problem.message));
+/// Notes what is wrong with the secret that `key` refers to.
+pub(super) fn note(key: &str, span: Span, problem: SecretProblem, problems: &mut Problems) {
+    let draft = problems.error(span, format!("`{key}`: {}", problem.message));
     if let Some(label) = problem.label {
         draft.label(label);
     }

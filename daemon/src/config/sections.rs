@@ -11,11 +11,14 @@ use ipnet::IpNet;
 use rustls::pki_types::DnsName;
 use toml::de::DeValue;
 
+use super::Build;
 use super::keys;
 use super::model::{
     Admin, Limits, MAX_PLUGIN_MEMORY, Outbound, Plugin, PluginLimits, Runtime, Server, Store, Tls,
 };
 use super::reader::{Entry, Problems, Table, bare, nearest, show};
+use super::references;
+use super::secrets;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -39,7 +42,12 @@ pub(super) fn server(root: &Table<'_>, base: &Path, problems: &mut Problems) -> 
     }
 }
 
-pub(super) fn admin(root: &Table<'_>, server: &Server, problems: &mut Problems) -> Admin {
+pub(super) fn admin(
+    root: &Table<'_>,
+    server: &Server,
+    build: &mut impl Build,
+    problems: &mut Problems,
+) -> Admin {
     let table = root.table("admin", &keys::ADMIN, problems);
     let listen = listen(&table, ([127, 0, 0, 1], 8081).into(), problems);
     // Port 0 is another free port each time.
@@ -56,7 +64,15 @@ pub(super) fn admin(root: &Table<'_>, server: &Server, problems: &mut Problems) 
             .error(span, format!("[server] and [admin] cannot both listen on {listen}"))
             .help("give [admin] a port of its own, for example `listen = \"127.0.0.1:8081\"`");
     }
-    Admin { listen }
+    let token = table.entry("token").and_then(|entry| references::fixed_secret(&entry, problems));
+    let (token, place) = token.unzip();
+    let admin = Admin { listen, token };
+    if let Some(place) = place
+        && let Err(problem) = build.admin(&admin)
+    {
+        secrets::note("token", place, problem, problems);
+    }
+    admin
 }
 
 pub(super) fn store(root: &Table<'_>, base: &Path, problems: &mut Problems) -> Store {
@@ -117,11 +133,10 @@ pub(super) fn runtime(
     }
 }
 
-/// `trust` says what is wrong with the file that `ca` names, if something is.
 pub(super) fn outbound(
     root: &Table<'_>,
     base: &Path,
-    trust: impl FnOnce(&Outbound) -> Result<(), String>,
+    build: &mut impl Build,
     problems: &mut Problems,
 ) -> Outbound {
     let table = root.table("outbound", &keys::OUTBOUND, problems);
@@ -131,7 +146,7 @@ pub(super) fn outbound(
     };
     if outbound.ca.is_some()
         && let Some(entry) = table.entry("ca")
-        && let Err(wrong) = trust(&outbound)
+        && let Err(wrong) = build.outbound(&outbound)
     {
         problems.error(entry.span, format!("`ca`: {wrong}"));
     }

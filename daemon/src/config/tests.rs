@@ -53,6 +53,11 @@ fn every_mistake_is_shown_in_its_place() {
         ("key_of_another_table", "[server]\nplugins_dir = \"plugins\"\n".into()),
         ("key_of_no_table", with("when = 'payload.private == false'")),
         ("secret_in_an_unknown_key", "[admin]\napi_token = \"hunter2\"\n".into()),
+        ("admin_token", "[admin]\ntoken = \"hunter2\"\n".into()),
+        (
+            "admin_token_with_parameters",
+            "[admin]\ntoken = { file = \"/run/secrets/{tenant}\" }\n".into(),
+        ),
         (
             "wrong_types",
             "[server]\nlisten = 8080\ntls = true\ndrain = 30\n[store]\nwal_max = \
@@ -323,6 +328,14 @@ fn hosts_have_addresses_instead_of_being_looked_up() {
         config.outbound.resolve.iter().map(|(host, at)| format!("{host} {at}")).collect();
     assert_eq!(resolve, ["localhost [::1]:443", "sns.us-east-1.amazonaws.com 127.0.0.1:8443"]);
     assert_eq!(config.outbound.ca.as_deref(), Some(Path::new("ca.pem")));
+}
+
+#[test]
+fn the_admin_token_is_a_reference() {
+    assert_eq!(good("").0.admin.token, None);
+    let (config, warnings) = good("[admin]\ntoken = { env = \"ADMIN_TOKEN\" }\n");
+    assert_eq!(config.admin.token, Some(SecretRef::Env("ADMIN_TOKEN".to_owned())));
+    assert!(warnings.is_empty(), "{warnings:?}");
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub(crate) enum Respond {
     Queued(Ingested),
     /// The deadline came first, and the route has no fallback.
     TooLate,
+    /// A forgery: its one-time token came with another body before. Nothing of it is stored.
+    TokenReused,
 }
 
 /// The event was not taken in; the sender has to come back.
@@ -92,6 +94,7 @@ impl Dispatcher {
             Ingested::Duplicate(duplicate) => {
                 self.resent(permit, duplicate, target, route, deadline).await
             }
+            Ingested::TokenReused => Ok(Respond::TokenReused),
         }
     }
 
@@ -209,6 +212,7 @@ impl Dispatcher {
         let duplicate = match self.store.ingest(new).await? {
             stored @ Ingested::Stored(_) => return Ok(Respond::Queued(stored)),
             Ingested::Duplicate(duplicate) => duplicate,
+            Ingested::TokenReused => return Ok(Respond::TokenReused),
         };
         // The sender may be told that the queue has it only if the queue does.
         let now = hookyard_types::Timestamp::now();

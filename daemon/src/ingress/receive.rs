@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookyard_runtime::Plugins;
-use hookyard_store::{Ingested, NewEvent, NewJob, Store, StoreError, StoredReply};
-use hookyard_types::{Target, Timestamp};
+use hookyard_store::{
+    Dedupe, DedupeKey, Ingested, NewEvent, NewJob, Store, StoreError, StoredReply, TokenUse,
+};
+use hookyard_types::{Event, Target, Timestamp};
 use hookyard_verify::{Request, UnixTime, Verified};
 use http::StatusCode;
 
@@ -79,24 +81,45 @@ impl Receiver {
         let targets = self.targets(config, &event.kind);
         if targets.is_empty() {
             tracing::debug!(event = %event.id, route = config.name, kind = event.kind, "ignored");
-            if config.store_ignored {
-                let new = NewEvent { event, dedupe, jobs: Vec::new() };
-                self.store.ingest(new).await.map_err(store_problem)?;
+            if !config.store_ignored {
+                self.spend_tokens(&event, dedupe, client).await?;
+                return Ok(respond::ignored());
             }
-            return Ok(respond::ignored());
+            let new = NewEvent { event, dedupe, jobs: Vec::new() };
+            return match self.store.ingest(new).await.map_err(store_problem)? {
+                Ingested::Stored(_) | Ingested::Duplicate(_) => Ok(respond::ignored()),
+                Ingested::TokenReused => Err(token_reused(&config.name, client)),
+            };
         }
         match &config.mode {
             Mode::Queue => {
                 let stored = self.dispatcher.enqueue(event, dedupe, targets).await;
-                Ok(acknowledge(&stored.map_err(store_problem)?, config.accepted_status()))
+                acknowledge(&stored.map_err(store_problem)?, config, client)
             }
             Mode::Respond(respond) => {
                 // Exactly one handler: the configuration made sure.
                 let Some(target) = targets.into_iter().next() else {
                     return Ok(respond::ignored());
                 };
-                self.respond(event, dedupe, target, respond, config.accepted_status()).await
+                self.respond(event, dedupe, target, respond, (config, client)).await
             }
+        }
+    }
+
+    /// Uses up the one-time tokens of an event that is not stored: with them, whoever saw the
+    /// request could send any other body.
+    async fn spend_tokens(
+        &self,
+        event: &Event,
+        dedupe: Vec<Dedupe>,
+        client: IpAddr,
+    ) -> Result<(), Problem> {
+        if !dedupe.iter().any(|key| matches!(key.key, DedupeKey::OneTimeToken(_))) {
+            return Ok(());
+        }
+        match self.store.spend(event, dedupe).await.map_err(store_problem)? {
+            TokenUse::Allowed => Ok(()),
+            TokenUse::Reused => Err(token_reused(event.source.name(), client)),
         }
     }
 
@@ -122,13 +145,14 @@ impl Receiver {
 
     async fn respond(
         &self,
-        event: hookyard_types::Event,
-        dedupe: Option<hookyard_store::Dedupe>,
+        event: Event,
+        dedupe: Vec<Dedupe>,
         target: Target,
         respond: &config::Respond,
-        accepted: StatusCode,
+        (route, client): (&config::Route, IpAddr),
     ) -> Result<Response, Problem> {
         if !respond.store {
+            self.spend_tokens(&event, dedupe, client).await?;
             let Target::Handler(name) = &target;
             let ran = self.dispatcher.respond_unstored(event, name, respond).await;
             return answer(ran.map_err(unavailable)?);
@@ -139,8 +163,9 @@ impl Receiver {
             Respond::Ran(ran) => answer(ran),
             Respond::Again(Some(reply)) => Ok(again(&reply)),
             Respond::Again(None) => Ok(respond::reply(200, [], bytes::Bytes::new())),
-            Respond::Queued(durable) => Ok(acknowledge(&durable, accepted)),
+            Respond::Queued(durable) => acknowledge(&durable, route, client),
             Respond::TooLate => Err(Problem::HandlerUnavailable),
+            Respond::TokenReused => Err(token_reused(&route.name, client)),
         }
     }
 }
@@ -191,12 +216,30 @@ async fn verify(
     })
 }
 
-/// The event is durable: the answer to a delivery that the queue has.
-fn acknowledge(ingested: &Ingested, status: StatusCode) -> Response {
+/// The answer to a delivery that the queue has, because the event is durable, or that it was kept
+/// from.
+fn acknowledge(
+    ingested: &Ingested,
+    route: &config::Route,
+    client: IpAddr,
+) -> Result<Response, Problem> {
+    let status = route.accepted_status();
     match ingested {
-        Ingested::Stored(stored) => respond::accepted(status, stored.id()),
-        Ingested::Duplicate(duplicate) => respond::duplicate(status, duplicate.id()),
+        Ingested::Stored(stored) => Ok(respond::accepted(status, stored.id())),
+        Ingested::Duplicate(duplicate) => Ok(respond::duplicate(status, duplicate.id())),
+        Ingested::TokenReused => Err(token_reused(&route.name, client)),
     }
+}
+
+/// The signature holds, and is that of another request: answered as if it did not hold.
+fn token_reused(route: &str, client: IpAddr) -> Problem {
+    tracing::warn!(
+        route,
+        %client,
+        reason = "replayed-token",
+        "verification failed: the one-time token came with another body before"
+    );
+    Problem::Unauthorized { status: StatusCode::UNAUTHORIZED }
 }
 
 fn answer(ran: Ran) -> Result<Response, Problem> {

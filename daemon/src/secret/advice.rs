@@ -7,9 +7,8 @@ use super::SecretError;
 use crate::config::{SecretProblem, SecretRef, nearest};
 
 impl SecretError {
-    /// The error with its advice, for the place `index` of a route's list. `base` is the folder of
-    /// config.toml.
-    pub(crate) fn problem(&self, index: usize, base: &Path) -> SecretProblem {
+    /// The error with its advice. `base` is the folder of config.toml.
+    pub(crate) fn problem(&self, base: &Path) -> SecretProblem {
         let (label, help) = match self {
             Self::NotSet { reference } => not_set(reference),
             Self::Unreadable { reference, source } => {
@@ -24,19 +23,13 @@ impl SecretError {
             // Of a request, which is no matter of the file.
             Self::NoParam { .. } | Self::BadParam { .. } => (None, Vec::new()),
         };
-        SecretProblem { index, message: self.to_string(), label, help }
+        SecretProblem { message: self.to_string(), label, help }
     }
 }
 
 /// The secret is there and `what` says why it cannot be right.
-pub(crate) fn cannot_be_right(
-    reference: &SecretRef,
-    what: &str,
-    index: usize,
-    base: &Path,
-) -> SecretProblem {
+pub(crate) fn cannot_be_right(reference: &SecretRef, what: &str, base: &Path) -> SecretProblem {
     SecretProblem {
-        index,
         message: format!("the value of {reference:?} cannot be right: {what}"),
         label: None,
         help: vec![format!("{}, exactly as its sender shows it", put_it(reference, base))],
@@ -108,14 +101,13 @@ mod tests {
     use crate::secret::resolve;
 
     fn problem(reference: &SecretRef, base: &Path) -> SecretProblem {
-        resolve(reference, &[], base).expect_err("an error").problem(2, base)
+        resolve(reference, &[], base).expect_err("an error").problem(base)
     }
 
     #[test]
     fn a_variable_that_is_set_and_nearly_the_same_is_named() {
         // Cargo sets CARGO_MANIFEST_DIR for every test.
         let near = problem(&SecretRef::Env("CARGO_MANIFST_DIR".into()), Path::new(""));
-        assert_eq!(near.index, 2);
         assert_eq!(near.label.as_deref(), Some("did you mean `CARGO_MANIFEST_DIR`, which is set?"));
         assert!(near.help[0].contains("export CARGO_MANIFST_DIR=…"), "{near:?}");
         let none = problem(&SecretRef::Env("WHOLLY_UNLIKE_ANYTHING_SET".into()), Path::new(""));
@@ -139,7 +131,7 @@ mod tests {
     #[test]
     fn a_credential_says_what_the_unit_needs() {
         let error = SecretError::NoCredentials { reference: SecretRef::Credential("gh".into()) };
-        let found = error.problem(0, Path::new(""));
+        let found = error.problem(Path::new(""));
         assert_eq!(found.message, "credential gh: $CREDENTIALS_DIRECTORY is not set");
         assert!(found.help[0].contains("`LoadCredential=gh:/path/of/the/secret`"), "{found:?}");
     }
