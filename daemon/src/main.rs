@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Command::Check { config, json } => cli::check::run(&config.config, json),
         Command::Init { folder } => cli::init::run(&folder),
         Command::Events { command } => cli::events::run(command),
+        Command::Verify { request, json } => cli::verify::run(&request, json),
         Command::CompilePlugin { arguments } => {
             return hookyard_runtime::compile_main(arguments.into_iter());
         }

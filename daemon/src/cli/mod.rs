@@ -1,8 +1,10 @@
 //! The command line.
 
+mod captured;
 pub(crate) mod check;
 pub(crate) mod events;
 pub(crate) mod init;
+pub(crate) mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,6 +16,9 @@ use crate::telemetry::LogFormat;
 
 /// The configuration is not valid (`EX_CONFIG` of sysexits.h).
 pub(crate) const EXIT_BAD_CONFIG: u8 = 78;
+
+/// The command cannot be carried out as it was written.
+pub(crate) const EXIT_USAGE: u8 = 2;
 
 /// Receives webhooks, verifies them, stores them and runs sandboxed handlers on them.
 ///
@@ -56,6 +61,18 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: events::EventsCommand,
     },
+    /// Say whether a captured request would be let in, check by check, and if not, why.
+    ///
+    /// Exit codes: 0 let in or answered as a handshake, 1 refused, 2 the file is no captured request.
+    #[command(after_long_help = CAPTURE_HELP)]
+    Verify {
+        /// The captured request, one JSON object; `-` for standard input.
+        #[arg(long, value_name = "FILE")]
+        request: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Compile one plugin; the daemon starts this for itself, under limits.
     #[command(hide = true)]
     CompilePlugin {
@@ -63,6 +80,17 @@ pub(crate) enum Command {
         arguments: Vec<OsString>,
     },
 }
+
+const CAPTURE_HELP: &str = "\
+The file is one JSON object:
+  provider        the sender, as in a route
+  secret          one secret or a list; or public_key
+  method, url     what was called, as the sender knows it
+  headers         names and values; a list is several lines of one header
+  body_base64     the raw body; or body_utf8
+  now_unix        when it was received, in seconds [default: now]
+and what else the sender's route is told, such as topic_arn. What a daemon would fetch can be given as
+jwks, served_certs and ca_pem. Other members are ignored.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConfigArgument {
