@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 
 use crate::config::{self, Config, ConfigError, Diagnostic};
+use crate::outbound;
 use crate::route::{RouteVerifier, Routes};
 use crate::secret::{self, Stamp};
 
@@ -27,7 +28,7 @@ pub(crate) struct Generation {
 }
 
 impl Generation {
-    /// Reads the file, resolves its secrets and builds its routes: what `serve`, `check` and a
+    /// Reads the file, its certificate authorities and its secrets, and builds its routes: what `serve`, `check` and a
     /// reload do with a configuration. Blocks on the file system.
     ///
     /// The second part is what works and should be known to a person.
@@ -35,7 +36,11 @@ impl Generation {
         let base = file.parent().unwrap_or(Path::new(""));
         // Each is looked at before it is read: a change in between is then seen as one more.
         let mut stamps = vec![secret::stamp_of(file)];
-        let loaded = config::load_with(file, |route| {
+        let trust = |outbound: &config::Outbound| match outbound::extra_roots(outbound) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        };
+        let loaded = config::load_with(file, trust, |route| {
             stamps.extend(secret_stamps(route, base));
             RouteVerifier::build(route, base)
         })?;

@@ -176,6 +176,7 @@ fn fixed_settings_changed(before: &Config, after: &Config) -> Vec<&'static str> 
     compare(a.concurrency == b.concurrency, "[runtime] concurrency");
     compare(a.compile_timeout == b.compile_timeout, "[runtime] compile_timeout");
     compare(a.compile_memory == b.compile_memory, "[runtime] compile_memory");
+    compare(before.outbound == after.outbound, "[outbound]");
     changed
 }
 

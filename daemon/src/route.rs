@@ -296,7 +296,8 @@ mod tests {
 
     fn routes_of(file: &Path, text: &str) -> Routes {
         let base = file.parent().expect("a folder");
-        let loaded = config::parse_with(file, text, |route| RouteVerifier::build(route, base));
+        let loaded =
+            config::parse_with(file, text, |_| Ok(()), |route| RouteVerifier::build(route, base));
         let loaded = loaded.unwrap_or_else(|error| panic!("{error}"));
         Routes::new(&Arc::new(loaded.config), loaded.built)
     }

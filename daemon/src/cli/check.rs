@@ -95,6 +95,7 @@ mod tests {
             assert_eq!(checked("", json), ExitCode::SUCCESS);
             assert_eq!(checked("[sever]\n", json), refused);
             assert_eq!(checked(UNSET, json), refused, "a secret that is not there");
+            assert_eq!(checked("[outbound]\nca = \"ca.pem\"\n", json), refused, "no such file");
             assert_eq!(run(Path::new("/nonexistent/config.toml"), json).expect("a code"), refused);
         }
     }

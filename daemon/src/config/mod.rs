@@ -56,21 +56,22 @@ pub(crate) struct Loaded<T> {
 ///
 /// The second part is what works and should be known to a person.
 pub(crate) fn load(file: &Path) -> Result<(Config, Vec<Diagnostic>), ConfigError> {
-    let loaded = load_with(file, |_| Ok(()))?;
+    let loaded = load_with(file, |_| Ok(()), |_| Ok(()))?;
     Ok((loaded.config, loaded.warnings))
 }
 
 /// As [`load`], and `build` makes something of every route, which takes its secrets: it is called
-/// with each one that is right by itself, and what it says is shown with all the rest that is
-/// wrong with the file.
+/// with each one that is right by itself. `trust` is asked whether the certificate authorities of
+/// `[outbound]` can be used. What they say is shown with all the rest that is wrong with the file.
 pub(crate) fn load_with<T>(
     file: &Path,
+    trust: impl FnOnce(&Outbound) -> Result<(), String>,
     build: impl FnMut(&Route) -> Result<T, Vec<SecretProblem>>,
 ) -> Result<Loaded<T>, ConfigError> {
     let unreadable = |source: io::Error| ConfigError::Unreadable { file: file.to_owned(), source };
     let bytes = std::fs::read(file).map_err(unreadable)?;
     match String::from_utf8(bytes) {
-        Ok(text) => parse_with(file, &text, build),
+        Ok(text) => parse_with(file, &text, trust, build),
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
             let text = String::from_utf8_lossy(error.as_bytes());
@@ -92,7 +93,7 @@ pub(crate) fn load_with<T>(
 /// As [`load`], of a text that was read from `file`.
 #[cfg(test)]
 pub(crate) fn parse(file: &Path, text: &str) -> Result<(Config, Vec<Diagnostic>), ConfigError> {
-    let loaded = parse_with(file, text, |_| Ok(()))?;
+    let loaded = parse_with(file, text, |_| Ok(()), |_| Ok(()))?;
     Ok((loaded.config, loaded.warnings))
 }
 
@@ -100,10 +101,11 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<(Config, Vec<Diagnostic>)
 pub(crate) fn parse_with<T>(
     file: &Path,
     text: &str,
+    trust: impl FnOnce(&Outbound) -> Result<(), String>,
     build: impl FnMut(&Route) -> Result<T, Vec<SecretProblem>>,
 ) -> Result<Loaded<T>, ConfigError> {
     let mut problems = Problems::default();
-    let read = read(file, text, build, &mut problems);
+    let read = read(file, text, trust, build, &mut problems);
     let failed = problems.has_errors();
     let shown = diagnostic::attach(file, text, &problems.secrets, problems.drafts);
     match read {
@@ -115,6 +117,7 @@ pub(crate) fn parse_with<T>(
 fn read<T>(
     file: &Path,
     text: &str,
+    trust: impl FnOnce(&Outbound) -> Result<(), String>,
     build: impl FnMut(&Route) -> Result<T, Vec<SecretProblem>>,
     problems: &mut Problems,
 ) -> Option<(Config, Vec<T>)> {
@@ -141,6 +144,8 @@ fn read<T>(
     let admin = sections::admin(&root, &server, problems);
     let store = sections::store(&root, base, problems);
     let runtime = sections::runtime(&root, base, &store, problems);
+    let outbound = sections::outbound(&root, base, problems);
+    sections::check_trust(&root, &outbound, trust, problems);
     let plugins = sections::plugins(&root, &runtime.defaults, problems);
     let context =
         route::Context { text, body: server.limits.body, public_url: server.public_url.is_some() };
@@ -149,7 +154,7 @@ fn read<T>(
     let built = secrets::build(&routes, build, problems);
     let routes = routes.into_iter().filter_map(|read| read.route).collect();
     let file = file.to_owned();
-    Some((Config { file, server, admin, store, runtime, plugins, routes }, built))
+    Some((Config { file, server, admin, store, runtime, outbound, plugins, routes }, built))
 }
 
 /// Where the text is no TOML its values are not known: what follows the `=` of a key that sounds
