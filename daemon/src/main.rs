@@ -10,6 +10,11 @@ mod dispatch;
 mod event;
 mod ingress;
 mod live;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "what verifies by fetched keys is its first user")
+)]
+mod outbound;
 mod reload;
 mod route;
 mod secret;

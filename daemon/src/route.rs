@@ -1,7 +1,7 @@
 //! Which route a request is for, and the verifier that it must pass there.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use hookyard_verify::{Request, Secret, Settings, SetupError, UnixTime, Verified,
 use http::Method;
 use parking_lot::Mutex;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, SecretProblem, SecretRef};
 use crate::secret;
 
 /// How long a verifier made for one set of parameters is used before its secret is read again.
@@ -37,8 +37,9 @@ pub(crate) struct Route {
     verifier: RouteVerifier,
 }
 
+/// What checks a route's requests.
 #[derive(Debug)]
-enum RouteVerifier {
+pub(crate) enum RouteVerifier {
     Fixed(Verifier),
     /// The secret's place depends on the path's parameters: looked up for each request.
     PerTenant(Mutex<TenantVerifiers>),
@@ -68,23 +69,11 @@ pub(crate) enum NotVerified {
 }
 
 impl Routes {
-    /// Resolves every secret and builds every verifier.
-    ///
-    /// # Errors
-    /// One message for each route that cannot be served, naming it and its line.
-    pub(crate) fn build(config: &Arc<Config>) -> Result<Self, Vec<String>> {
+    /// Every route with its verifier, of which there is one for each, in their order.
+    pub(crate) fn new(config: &Arc<Config>, verifiers: Vec<RouteVerifier>) -> Self {
         let mut hosts: HashMap<String, Paths> = HashMap::new();
         let mut any_host = Paths::new();
-        let mut errors = Vec::new();
-        for (index, route) in config.routes.iter().enumerate() {
-            let place = format!("{}:{}: route `{}`", config.file.display(), route.line, route.name);
-            let verifier = match RouteVerifier::build(config, route) {
-                Ok(verifier) => verifier,
-                Err(error) => {
-                    errors.push(format!("{place}: {error}"));
-                    continue;
-                }
-            };
+        for ((index, route), verifier) in config.routes.iter().enumerate().zip(verifiers) {
             let built = Arc::new(Route { config: Arc::clone(config), index, verifier });
             let paths = match &route.host {
                 Some(host) => hosts.entry(host.to_ascii_lowercase()).or_default(),
@@ -92,12 +81,12 @@ impl Routes {
             };
             for method in &route.methods {
                 let router = paths.entry(method.clone()).or_default();
-                if let Err(error) = router.insert(&route.path, Arc::clone(&built)) {
-                    errors.push(format!("{place}: its path cannot be added: {error}"));
-                }
+                router
+                    .insert(&route.path, Arc::clone(&built))
+                    .expect("the configuration's reader has put these paths into such a router");
             }
         }
-        if errors.is_empty() { Ok(Self { hosts, any_host }) } else { Err(errors) }
+        Self { hosts, any_host }
     }
 
     /// The route for a request: one of its host before one of every host.
@@ -189,7 +178,7 @@ impl Route {
         let route = Arc::clone(self);
         let owned = params.to_vec();
         let built = tokio::task::spawn_blocking(move || {
-            verifier(&route.config, route.config(), &owned).map(Arc::new)
+            verifier_for(&route.config, route.config(), &owned).map(Arc::new)
         });
         let built = match built.await {
             Ok(Ok(built)) => built,
@@ -209,35 +198,77 @@ impl Route {
 }
 
 impl RouteVerifier {
-    fn build(config: &Config, route: &config::Route) -> Result<Self, String> {
-        let per_tenant = route.secrets.iter().any(config::SecretRef::has_params);
-        if per_tenant {
+    /// Resolves the route's secrets, those that depend on a request's parameters excepted. `base`
+    /// is the folder of config.toml. Blocks on the file system.
+    ///
+    /// # Errors
+    /// Every secret that cannot be had, or that cannot be one of the route's scheme.
+    pub(crate) fn build(route: &config::Route, base: &Path) -> Result<Self, Vec<SecretProblem>> {
+        let mut secrets = Vec::with_capacity(route.secrets.len());
+        let mut problems = Vec::new();
+        for (index, reference) in route.secrets.iter().enumerate() {
+            if reference.has_params() {
+                continue;
+            }
+            match fixed_secret(route, reference, index, base) {
+                Ok(secret) => secrets.push(secret),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        if secrets.len() < route.secrets.len() {
             return Ok(Self::PerTenant(Mutex::default()));
         }
-        verifier(config, route, &[]).map(Self::Fixed)
+        verifier(route, secrets).map(Self::Fixed).map_err(|error| {
+            let message = error.to_string();
+            vec![SecretProblem { index: 0, message, label: None, help: Vec::new() }]
+        })
     }
 }
 
-fn verifier(
+/// A secret that is one for all requests, and that the route's scheme takes.
+fn fixed_secret(
+    route: &config::Route,
+    reference: &SecretRef,
+    index: usize,
+    base: &Path,
+) -> Result<Secret, SecretProblem> {
+    let value =
+        secret::resolve(reference, &[], base).map_err(|error| error.problem(index, base))?;
+    let secret = Secret::new(value.as_slice());
+    // Each by itself, as several can be wrong. What else a scheme may not like is told of all.
+    match verifier(route, vec![secret.clone()]) {
+        Err(SetupError::Secret { problem, .. }) => {
+            Err(secret::cannot_be_right(reference, &problem.to_string(), index, base))
+        }
+        _ => Ok(secret),
+    }
+}
+
+/// The verifier of a request with these parameters. Blocks on the file system.
+fn verifier_for(
     config: &Config,
     route: &config::Route,
     params: &[(String, String)],
 ) -> Result<Verifier, String> {
-    let base = config.file.parent().map(PathBuf::from).unwrap_or_default();
+    let base = config.file.parent().unwrap_or(Path::new(""));
     let mut secrets = Vec::with_capacity(route.secrets.len());
     for reference in &route.secrets {
-        let value = secret::resolve(reference, params, &base).map_err(|error| error.to_string())?;
+        let value = secret::resolve(reference, params, base).map_err(|error| error.to_string())?;
         secrets.push(Secret::new(value.as_slice()));
     }
-    let setup = |error: SetupError| error.to_string();
+    verifier(route, secrets).map_err(|error| error.to_string())
+}
+
+fn verifier(route: &config::Route, secrets: Vec<Secret>) -> Result<Verifier, SetupError> {
     let mut verifier = match &route.verify {
         config::Verify::Profile(profile) => {
-            Verifier::for_profile(profile, secrets, Settings::default()).map_err(setup)?
+            Verifier::for_profile(profile, secrets, Settings::default())?
         }
-        config::Verify::Scheme(scheme) => Verifier::new(scheme.clone(), secrets).map_err(setup)?,
-        config::Verify::None => {
-            Verifier::new(hookyard_verify::Scheme::None, secrets).map_err(setup)?
-        }
+        config::Verify::Scheme(scheme) => Verifier::new(scheme.clone(), secrets)?,
+        config::Verify::None => Verifier::new(hookyard_verify::Scheme::None, secrets)?,
     };
     if let Some(kind) = &route.kind {
         verifier = verifier.with_kind(vec![kind.clone()]);
@@ -257,13 +288,18 @@ pub(crate) fn fill(text: &str, params: &[(String, String)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn routes(text: &str) -> Routes {
-        let (config, _) = config::parse(Path::new("config.toml"), text).expect("valid");
-        Routes::build(&Arc::new(config)).expect("routes")
+        routes_of(Path::new("config.toml"), text)
+    }
+
+    fn routes_of(file: &Path, text: &str) -> Routes {
+        let base = file.parent().expect("a folder");
+        let loaded =
+            config::parse_with(file, text, |_| Ok(()), |route| RouteVerifier::build(route, base));
+        let loaded = loaded.unwrap_or_else(|error| panic!("{error}"));
+        Routes::new(&Arc::new(loaded.config), loaded.built)
     }
 
     fn found(routes: &Routes, host: Option<&str>, method: Method, path: &str) -> String {
@@ -334,8 +370,7 @@ mod tests {
             handlers = "echo/echo"
         "#;
         let file = folder.path().join("config.toml");
-        let (config, _) = config::parse(&file, text).expect("valid");
-        let routes = Routes::build(&Arc::new(config)).expect("routes");
+        let routes = routes_of(&file, text);
         let verdict = async |tenant: &str, token: &'static str| {
             let path = format!("/of/{tenant}");
             let Ok(matched) = routes.find(None, &Method::POST, &path) else { panic!("no route") };

@@ -1,6 +1,8 @@
 //! Reads secrets from where their references point. Values are wiped when they go and are never
 //! part of an error.
 
+mod advice;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -8,6 +10,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::config::SecretRef;
+pub(crate) use advice::cannot_be_right;
 
 /// No secret's file is larger, in bytes.
 const LARGEST: usize = 64 << 10;
@@ -23,10 +26,7 @@ pub(crate) enum SecretError {
     TooLarge { reference: SecretRef },
     #[error("{reference:?} is empty")]
     Empty { reference: SecretRef },
-    #[error(
-        "{reference:?}: $CREDENTIALS_DIRECTORY is not set; systemd sets it for a unit with \
-         LoadCredential="
-    )]
+    #[error("{reference:?}: $CREDENTIALS_DIRECTORY is not set")]
     NoCredentials { reference: SecretRef },
     #[error("{reference:?}: the request has no parameter {{{param}}}")]
     NoParam { reference: SecretRef, param: String },

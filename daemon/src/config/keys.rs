@@ -33,8 +33,11 @@ impl Keys {
     }
 }
 
-pub(super) const ROOT: Keys =
-    Keys::new("the file", &["server", "admin", "store", "runtime", "plugin", "route"], "");
+pub(super) const ROOT: Keys = Keys::new(
+    "the file",
+    &["server", "admin", "store", "runtime", "outbound", "plugin", "route"],
+    "",
+);
 
 pub(super) const SERVER: Keys = Keys::new(
     "[server]",
@@ -85,6 +88,9 @@ pub(super) const RUNTIME: Keys = Keys::new(
     ],
     "{ plugins_dir = \"plugins\" }",
 );
+
+pub(super) const OUTBOUND: Keys =
+    Keys::new("[outbound]", &["resolve", "ca"], "{ ca = \"ca.pem\" }");
 
 pub(super) const PLUGIN: Keys = Keys::new(
     "[plugin.NAME]",
@@ -185,6 +191,7 @@ pub(super) const ALL: &[(&Keys, &str)] = &[
     (&ADMIN, "[admin]"),
     (&STORE, "[store]"),
     (&RUNTIME, "[runtime]"),
+    (&OUTBOUND, "[outbound]"),
     (&PLUGIN, "[plugin.NAME]"),
     (&ROUTE, "[[route]]"),
     (&HANDLER, "handlers"),

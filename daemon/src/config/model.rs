@@ -20,6 +20,7 @@ pub(crate) struct Config {
     pub(crate) admin: Admin,
     pub(crate) store: Store,
     pub(crate) runtime: Runtime,
+    pub(crate) outbound: Outbound,
     /// `[plugin.NAME]` by name.
     pub(crate) plugins: BTreeMap<String, Plugin>,
     /// In the order of the file.
@@ -99,6 +100,16 @@ pub(crate) struct Runtime {
     /// Address space of one compilation, in bytes.
     pub(crate) compile_memory: u64,
     pub(crate) defaults: PluginLimits,
+}
+
+/// `[outbound]`: requests that the daemon makes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outbound {
+    /// Hosts, in lower case, that are not looked up, and where they are. Private addresses too: the
+    /// operator named them.
+    pub(crate) resolve: BTreeMap<String, SocketAddr>,
+    /// A PEM file of trust roots beside the platform's.
+    pub(crate) ca: Option<PathBuf>,
 }
 
 /// The most that a plugin's `memory` can be. One instruction can fill it, and none can be

@@ -2,6 +2,7 @@
 
 use toml::de::DeValue;
 
+use super::diagnostic::Span;
 use super::keys;
 use super::model::SecretRef;
 use super::reader::{Entry, Problems, Table, nearest, show};
@@ -109,20 +110,20 @@ pub(super) fn tenant(
     Some(text.to_owned())
 }
 
-/// One reference or a list of them.
+/// One reference or a list of them, each with the place of its name or path.
 pub(super) fn secrets(
     entry: &Entry<'_>,
     params: Option<&PathParams>,
     problems: &mut Problems,
-) -> Vec<SecretRef> {
-    let mut secrets: Vec<SecretRef> = Vec::new();
+) -> Vec<(SecretRef, Span)> {
+    let mut secrets: Vec<(SecretRef, Span)> = Vec::new();
     for element in problems.one_or_many(entry) {
         let span = element.span.clone();
-        if let Some(secret) = secret(&element, params, problems) {
-            if secrets.contains(&secret) {
+        if let Some((secret, place)) = secret(&element, params, problems) {
+            if secrets.iter().any(|(listed, _)| *listed == secret) {
                 problems.error(span, format!("`secret` lists {secret:?} twice"));
             }
-            secrets.push(secret);
+            secrets.push((secret, place));
         }
     }
     if let DeValue::Array(list) = entry.value {
@@ -166,7 +167,7 @@ fn secret(
     entry: &Entry<'_>,
     params: Option<&PathParams>,
     problems: &mut Problems,
-) -> Option<SecretRef> {
+) -> Option<(SecretRef, Span)> {
     const EXAMPLE: &str = "{ env = \"WEBHOOK_SECRET\" }";
     if !matches!(entry.value, DeValue::Table(_)) {
         // Whatever it is, it may be the secret itself.
@@ -201,7 +202,7 @@ fn secret(
         _ => "\"webhook\"",
     };
     let text = problems.text(entry, example)?;
-    match entry.key {
+    let secret = match entry.key {
         "env" if is_variable(text) => Some(SecretRef::Env(text.to_owned())),
         "env" => {
             problems.hide(entry.span.clone());
@@ -227,7 +228,8 @@ fn secret(
             );
             None
         }
-    }
+    };
+    Some((secret?, entry.span.clone()))
 }
 
 /// The text without its `{parameters}`, each of which the path must have.

@@ -21,12 +21,23 @@ const MS: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(super) struct ReadRoute<'a> {
     pub(super) line: usize,
-    pub(super) name: (String, Span),
+    pub(super) name: RouteName,
     pub(super) path: (&'a str, Span),
     pub(super) host: Option<String>,
     pub(super) methods: Vec<http::Method>,
+    /// The places of [`Route::secrets`].
+    pub(super) secrets: Vec<Span>,
     /// Nothing when something else is wrong with it.
     pub(super) route: Option<Route>,
+}
+
+/// What a route is called.
+#[derive(Clone, Debug)]
+pub(super) struct RouteName {
+    pub(super) text: String,
+    /// Where it was taken from: its own key, else the path.
+    pub(super) span: Span,
+    pub(super) from_path: bool,
 }
 
 /// What the other tables say that routes need.
@@ -86,7 +97,8 @@ fn route<'a>(
     let methods = methods(table, problems);
     let host = table.entry("host").and_then(|entry| references::host(&entry, problems));
     let verify = scheme::verify(table, problems);
-    let secrets = secrets(table, verify.as_ref(), params.as_ref(), problems);
+    let (secrets, secret_spans) =
+        secrets(table, verify.as_ref(), params.as_ref(), problems).into_iter().unzip();
     let mode = mode(table, problems);
     let kinds = kinds(table, problems);
     let handlers = handlers(table, &kinds, problems);
@@ -110,7 +122,7 @@ fn route<'a>(
     let store_ignored = store_ignored(table, stored, problems);
     let body = table.size("body", context.body, 1024..=LARGEST_BODY, problems);
 
-    if let (Some(verify), Some((name, _))) = (&verify, &name) {
+    if let (Some(verify), Some(RouteName { text: name, .. })) = (&verify, &name) {
         warn_of_verify(table, verify, context, name, problems);
         if let (Some(id), Some(entry)) = (&id, table.entry("id"))
             && stored
@@ -142,10 +154,10 @@ fn route<'a>(
         }
     }
     let (_, path, path_span) = path?;
-    let (name, name_span) = name?;
+    let name = name?;
     let line = line_of(context.text, table.span.start);
     let route = verify.filter(|_| !problems.errors_since(before)).map(|verify| Route {
-        name: name.clone(),
+        name: name.text.clone(),
         line,
         path: path.to_owned(),
         methods: methods.clone(),
@@ -162,16 +174,15 @@ fn route<'a>(
         store_ignored,
         body,
     });
-    let (name, path) = ((name, name_span), (path, path_span));
-    Some(ReadRoute { line, name, path, host, methods, route })
+    let path = (path, path_span);
+    Some(ReadRoute { line, name, path, host, methods, secrets: secret_spans, route })
 }
 
-/// The route's name and where it was taken from.
 fn name(
     table: &Table<'_>,
     path: Option<(&str, Span)>,
     problems: &mut Problems,
-) -> Option<(String, Span)> {
+) -> Option<RouteName> {
     const RULE: &str = "a name is 1 to 64 letters, digits, `-`, `_` and `.`";
     let valid = |name: &str| {
         (1..=64).contains(&name.len())
@@ -180,7 +191,7 @@ fn name(
     if let Some(entry) = table.entry("name") {
         let name = problems.text(&entry, "\"github\"")?;
         if valid(name) {
-            return Some((name.to_owned(), entry.span));
+            return Some(RouteName { text: name.to_owned(), span: entry.span, from_path: false });
         }
         problems
             .invalid(&entry, format!("{} cannot name a route", show(name)), "\"github\"")
@@ -190,7 +201,7 @@ fn name(
     let (path, span) = path?;
     let name = name_of(path);
     if valid(&name) {
-        return Some((name, span));
+        return Some(RouteName { text: name, span, from_path: true });
     }
     problems
         .error(span, "no name can be made from this path")
@@ -245,7 +256,7 @@ fn secrets(
     verify: Option<&Verify>,
     params: Option<&PathParams>,
     problems: &mut Problems,
-) -> Vec<SecretRef> {
+) -> Vec<(SecretRef, Span)> {
     let entry = table.entry("secret");
     let needed = verify.map(|verify| !matches!(scheme::scheme_of(verify), Scheme::None));
     match (&entry, needed) {

@@ -1,5 +1,5 @@
-//! Reads every table but the routes: `[server]`, `[admin]`, `[store]`, `[runtime]` and
-//! `[plugin.NAME]`.
+//! Reads every table but the routes: `[server]`, `[admin]`, `[store]`, `[runtime]`, `[outbound]`
+//! and `[plugin.NAME]`.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use hookyard_types::HandlerName;
 use ipnet::IpNet;
+use rustls::pki_types::DnsName;
 use toml::de::DeValue;
 
 use super::keys;
 use super::model::{
-    Admin, Limits, MAX_PLUGIN_MEMORY, Plugin, PluginLimits, Runtime, Server, Store, Tls,
+    Admin, Limits, MAX_PLUGIN_MEMORY, Outbound, Plugin, PluginLimits, Runtime, Server, Store, Tls,
 };
 use super::reader::{Entry, Problems, Table, bare, nearest, show};
 
@@ -114,6 +115,72 @@ pub(super) fn runtime(
         compile_memory: table.size("compile_memory", 4 * GIB, 256 * MIB..=1 << 40, problems),
         defaults: plugin_limits(&table, "plugin_concurrency", &built_in, problems),
     }
+}
+
+pub(super) fn outbound(root: &Table<'_>, base: &Path, problems: &mut Problems) -> Outbound {
+    let table = root.table("outbound", &keys::OUTBOUND, problems);
+    Outbound {
+        resolve: table.entry("resolve").map(|entry| hosts(&entry, problems)).unwrap_or_default(),
+        ca: path(&table, "ca", base, problems),
+    }
+}
+
+/// Asks whether the table's certificate authorities can be used, and notes what is said.
+pub(super) fn check_trust(
+    root: &Table<'_>,
+    outbound: &Outbound,
+    trust: impl FnOnce(&Outbound) -> Result<(), String>,
+    problems: &mut Problems,
+) {
+    let Err(error) = trust(outbound) else { return };
+    let table = root.table("outbound", &keys::OUTBOUND, &mut Problems::default());
+    let span = table.entry("ca").map_or(table.span.clone(), |entry| entry.span);
+    problems.error(span, format!("`ca`: {error}")).help(
+        "it is a PEM file with the certificates of the authorities to trust besides the system's",
+    );
+}
+
+/// Host names, each with the address and port that stands for it.
+fn hosts(entry: &Entry<'_>, problems: &mut Problems) -> BTreeMap<String, SocketAddr> {
+    const EXAMPLE: &str = "{ \"keys.example.com\" = \"10.0.0.5:443\" }";
+    let mut hosts = BTreeMap::new();
+    let DeValue::Table(entries) = entry.value else {
+        problems.wrong_type(entry, "a table of hosts", EXAMPLE);
+        return hosts;
+    };
+    for (host, value) in entries {
+        let name = host.get_ref();
+        let valid = DnsName::try_from(name.as_ref()).ok().filter(|_| !name.ends_with('.'));
+        if valid.is_none() {
+            let message = format!("`resolve`: {} is not a host name", show(name));
+            problems
+                .error(host.span(), message)
+                .help(
+                    "without scheme and port; addresses are not looked up, so they cannot be here",
+                )
+                .help(format!("for example `resolve = {EXAMPLE}`"));
+        }
+        let address = match value.get_ref() {
+            DeValue::String(text) => text.parse::<SocketAddr>().ok(),
+            _ => None,
+        };
+        let Some(address) = address.filter(|address| address.port() != 0) else {
+            problems
+                .error(
+                    value.span(),
+                    format!("`resolve`: the address of {} cannot be read", show(name)),
+                )
+                .label("not an address and a port, as text")
+                .help(format!("for example `resolve = {EXAMPLE}`"));
+            continue;
+        };
+        let Some(name) = valid.map(|name| name.to_lowercase_owned()) else { continue };
+        if hosts.insert(name.as_ref().to_owned(), address).is_some() {
+            let message = format!("`resolve` has the host {} twice", show(name.as_ref()));
+            problems.error(host.span(), message).help("upper and lower case are the same host");
+        }
+    }
+    hosts
 }
 
 pub(super) fn plugins(
@@ -281,6 +348,7 @@ fn path(
         "plugins_dir" => "\"plugins\"",
         "cache_dir" => "\"data/plugin-cache\"",
         "cert" => "\"tls/cert.pem\"",
+        "ca" => "\"ca.pem\"",
         _ => "\"tls/key.pem\"",
     };
     let text = problems.text(&entry, example)?;

@@ -92,6 +92,14 @@ fn every_mistake_is_shown_in_its_place() {
              [1, 99999999999999999999] }\n"
                 .into(),
         ),
+        (
+            "outbound",
+            "[outbound]\nca = \"\"\nresolve = { \"10.0.0.1\" = \"10.0.0.2:443\", \"a.test\" = \
+             \"b.test:443\", \"b.test\" = 443, \"https://c.test\" = \"[::1]\", \"d.test.\" = \
+             \"[::1]:0\", \"e.test\" = \"[::1]:1\", \"E.test\" = \"[::1]:1\" }\n"
+                .into(),
+        ),
+        ("outbound_key", "[outbound]\nresolv = {}\n".into()),
         ("one_bracket", "[route]\npath = \"/a\"\n".into()),
         ("empty_route", "[[route]]\n".into()),
         ("unknown_provider", without("provider", "provider = \"githb\"")),
@@ -194,6 +202,26 @@ fn every_mistake_is_shown_in_its_place() {
             format!("{ROUTE}{}", with("name = \"hooks-github\"\nhost = \"example.com\"")),
         ),
         (
+            "same_path_without_names",
+            format!("{ROUTE}{}{}", with("methods = [\"PUT\", \"POST\"]"), with("method = \"PUT\"")),
+        ),
+        (
+            "same_path_by_two_parameters",
+            format!(
+                "{}{}",
+                without("path", "path = \"/{tenant}\""),
+                without("path", "path = \"/{user}\"")
+            ),
+        ),
+        (
+            "same_name_from_two_paths",
+            format!(
+                "{ROUTE}{}{}",
+                without("path", "path = \"/hooks-github\""),
+                with("host = \"example.com\"")
+            ),
+        ),
+        (
             "same_path",
             format!(
                 "{ROUTE}methods = [\"PUT\", \"POST\"]\n{}",
@@ -254,6 +282,7 @@ fn an_empty_file_gives_every_default() {
     assert_eq!(config.store.path, Path::new("data/hookyard.db"));
     assert_eq!((config.store.wal_max, config.store.max_size), (64 << 20, None));
     assert_eq!(config.store.min_free, 256 << 20);
+    assert_eq!(config.outbound, Outbound::default());
     assert_eq!(config.runtime.plugins_dir, Path::new("plugins"));
     assert_eq!(config.runtime.cache_dir, Path::new("data/plugin-cache"));
     assert_eq!(config.runtime.concurrency, 64);
@@ -282,6 +311,18 @@ fn paths_are_relative_to_the_file() {
     assert_eq!(config.store.path, Path::new("/etc/hookyard/s/db"));
     assert_eq!(config.runtime.cache_dir, Path::new("/etc/hookyard/s/plugin-cache"));
     assert_eq!(config.runtime.plugins_dir, Path::new("/opt/plugins"));
+}
+
+#[test]
+fn hosts_have_addresses_instead_of_being_looked_up() {
+    let (config, _) = good(
+        "[outbound]\nca = \"ca.pem\"\n[outbound.resolve]\n\"SNS.us-east-1.amazonaws.com\" = \
+         \"127.0.0.1:8443\"\nlocalhost = \"[::1]:443\"\n",
+    );
+    let resolve: Vec<_> =
+        config.outbound.resolve.iter().map(|(host, at)| format!("{host} {at}")).collect();
+    assert_eq!(resolve, ["localhost [::1]:443", "sns.us-east-1.amazonaws.com 127.0.0.1:8443"]);
+    assert_eq!(config.outbound.ca.as_deref(), Some(Path::new("ca.pem")));
 }
 
 #[test]
@@ -549,7 +590,7 @@ proptest! {
             (
                 prop::sample::select(vec![
                     "[server]", "[server.limits]", "[server.tls]", "[admin]", "[store]",
-                    "[runtime]", "[plugin.a]", "[plugin.b]", "[[route]]", "[[route]]", "[route]",
+                    "[runtime]", "[outbound]", "[plugin.a]", "[plugin.b]", "[[route]]", "[[route]]", "[route]",
                 ]),
                 prop::collection::btree_map(prop::sample::select(all_keys()), a_value(), 0..8),
             ),

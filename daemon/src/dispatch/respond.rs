@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hookyard_store::{
-    Claimed, Duplicate, Ingested, JobClaim, NewEvent, Next, StoreError, Stored, StoredReply,
+    Claimed, Duplicate, Ingested, NewEvent, Next, Resend, StoreError, Stored, StoredReply,
 };
 use hookyard_types::{Event, HandlerName, JobId, Target};
 use tokio::sync::watch;
@@ -46,8 +46,8 @@ impl From<StoreError> for Unavailable {
 impl Dispatcher {
     /// Stores the event, which has one job, runs it and waits for the outcome until the deadline.
     ///
-    /// A repeated delivery whose job has not succeeded is tried again at once, or waits for the
-    /// attempt that is running.
+    /// A repeated delivery that has not succeeded is tried again at once, by the handler that the
+    /// route has now, or waits for the attempt that is running.
     ///
     /// The work is done in a task of its own: a sender that hangs up must not leave a lease that
     /// nobody uses.
@@ -136,22 +136,22 @@ impl Dispatcher {
                 },
             };
             let now = hookyard_types::Timestamp::now();
-            match self.store.claim_job(id, target, now).await? {
-                JobClaim::Claimed(claimed) => {
+            match self.store.resend(id, target, now).await? {
+                Resend::Claimed(claimed) => {
                     let durable = Ingested::Duplicate(duplicate);
                     return Ok(self
                         .run_until(permit_now, *claimed, route, deadline, durable)
                         .await);
                 }
-                JobClaim::Succeeded(reply) => return Ok(Respond::Again(reply)),
-                JobClaim::Running(job) => {
+                Resend::Succeeded(reply) => return Ok(Respond::Again(reply)),
+                Resend::Running(job) => {
                     // Others can use it meanwhile.
                     drop(permit_now);
                     if tokio::time::timeout_at(deadline, self.attempt_over(job)).await.is_err() {
                         return Ok(too_late(route, Ingested::Duplicate(duplicate)));
                     }
                 }
-                JobClaim::Ended => return Ok(Respond::TooLate),
+                Resend::Gone => return Ok(Respond::TooLate),
             }
         }
     }
@@ -212,15 +212,15 @@ impl Dispatcher {
         };
         // The sender may be told that the queue has it only if the queue does.
         let now = hookyard_types::Timestamp::now();
-        match self.store.claim_job(duplicate.id(), target, now).await? {
-            JobClaim::Claimed(claimed) => {
+        match self.store.resend(duplicate.id(), target, now).await? {
+            Resend::Claimed(claimed) => {
                 // Given back unused, a dead letter is due again.
                 LeaseGuard::new(Arc::clone(&self.store), claimed.lease, None).release().await;
                 Ok(Respond::Queued(Ingested::Duplicate(duplicate)))
             }
-            JobClaim::Running(_) => Ok(Respond::Queued(Ingested::Duplicate(duplicate))),
-            JobClaim::Succeeded(reply) => Ok(Respond::Again(reply)),
-            JobClaim::Ended => Ok(Respond::TooLate),
+            Resend::Running(_) => Ok(Respond::Queued(Ingested::Duplicate(duplicate))),
+            Resend::Succeeded(reply) => Ok(Respond::Again(reply)),
+            Resend::Gone => Ok(Respond::TooLate),
         }
     }
 

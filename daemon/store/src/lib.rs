@@ -29,14 +29,19 @@ pub trait Store: Send + Sync + 'static {
     /// busy.
     async fn claim(&self, lanes: Vec<LaneWant>, now: Timestamp) -> Result<Claims, StoreError>;
 
-    /// Leases the job of (event, target) for a `respond` route's resend, whatever its due time and
-    /// though it be a dead letter, or says what stands in the way.
-    async fn claim_job(
+    /// Begins another attempt of an event whose delivery was sent again to a `respond` route, or says
+    /// what stands in the way: an attempt that runs or a success, of whichever target.
+    ///
+    /// Leases the job of (event, target), whatever its due time and though it be a dead letter. An
+    /// event that has none, as the route sends to another target since, gets one in the same
+    /// transaction; of resends that come together one leases it. What the queue still has to do for
+    /// the former target stays with the queue.
+    async fn resend(
         &self,
         event: EventId,
         target: &hookyard_types::Target,
         now: Timestamp,
-    ) -> Result<JobClaim, StoreError>;
+    ) -> Result<Resend, StoreError>;
 
     /// Ends an attempt: its record, the job's next state and what the handler changed, in one
     /// transaction. Does nothing but say so when the lease is no longer held.

@@ -144,16 +144,17 @@ pub struct Claims {
     pub next_due: Option<Timestamp>,
 }
 
-/// The answer to [`crate::Store::claim_job`].
+/// The answer to [`crate::Store::resend`].
 #[derive(Debug)]
-pub enum JobClaim {
+pub enum Resend {
     Claimed(Box<Claimed>),
-    /// An attempt of it is being made now, or it waits behind another job of its key.
+    /// An attempt of the event is being made now, by this job, or this job of the target waits
+    /// behind another of its key.
     Running(JobId),
-    /// It ended well, ignored included, with this reply if it gave one.
+    /// A job of the event ended well, ignored included, with this reply if one gave one.
     Succeeded(Option<StoredReply>),
-    /// There is no such job.
-    Ended,
+    /// There is no such event.
+    Gone,
 }
 
 /// How an attempt ended and what is to be recorded of it.

@@ -182,7 +182,10 @@ fn insert_job(
 }
 
 /// What the event's succeeded job answered, if one did.
-fn reply_of(conn: &Connection, event: EventId) -> Result<Option<crate::StoredReply>, Fault> {
+pub(super) fn reply_of(
+    conn: &Connection,
+    event: EventId,
+) -> Result<Option<crate::StoredReply>, Fault> {
     let mut statement = conn.prepare_cached(
         "SELECT j.reply_status, j.reply_headers, j.reply_body FROM events e \
          JOIN jobs j ON j.event = e.seq \

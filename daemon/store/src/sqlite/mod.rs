@@ -9,6 +9,7 @@ mod jobs;
 mod lock;
 mod open;
 mod reader;
+mod resend;
 mod rows;
 mod shared;
 mod space;
@@ -27,8 +28,8 @@ pub use open::OpenError;
 pub use reader::SqliteReader;
 
 use crate::{
-    Claims, Completed, Completion, EventDetail, EventPage, EventQuery, Ingested, JobClaim,
-    LaneWant, Lease, NewEvent, Store, StoreError,
+    Claims, Completed, Completion, EventDetail, EventPage, EventQuery, Ingested, LaneWant, Lease,
+    NewEvent, Resend, Store, StoreError,
 };
 use checkpoint::Keeper;
 use reader::Readers;
@@ -190,13 +191,13 @@ impl Store for SqliteStore {
         self.submit(jobs::Claim { lanes, now }).await
     }
 
-    async fn claim_job(
+    async fn resend(
         &self,
         event: EventId,
         target: &Target,
         now: Timestamp,
-    ) -> Result<JobClaim, StoreError> {
-        self.submit(jobs::ClaimJob { event, target: target.clone(), now }).await
+    ) -> Result<Resend, StoreError> {
+        self.submit(resend::ResendEvent { event, target: target.clone(), now }).await
     }
 
     async fn complete(

@@ -2,6 +2,8 @@
 
 #![allow(clippy::indexing_slicing, reason = "a panic is the failure that a test reports")]
 
+mod resend;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use hookyard_store::*;
 use hookyard_types::{Event, EventId, Headers, Source, Target, Timestamp};
+
+pub(crate) use resend::*;
 
 /// A place where a store is kept, for one test.
 pub(crate) trait Backend: Send + Sync {
@@ -432,57 +436,6 @@ pub(crate) async fn each_lane_gets_its_share<B: Backend>() {
     assert!(rest.jobs.is_empty());
 }
 
-pub(crate) async fn a_resend_finds_its_job<B: Backend>() {
-    let place = B::new();
-    let store = place.open().await;
-    let new = || keyed("interaction", T0);
-    let id = stored(&*store, new()).await.id();
-    let to = target("p/h");
-    let ended = store.claim_job(id, &target("p/other"), T0).await.expect("runs");
-    assert!(matches!(ended, JobClaim::Ended), "{ended:?}");
-    let JobClaim::Claimed(first) = store.claim_job(id, &to, T0).await.expect("runs") else {
-        panic!("the job is not leased");
-    };
-    assert_eq!(first.event.id, id);
-    let job = first.lease.job();
-    let running = store.claim_job(id, &to, T0).await.expect("runs");
-    assert!(matches!(running, JobClaim::Running(id) if id == job), "{running:?}");
-    store.complete(first.lease, retry_at(after(60_000))).await.expect("runs");
-    // A resend does not wait for the retry's time.
-    let JobClaim::Claimed(second) = store.claim_job(id, &to, after(1)).await.expect("runs") else {
-        panic!("the job is not leased");
-    };
-    assert_eq!(second.lease.attempt(), 2);
-    let reply = StoredReply {
-        status: 200,
-        headers: [("content-type".to_owned(), b"text/plain".to_vec())].into_iter().collect(),
-        body: Bytes::from_static(b"\x00pong"),
-    };
-    let succeeded = Next::Succeeded { reply: Some(reply.clone()) };
-    let end = completion(succeeded, AttemptOutcome::Done);
-    store.complete(second.lease, end).await.expect("runs");
-    match store.claim_job(id, &to, after(2)).await.expect("runs") {
-        JobClaim::Succeeded(Some(again)) => assert_eq!(again, reply),
-        other => panic!("{other:?}"),
-    }
-    match store.ingest(new()).await.expect("runs") {
-        Ingested::Duplicate(again) => assert_eq!(again.reply(), Some(&reply)),
-        other => panic!("{other:?}"),
-    }
-    let id = stored(&*store, new_event("dead", vec![leased("p/h")])).await;
-    let (id, lease) = (id.id(), id.into_leases().remove(0).expect("is leased"));
-    store.complete(lease, dead()).await.expect("runs");
-    assert!(claim(&*store, "p", after(100_000)).await.is_empty(), "nobody else tries it again");
-    // A resend does: its sender was told that it failed.
-    let JobClaim::Claimed(again) = store.claim_job(id, &to, T0).await.expect("runs") else {
-        panic!("the dead letter is not leased");
-    };
-    assert_eq!(again.lease.attempt(), 2);
-    store.release(again.lease).await.expect("runs");
-    let found = claim_one(&*store, "p", after(100)).await;
-    assert_eq!(found.event.id, id, "a lease given back is found, whatever the job was before");
-}
-
 pub(crate) async fn pages_go_back_in_time<B: Backend>() {
     let place = B::new();
     let store = place.open().await;
@@ -526,8 +479,8 @@ pub(crate) async fn a_lease_that_nobody_receives_comes_back<B: Backend>() {
     stored(&*store, new_event("last", Vec::new())).await;
     let page = store.events(EventQuery { limit: 100, before: None }).await.expect("reads");
     for event in page.events.iter().filter(|event| given_up.contains(&event.id)) {
-        let claim = store.claim_job(event.id, &target("p/h"), T0).await.expect("runs");
-        let JobClaim::Claimed(claimed) = claim else { panic!("a lease is lost: {claim:?}") };
+        let claim = store.resend(event.id, &target("p/h"), T0).await.expect("runs");
+        let Resend::Claimed(claimed) = claim else { panic!("a lease is lost: {claim:?}") };
         assert_eq!(claimed.lease.attempt(), 1);
     }
 }
@@ -590,6 +543,9 @@ macro_rules! store_contract {
             jobs_of_one_key_run_one_at_a_time
             each_lane_gets_its_share
             a_resend_finds_its_job
+            a_resend_to_another_target_gets_a_job_of_its_own
+            a_job_added_by_a_resend_is_the_queue_s_when_given_back
+            resends_that_come_together_begin_one_attempt
             pages_go_back_in_time
             a_lease_that_nobody_receives_comes_back
             acknowledged_events_survive_a_drop
