@@ -10,10 +10,6 @@ mod dispatch;
 mod event;
 mod ingress;
 mod live;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "what verifies by fetched keys is its first user")
-)]
 mod outbound;
 mod reload;
 mod route;
@@ -37,6 +33,7 @@ fn main() -> ExitCode {
         Command::Check { config, json } => cli::check::run(&config.config, json),
         Command::Init { folder } => cli::init::run(&folder),
         Command::Events { command } => cli::events::run(command),
+        Command::Send(arguments) => cli::send::run(&arguments),
         Command::Verify { request, json } => cli::verify::run(&request, json),
         Command::CompilePlugin { arguments } => {
             return hookyard_runtime::compile_main(arguments.into_iter());

@@ -15,11 +15,8 @@ use serde_json::{Map, Value};
 const LARGEST: u64 = 256 << 20;
 
 /// Settings that captures know by another name as well.
-const OTHER_NAMES: &[(&str, &str)] = &[
-    ("audience", "expected_aud"),
-    ("email", "expected_email"),
-    ("public_key", "bt_public_key"),
-];
+const OTHER_NAMES: &[(&str, &str)] =
+    &[("audience", "expected_aud"), ("email", "expected_email"), ("public_key", "bt_public_key")];
 
 /// A captured request, read.
 #[derive(Debug)]
@@ -76,7 +73,9 @@ impl Captured {
             KeySource::Certificates { url } => {
                 object.get("served_certs")?.get(url)?.as_str()?.to_owned()
             }
-            KeySource::Jwks { .. } => object.get("jwks").filter(|keys| keys.is_object())?.to_string(),
+            KeySource::Jwks { .. } => {
+                object.get("jwks").filter(|keys| keys.is_object())?.to_string()
+            }
             _ => return None,
         };
         Some(text.into())
@@ -88,7 +87,8 @@ impl Captured {
     }
 }
 
-fn text(file: &Path) -> anyhow::Result<Vec<u8>> {
+/// What `file` holds, or standard input for `-`.
+pub(super) fn text(file: &Path) -> anyhow::Result<Vec<u8>> {
     let mut text = Vec::new();
     let reader: Box<dyn Read> = match file.to_str() {
         Some("-") => Box::new(std::io::stdin()),

@@ -4,13 +4,16 @@ mod captured;
 pub(crate) mod check;
 pub(crate) mod events;
 pub(crate) mod init;
+pub(crate) mod send;
 pub(crate) mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::{Parser, Subcommand};
+use hookyard_verify::UnixTime;
 
 use crate::telemetry::LogFormat;
 
@@ -61,6 +64,10 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: events::EventsCommand,
     },
+    /// Send a delivery that is signed exactly as the sender would sign it.
+    ///
+    /// Exit codes: 0 answered with 2xx, 1 answered otherwise or not at all, 2 wrong arguments.
+    Send(send::SendArguments),
     /// Say whether a captured request would be let in, check by check, and if not, why.
     ///
     /// Exit codes: 0 let in or answered as a handshake, 1 refused, 2 the file is no captured request.
@@ -108,4 +115,10 @@ pub(crate) fn load(argument: &ConfigArgument) -> Result<crate::config::Config, E
             Err(ExitCode::from(EXIT_BAD_CONFIG))
         }
     }
+}
+
+/// The present moment, for checking and making signatures.
+fn now() -> UnixTime {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixTime::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -4,17 +4,16 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use data_encoding::BASE64;
 use hookyard_verify::{
     Case, Check, Explanation, HandshakeReply, Outcome, Received, Refused, Secret, SetupError,
-    UnixTime, Verified, explain,
+    Verified, explain,
 };
 use serde_json::{Value, json};
 
-use super::EXIT_USAGE;
 use super::captured::Captured;
+use super::{EXIT_USAGE, now};
 
 /// Judges the request in `file` and prints every check and what went wrong.
 ///
@@ -57,11 +56,6 @@ fn judge(captured: &Captured) -> Result<Explanation, SetupError> {
 fn unknown_secret() -> Secret {
     let bytes: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(32).collect();
     Secret::from(BASE64.encode(&bytes))
-}
-
-fn now() -> UnixTime {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    UnixTime::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn as_text(captured: &Captured, judged: &Result<Explanation, SetupError>) -> String {

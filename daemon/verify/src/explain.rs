@@ -127,8 +127,9 @@ fn stage(reason: &Reason) -> usize {
     match reason.label() {
         "missing-header" | "empty-header" | "duplicate-header" | "unexpected-header"
         | "unlisted-header" | "unsigned-body" | "bad-handshake" => 0,
-        "malformed-signature" | "no-known-version" | "malformed-credentials"
-        | "malformed-form" => 1,
+        "malformed-signature" | "no-known-version" | "malformed-credentials" | "malformed-form" => {
+            1
+        }
         "malformed-timestamp" | "timestamp-too-old" | "timestamp-in-future" => 2,
         "unknown-key" | "not-taught" => 3,
         _ => 4,

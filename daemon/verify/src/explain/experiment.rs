@@ -79,7 +79,8 @@ impl Experiment<'_> {
                  sent at another time, or one of the clocks is wrong (this one: see `timedatectl`)"
             )],
             false => {
-                let mut hints = vec!["the signature would not hold at its own time either".to_owned()];
+                let mut hints =
+                    vec!["the signature would not hold at its own time either".to_owned()];
                 let case = Case { now: then, ..*self.case };
                 hints.extend(Experiment { case: &case, keyring: self.keyring }.mismatch());
                 hints
@@ -180,8 +181,14 @@ impl Experiment<'_> {
         let header = |name| request.headers.get(name).and_then(|value| value.to_str().ok());
         for name in ["x-forwarded-host", "x-original-host", "host"] {
             if let Some(named) = header(name) {
-                urls.push(("with the host that the request names", format!("https://{named}{path}")));
-                urls.push(("with the host that the request names", format!("http://{named}{path}")));
+                urls.push((
+                    "with the host that the request names",
+                    format!("https://{named}{path}"),
+                ));
+                urls.push((
+                    "with the host that the request names",
+                    format!("http://{named}{path}"),
+                ));
             }
         }
         let (before, query) = path.split_once('?').map_or((path, None), |(p, q)| (p, Some(q)));
@@ -190,7 +197,10 @@ impl Experiment<'_> {
             None => format!("{before}/"),
         };
         let query_text = query.map(|query| format!("?{query}")).unwrap_or_default();
-        urls.push(("with or without the last slash", format!("{scheme}://{host}{slashed}{query_text}")));
+        urls.push((
+            "with or without the last slash",
+            format!("{scheme}://{host}{slashed}{query_text}"),
+        ));
         if query.is_some() {
             urls.push(("without the query", format!("{scheme}://{host}{before}")));
         }
@@ -243,7 +253,10 @@ fn bodies(body: &[u8]) -> Vec<(&'static str, Bytes)> {
         ("with a line feed at the end", [body, b"\n"].concat()),
         ("with a line break (CR LF) at the end", [body, b"\r\n"].concat()),
         ("without the white space at its ends", body.trim_ascii().to_vec()),
-        ("without the byte order mark", body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).to_vec()),
+        (
+            "without the byte order mark",
+            body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).to_vec(),
+        ),
         ("when it is empty", Vec::new()),
     ];
     if let Ok(text) = std::str::from_utf8(body) {

@@ -75,7 +75,10 @@ fn a_secret_that_was_copied_wrongly_is_recognised() {
     assert_hint(&explained("stripe", "\"whsec_abc\"", &good, NOW), "without the quotes");
     let other = explained("stripe", "whsec_other", &good, NOW);
     assert_hint(&other, "the secret of another endpoint");
-    assert_eq!(other.checks.last().map(|check| matches!(check.outcome, Outcome::Failed(_))), Some(true));
+    assert_eq!(
+        other.checks.last().map(|check| matches!(check.outcome, Outcome::Failed(_))),
+        Some(true)
+    );
 }
 
 #[test]
