@@ -14,10 +14,6 @@ mod keys;
 mod learned;
 mod live;
 mod moment;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "what verifies by fetched keys is its first user")
-)]
 mod outbound;
 mod reload;
 mod route;
@@ -42,6 +38,8 @@ fn main() -> ExitCode {
         Command::Init { folder } => cli::init::run(&folder),
         Command::Events { command } => cli::events::run(command),
         Command::Routes { command } => cli::routes::run(command),
+        Command::Send(arguments) => cli::send::run(&arguments),
+        Command::Verify { request, json } => cli::verify::run(&request, json),
         Command::CompilePlugin { arguments } => {
             return hookyard_runtime::compile_main(arguments.into_iter());
         }

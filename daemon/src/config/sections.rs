@@ -148,7 +148,10 @@ pub(super) fn outbound(
         && let Some(entry) = table.entry("ca")
         && let Err(wrong) = build.outbound(&outbound)
     {
-        problems.error(entry.span, format!("`ca`: {wrong}"));
+        problems.error(entry.span, format!("`ca`: {wrong}")).help(
+            "it is a PEM file with the certificates of the authorities to trust besides the \
+             system's",
+        );
     }
     outbound
 }

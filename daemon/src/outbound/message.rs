@@ -29,10 +29,15 @@ pub(crate) struct Response {
 }
 
 impl Request {
+    /// A request with this body, which says nothing of its type.
+    pub(crate) fn new(method: Method, url: &str, body: &Bytes) -> Result<Self, BadUrl> {
+        let target = Target::parse(url)?;
+        Ok(Self { method, target, headers: HeaderMap::new(), body: body.clone() })
+    }
+
     /// A GET of `url`.
     pub(crate) fn get(url: &str) -> Result<Self, BadUrl> {
-        let target = Target::parse(url)?;
-        Ok(Self { method: Method::GET, target, headers: HeaderMap::new(), body: Bytes::new() })
+        Self::new(Method::GET, url, &Bytes::new())
     }
 
     /// A POST of `json`, which is sent as it is.

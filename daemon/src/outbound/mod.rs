@@ -30,7 +30,7 @@ pub(crate) use error::{Failure, FetchError};
 pub(crate) use guard::AddressPolicy;
 pub(crate) use message::{Request, Response};
 pub(crate) use resolve::{Resolver, SystemResolver};
-pub(crate) use roots::RootsError;
+pub(crate) use roots::{RootsError, platform as platform_roots};
 
 /// Makes requests. A clone is the same client.
 #[derive(Clone)]

@@ -94,6 +94,7 @@
 mod carrier;
 mod credential_check;
 mod describe;
+mod explain;
 mod family;
 mod handshake;
 mod header;
@@ -118,6 +119,7 @@ mod twilio_check;
 mod verified;
 mod verifier;
 
+pub use explain::{Case, Check, Explanation, Outcome, explain};
 pub use family::Takes;
 pub use handshake::{Condition, Handshake, HandshakeReply, HandshakeRule, Proof};
 pub use keyring::{KeySource, Keyring};

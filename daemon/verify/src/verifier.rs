@@ -225,6 +225,11 @@ pub(crate) fn families(scheme: Scheme) -> Result<Vec<Box<dyn AnyFamily>>, SetupE
     schemes.iter().cloned().map(family).collect()
 }
 
+/// Whether a request has what the scheme looks at, right or wrong.
+pub(crate) fn is_carried(scheme: &Scheme, request: &Request) -> bool {
+    families(scheme.clone()).is_ok_and(|all| all.iter().any(|family| family.is_carried(request)))
+}
+
 fn family(scheme: Scheme) -> Result<Box<dyn AnyFamily>, SetupError> {
     Ok(match scheme {
         Scheme::Hmac(scheme) => Box::new(HmacCheck::new(scheme)?),
