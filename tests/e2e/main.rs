@@ -18,5 +18,6 @@ mod powercut;
 mod refusals;
 mod respond;
 mod retries;
+mod senders;
 mod stopping;
 mod tls;

@@ -70,7 +70,7 @@ impl Client {
 
     pub fn try_send(&mut self, request: &Request) -> Result<Reply, ClientError> {
         self.write(&request.bytes()).map_err(|_| ClientError::Closed)?;
-        self.read_reply()
+        self.reply_to(&request.method)
     }
 
     /// Bytes as they are.
@@ -109,6 +109,11 @@ impl Client {
     }
 
     pub fn read_reply(&mut self) -> Result<Reply, ClientError> {
+        self.reply_to("POST")
+    }
+
+    /// The answer to a HEAD has no body, whatever its headers say.
+    fn reply_to(&mut self, method: &str) -> Result<Reply, ClientError> {
         let status_line = match self.line() {
             Ok(Some(line)) => line,
             Ok(None) => return Err(ClientError::Closed),
@@ -117,10 +122,10 @@ impl Client {
             }
             Err(error) => return Err(ClientError::Broken(error)),
         };
-        self.rest(&status_line).map_err(ClientError::Broken)
+        self.rest(&status_line, method == "HEAD").map_err(ClientError::Broken)
     }
 
-    fn rest(&mut self, status_line: &str) -> io::Result<Reply> {
+    fn rest(&mut self, status_line: &str, bodiless: bool) -> io::Result<Reply> {
         let status = status_line
             .strip_prefix("HTTP/1.1 ")
             .and_then(|rest| rest.get(..3)?.parse().ok())
@@ -137,9 +142,12 @@ impl Client {
         }
         if status == 100 {
             let line = self.line()?.ok_or(io::ErrorKind::UnexpectedEof)?;
-            return self.rest(&line);
+            return self.rest(&line, bodiless);
         }
         let mut reply = Reply { status, headers, body: Vec::new() };
+        if bodiless {
+            return Ok(reply);
+        }
         if let Some(length) = reply.header("content-length") {
             let length = length.parse().map_err(io::Error::other)?;
             reply.body = vec![0; length];

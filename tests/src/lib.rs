@@ -12,6 +12,7 @@
 
 mod binary;
 mod client;
+mod clock;
 mod config;
 mod crash;
 mod daemon;
@@ -20,10 +21,13 @@ mod http2;
 mod poll;
 mod powercut;
 mod request;
+mod shim;
+mod standin;
 mod yard;
 
 pub use binary::{hookyard, plugin_file, variant_of};
 pub use client::{Client, ClientError, Reply};
+pub use clock::Clock;
 pub use config::{Config, SECRET, SECRET_VARIABLE};
 pub use crash::{Sent, Traffic};
 pub use daemon::{Daemon, Exit};
@@ -32,4 +36,5 @@ pub use http2::{TlsFiles, http2_cleartext, http2_tls, http2_unfinished, serves_c
 pub use poll::{until, until_true};
 pub use powercut::PowerCut;
 pub use request::{Request, hmac_sha256};
+pub use standin::StandIn;
 pub use yard::{Yard, attempts, outcomes};
