@@ -104,7 +104,9 @@ mod location;
 mod mac;
 mod moment;
 mod names;
+mod private_key;
 mod profile;
+mod public_key;
 mod reason;
 mod request;
 mod scheme;
@@ -128,7 +130,7 @@ pub use reason::{Reason, Refused};
 pub use request::{Request, UnixTime};
 pub use scheme::{
     Algorithm, Construction, DEFAULT_TOLERANCE, Encoding, HmacScheme, KeyForm, Layout, Scheme,
-    TimestampFormat, TimestampPlace, TimestampRule,
+    SignatureAlgorithm, TimestampFormat, TimestampPlace, TimestampRule,
 };
 pub use secret::{Secret, SecretError};
 pub use settings::{Setting, Settings};

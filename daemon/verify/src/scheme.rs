@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::family::Takes;
 use crate::location::Location;
 use crate::names::UnknownName;
+use crate::public_key::KeyKind;
 use crate::setup::SetupError;
 use crate::template::{Piece, Template};
 use crate::verifier::families;
@@ -193,6 +194,50 @@ impl Algorithm {
     }
 }
 
+/// How a key pair signs. It is fixed by the scheme: no header of a request can choose another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SignatureAlgorithm {
+    /// Ed25519, verified strictly: no weak keys, one form of each signature.
+    Ed25519,
+    /// ECDSA on P-256 with SHA-256, the signature in DER.
+    EcdsaSha256,
+    /// ECDSA on P-256 with SHA-1, the signature in DER. Only for senders that know nothing better:
+    /// who can choose what they sign could have two bodies of one signature made.
+    EcdsaSha1,
+    /// ECDSA on P-256 with SHA-256, the signature as its two numbers of 32 bytes each.
+    EcdsaSha256Fixed,
+    /// RSA with PKCS#1 v1.5 and SHA-1. Only for senders that know nothing better, as
+    /// [`EcdsaSha1`](Self::EcdsaSha1).
+    RsaSha1,
+    /// RSA with PKCS#1 v1.5 and SHA-256.
+    RsaSha256,
+    /// As [`RsaSha256`](Self::RsaSha256), of the SHA-256 of the message in place of the message.
+    RsaSha256Twice,
+    /// RSA with PKCS#1 v1.5 and SHA-384.
+    RsaSha384,
+    /// RSA with PKCS#1 v1.5 and SHA-512.
+    RsaSha512,
+    /// RSA with PSS and SHA-512, with a salt of 64 bytes.
+    RsaPssSha512,
+}
+
+impl SignatureAlgorithm {
+    /// What its keys are.
+    pub(crate) const fn key_kind(self) -> KeyKind {
+        match self {
+            Self::Ed25519 => KeyKind::Ed25519,
+            Self::EcdsaSha256 | Self::EcdsaSha1 | Self::EcdsaSha256Fixed => KeyKind::P256,
+            Self::RsaSha1
+            | Self::RsaSha256
+            | Self::RsaSha256Twice
+            | Self::RsaSha384
+            | Self::RsaSha512
+            | Self::RsaPssSha512 => KeyKind::Rsa,
+        }
+    }
+}
+
 /// How a signature's bytes are written. Each form is read strictly, so that a signature has exactly
 /// one spelling: a flipped bit never goes unnoticed, not even one of letter case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -358,6 +403,13 @@ macro_rules! words {
 
 words!(Algorithm, "algorithm", "sha1" => Sha1, "sha256" => Sha256, "sha512" => Sha512);
 words!(
+    SignatureAlgorithm, "algorithm",
+    "ed25519" => Ed25519, "ecdsa-sha256" => EcdsaSha256, "ecdsa-sha1" => EcdsaSha1,
+    "ecdsa-sha256-fixed" => EcdsaSha256Fixed, "rsa-sha1" => RsaSha1, "rsa-sha256" => RsaSha256,
+    "rsa-sha256-twice" => RsaSha256Twice, "rsa-sha384" => RsaSha384, "rsa-sha512" => RsaSha512,
+    "rsa-pss-sha512" => RsaPssSha512,
+);
+words!(
     Encoding, "encoding",
     "hex" => Hex, "hex-upper" => HexUpper, "base64" => Base64, "base64url" => Base64Url,
 );
@@ -374,6 +426,9 @@ mod tests {
     fn words_survive_printing_and_parsing_and_slips_are_named() {
         for name in Algorithm::NAMES {
             assert_eq!(name.parse::<Algorithm>().expect(name).as_str(), *name);
+        }
+        for name in SignatureAlgorithm::NAMES {
+            assert_eq!(name.parse::<SignatureAlgorithm>().expect(name).as_str(), *name);
         }
         for name in Encoding::NAMES {
             assert_eq!(name.parse::<Encoding>().expect(name).as_str(), *name);

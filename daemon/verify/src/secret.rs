@@ -140,6 +140,16 @@ pub enum SecretError {
     Asymmetric,
     #[error("it has characters that no header can carry")]
     NotAHeaderValue,
+    #[error("it is not {expected}")]
+    NotAPublicKey { expected: &'static str },
+    #[error("it is a private key, which nobody but the sender should have; take the public one")]
+    PrivateKey,
+    #[error("it is a weak public key, for which anyone can sign")]
+    WeakKey,
+    #[error("it is an RSA key of {bits} bits, and less than 2048 can be broken")]
+    ShortRsaKey { bits: u32 },
+    #[error("it is not a private key of the kind that this scheme signs with")]
+    NotAPrivateKey,
 }
 
 fn after_prefix(prefix: &str) -> String {
