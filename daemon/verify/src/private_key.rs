@@ -177,3 +177,73 @@ impl fmt::Debug for PrivateKey {
         write!(f, "PrivateKey({:?}, …)", self.kind())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::{BASE64, HEXLOWER};
+
+    use super::*;
+
+    const KINDS: [KeyKind; 3] = [KeyKind::Ed25519, KeyKind::P256, KeyKind::Rsa];
+
+    #[test]
+    fn new_keys_are_read_from_what_they_are_written_as() {
+        for kind in KINDS {
+            let key = PrivateKey::generate(kind).expect("randomness");
+            let text = BASE64.encode(&key.to_bytes().expect("encodable"));
+            let read = PrivateKey::read(text.as_bytes(), kind).expect("a key");
+            assert_eq!(read.public(), key.public());
+            let another = PrivateKey::generate(kind).expect("randomness");
+            assert_ne!(another.public(), key.public());
+            assert!(!format!("{key:?}").contains(&text));
+        }
+    }
+
+    #[test]
+    fn a_seed_is_read_with_and_without_what_stands_around_it() {
+        let seed = [7; 32];
+        let key = ed25519_dalek::SigningKey::from_bytes(&seed);
+        let pair = key.to_keypair_bytes();
+        let read = |text: String| {
+            PrivateKey::read(text.as_bytes(), KeyKind::Ed25519).map(|key| key.public())
+        };
+        let right = Ok(PublicKey::Ed25519(key.verifying_key()));
+        for text in [
+            HEXLOWER.encode(&seed),
+            BASE64.encode(&seed),
+            format!("whsk_{}", BASE64.encode(&seed)),
+            format!("whsk_{}", BASE64.encode(&pair)),
+            BASE64.encode(&pair),
+        ] {
+            assert_eq!(read(text.clone()), right, "{text}");
+        }
+        let other = [&seed[..], &[7; 32]].concat();
+        for text in [BASE64.encode(&other), BASE64.encode(&seed[1..]), String::from("?")] {
+            assert_eq!(read(text), Err(SecretError::NotAPrivateKey));
+        }
+        assert_eq!(read(String::new()), Err(SecretError::Empty));
+    }
+
+    /// RFC 8410, section 10.3, and a key that OpenSSL wrote in the older form.
+    #[test]
+    fn pem_is_read() {
+        let ed25519 = "-----BEGIN PRIVATE KEY-----\n\
+                       MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+                       -----END PRIVATE KEY-----";
+        let key = PrivateKey::read(ed25519.as_bytes(), KeyKind::Ed25519).expect("a key");
+        let PublicKey::Ed25519(public) = key.public() else { panic!("the kind") };
+        let right = "19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1";
+        assert_eq!(HEXLOWER.encode(public.as_bytes()), right);
+        let sec1 = "-----BEGIN EC PRIVATE KEY-----\n\
+                    MHcCAQEEICVU9MXklbE+lCM628VHMPmQhPJEaT7p1H/Ytp05jywyoAoGCCqGSM49\n\
+                    AwEHoUQDQgAEA5akc7bBKROROh1X4BmskyX7krUmneR1mLlAVBuJ8txyWtmv/jj9\n\
+                    qU2QpC9zB6WfP10wFuqcDvu7ZDzK+Wd41w==\n\
+                    -----END EC PRIVATE KEY-----";
+        let key = PrivateKey::read(sec1.as_bytes(), KeyKind::P256).expect("a key");
+        let pkcs8 = include_str!("../tests/keys/p256.pem");
+        let same = PrivateKey::read(pkcs8.as_bytes(), KeyKind::P256).expect("a key");
+        assert_eq!(key.public(), same.public());
+        let another = PrivateKey::read(sec1.as_bytes(), KeyKind::Rsa);
+        assert_eq!(another.expect_err("another kind"), SecretError::NotAPrivateKey);
+    }
+}

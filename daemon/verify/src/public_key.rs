@@ -62,22 +62,26 @@ impl PublicKey {
         }
         let other = SecretError::NotAPublicKey { expected: kind.expected() };
         let key = match pem(text) {
-            Some((label, _)) if label.ends_with("PRIVATE KEY") => {
-                return Err(SecretError::PrivateKey);
-            }
-            Some(("PUBLIC KEY", der)) => Self::from_spki(&der)?,
-            Some(("RSA PUBLIC KEY", der)) => {
-                Self::from_rsa(rsa::PublicKey::from_pkcs1_der(&der).map_err(|_| other.clone())?)?
-            }
-            Some(_) => return Err(other),
-            None if text.starts_with(b"whsk_") => return Err(SecretError::PrivateKey),
+            Some((label, _)) if label.ends_with("PRIVATE KEY") => Err(SecretError::PrivateKey),
+            Some(("PUBLIC KEY", der)) => Self::from_spki(&der),
+            Some(("RSA PUBLIC KEY", der)) => match rsa::PublicKey::from_pkcs1_der(&der) {
+                Ok(key) => Self::from_rsa(key),
+                Err(_) => Err(other.clone()),
+            },
+            Some(_) => Err(other.clone()),
+            None if text.starts_with(b"whsk_") => Err(SecretError::PrivateKey),
             None => match bytes(text) {
-                Some(raw) if kind == KeyKind::Ed25519 && raw.len() == 32 => Self::ed25519(&raw)?,
-                Some(der) => Self::from_spki(&der)?,
-                None => return Err(other),
+                Some(raw) if kind == KeyKind::Ed25519 && raw.len() == 32 => Self::ed25519(&raw),
+                Some(der) => Self::from_spki(&der),
+                None => Err(other.clone()),
             },
         };
-        if key.kind() == kind { Ok(key) } else { Err(other) }
+        match key {
+            Ok(key) if key.kind() == kind => Ok(key),
+            // Which kind was expected is what helps.
+            Ok(_) | Err(SecretError::NotAPublicKey { .. }) => Err(other),
+            error => error,
+        }
     }
 
     /// The key in a `SubjectPublicKeyInfo` in DER, which is also where a certificate has its own.
@@ -254,3 +258,6 @@ fn bytes_of_base64(text: &[u8]) -> Option<Vec<u8>> {
     };
     codec.decode(&text).ok()
 }
+
+#[cfg(test)]
+mod tests;
