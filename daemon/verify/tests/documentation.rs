@@ -5,7 +5,7 @@ mod vector;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use hookyard_verify::{Location, Profile, profile, profiles};
+use hookyard_verify::{Location, Profile, Takes, profile, profiles};
 
 use vector::Vector;
 
@@ -18,10 +18,12 @@ fn snippet(profile: &Profile) -> String {
     let name = profile.name;
     let variable = name.to_uppercase().replace('-', "_");
     let _ = writeln!(snippet, "[[route]]\npath = \"/hooks/{name}\"\nprovider = \"{name}\"");
-    let _ = writeln!(
-        snippet,
-        "secret = {{ env = \"{variable}_SECRET\" }}\nhandlers = [\"orders/record\"]"
-    );
+    let _ = match profile.scheme.takes().expect(name) {
+        Takes::Secret => writeln!(snippet, "secret = {{ env = \"{variable}_SECRET\" }}"),
+        Takes::PublicKey => writeln!(snippet, "public_key = {{ env = \"{variable}_PUBLIC_KEY\" }}"),
+        Takes::Nothing => Ok(()),
+    };
+    snippet.push_str("handlers = [\"orders/record\"]\n");
     snippet
 }
 
@@ -44,7 +46,7 @@ fn documentation() -> String {
         let _ = writeln!(
             table,
             "| {title} | `{name}` | {} | {valid} | {invalid} | {} | {} |",
-            profile.scheme,
+            profile.scheme.to_string().replace('|', "\\|"),
             places(profile.kind),
             places(profile.delivery_id)
         );
@@ -86,6 +88,10 @@ fn every_snippet_is_a_configuration_of_its_sender() {
         let name = route["provider"].as_str().expect("a name");
         let known = profile(name).expect(name);
         assert_eq!(parsed.contains_key("server"), known.scheme.signs_url(), "{name}");
-        assert!(route["secret"]["env"].is_str() && route["path"].is_str(), "{name}");
+        assert!(route["path"].is_str(), "{name}");
+        let there = |key: &str| route.get(key).is_some_and(|key| key["env"].is_str());
+        let takes = known.scheme.takes().expect(name);
+        assert_eq!(there("secret"), takes == Takes::Secret, "{name}");
+        assert_eq!(there("public_key"), takes == Takes::PublicKey, "{name}");
     }
 }
