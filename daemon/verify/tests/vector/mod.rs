@@ -6,14 +6,18 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 use hookyard_verify::{
     KeySource, Keyring, Profile, Reason, Received, Refused, Request, Secret, Settings, SetupError,
-    UnixTime, Verifier,
+    Takes, UnixTime, Verifier,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Where a setting of a profile is in a vector, when not under its own name.
-const SETTINGS: &[(&str, &str)] =
-    &[("audience", "expected_aud"), ("email", "expected_email"), ("public_key", "bt_public_key")];
+const SETTINGS: &[(&str, &str)] = &[
+    ("audience", "expected_aud"),
+    ("email", "expected_email"),
+    ("public_key", "bt_public_key"),
+    ("verification_token", "secret"),
+];
 
 /// One vector.
 pub struct Vector(pub Value);
@@ -84,7 +88,21 @@ impl Vector {
     /// The secrets that its operator has configured.
     pub fn secrets(&self) -> Vec<Secret> {
         let texts = ["secret", "secondary_secret", "public_key"].map(|key| self.0[key].as_str());
-        texts.into_iter().flatten().map(Secret::from).collect()
+        texts.into_iter().flatten().map(Secret::from).chain(self.named_keys()).collect()
+    }
+
+    /// Public keys with names, as they are configured where the sender names the key.
+    fn named_keys(&self) -> impl Iterator<Item = Secret> {
+        let keys = self.0["public_keys"].as_object().into_iter().flatten();
+        keys.filter_map(|(name, key)| Some(Secret::from(format!("{name}:{}", key.as_str()?))))
+    }
+
+    /// The secrets that a route of the profile takes.
+    fn secrets_for(&self, profile: &Profile) -> Vec<Secret> {
+        match profile.scheme.takes().expect("a scheme") {
+            Takes::Nothing => Vec::new(),
+            Takes::Secret | Takes::PublicKey => self.secrets(),
+        }
     }
 
     pub fn settings(&self, profile: &Profile) -> Settings {
@@ -103,6 +121,11 @@ impl Vector {
     fn document(&self, source: &KeySource) -> Option<Bytes> {
         let text = match source {
             KeySource::Certificates { url } => self.0["served_certs"][url].as_str()?.to_owned(),
+            KeySource::Ebay { url, key_id } => {
+                assert!(url.starts_with("https://api.ebay.com/") && url.ends_with(key_id));
+                let key = self.0["public_keys"][key_id].as_str()?;
+                json!({ "key": key, "algorithm": "ECDSA", "digest": "SHA1" }).to_string()
+            }
             KeySource::Jwks { .. } if self.0["jwks"].is_object() => self.0["jwks"].to_string(),
             _ => return None,
         };
@@ -111,8 +134,9 @@ impl Vector {
 
     /// What a route of the profile makes of it.
     pub fn judge(&self, profile: &Profile) -> Result<Received, Refusal> {
-        let verifier = Verifier::for_profile(profile, self.secrets(), self.settings(profile))
-            .map_err(Refusal::Setup)?;
+        let verifier =
+            Verifier::for_profile(profile, self.secrets_for(profile), self.settings(profile))
+                .map_err(Refusal::Setup)?;
         let mut keyring = Keyring::new();
         let mut request = self.request();
         // A key that is needed is fetched once; whoever needs it still has not found what it wants.
