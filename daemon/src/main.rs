@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Command::Check { config, json } => cli::check::run(&config.config, json),
         Command::Init { folder } => cli::init::run(&folder),
         Command::Events { command } => cli::events::run(command),
+        Command::Routes { command } => cli::routes::run(command),
         Command::CompilePlugin { arguments } => {
             return hookyard_runtime::compile_main(arguments.into_iter());
         }

@@ -1,8 +1,10 @@
 //! The command line.
 
+mod api;
 pub(crate) mod check;
 pub(crate) mod events;
 pub(crate) mod init;
+pub(crate) mod routes;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -55,6 +57,11 @@ pub(crate) enum Command {
     Events {
         #[command(subcommand)]
         command: events::EventsCommand,
+    },
+    /// Look at routes, and let one learn its secret.
+    Routes {
+        #[command(subcommand)]
+        command: routes::RoutesCommand,
     },
     /// Compile one plugin; the daemon starts this for itself, under limits.
     #[command(hide = true)]
