@@ -27,7 +27,7 @@ struct Arming {
 /// as in the configuration.
 pub(crate) fn describe(route: &config::Route) -> Map<String, Value> {
     let (provider, verify) = match &route.verify {
-        Verify::Profile(profile) => (Some(profile.name), None),
+        Verify::Profile(profile, _) => (Some(profile.name), None),
         Verify::Scheme(scheme) => (None, Some(word(scheme))),
         Verify::None => (None, Some("none")),
     };

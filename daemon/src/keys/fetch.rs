@@ -2,9 +2,17 @@
 
 use std::time::Duration;
 
-use hookyard_verify::KeySource;
-use http::HeaderMap;
-use http::header::{AGE, CACHE_CONTROL};
+use hookyard_verify::{KeySource, Settings};
+use http::header::{ACCEPT, AGE, CACHE_CONTROL};
+use http::{HeaderMap, HeaderValue};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::{Fetch, Fetched, Fetching};
+use crate::outbound::{Client, Request, Response};
+
+/// The largest document, in bytes. The largest known sets of keys have some ten kilobytes.
+const LARGEST: usize = 64 << 10;
 
 /// How long a document is used that does not say.
 const USUAL: Duration = Duration::from_secs(3600);
@@ -17,6 +25,64 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// What tells one document from another.
 pub(super) fn address(source: &KeySource) -> String {
     source.url().to_owned()
+}
+
+/// Fetches from where the documents are.
+pub(crate) struct Online {
+    client: Client,
+}
+
+impl Online {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    async fn get(&self, source: &KeySource) -> Result<Fetched, String> {
+        let request = request(source)?;
+        let fetched = self.client.fetch(request).await.and_then(Response::expect_success);
+        let Response { headers, body, .. } = fetched.map_err(|error| error.to_string())?;
+        if body.len() > LARGEST {
+            return Err(format!("the document is larger than {} KiB", LARGEST >> 10));
+        }
+        // What has no keys at all is a failure of the server's: what was there before is kept.
+        if !has_keys(source, &body) {
+            return Err("the document has no keys in it".to_owned());
+        }
+        Ok(Fetched { document: body, fresh_for: fresh_for(&headers) })
+    }
+}
+
+impl Fetch for Online {
+    fn fetch<'a>(&'a self, source: &'a KeySource, _: &'a Settings) -> Fetching<'a> {
+        Box::pin(self.get(source))
+    }
+}
+
+fn request(source: &KeySource) -> Result<Request, String> {
+    let get = |accept| {
+        let request = Request::get(source.url()).map_err(|error| error.to_string())?;
+        Ok(request.header(ACCEPT, HeaderValue::from_static(accept)))
+    };
+    match source {
+        KeySource::Certificates { .. } => get("application/x-pem-file, */*"),
+        KeySource::Jwks { .. } => get("application/jwk-set+json, application/json"),
+        _ => Err("nothing is known about such a source".to_owned()),
+    }
+}
+
+/// Whether a document is of the kind that was asked for. Which keys are good is for whoever checks
+/// with them.
+fn has_keys(source: &KeySource, document: &[u8]) -> bool {
+    let json = || serde_json::from_slice::<serde_json::Value>(document).ok();
+    match source {
+        KeySource::Certificates { .. } => {
+            CertificateDer::pem_slice_iter(document).next().is_some_and(|first| first.is_ok())
+        }
+        KeySource::Jwks { .. } => json().is_some_and(|json| {
+            json.get("keys").and_then(|keys| keys.as_array()).is_some_and(|keys| !keys.is_empty())
+        }),
+        _ => true,
+    }
 }
 
 /// How long an answer may be used, by its `Cache-Control` and `Age`.

@@ -24,6 +24,11 @@ impl Secret {
         Self(Zeroizing::new(bytes.into()))
     }
 
+    /// The secret itself, for whoever has to keep it.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
