@@ -72,6 +72,8 @@
 //!   refused, because software on the way joins or picks.
 //! - Timestamps are plain digits or a date of RFC 3339, signed, and within a tolerance in both
 //!   directions.
+//! - What looks like a [handshake] is one, with an exact answer that echoes little and cleanly, or is
+//!   refused. It never becomes an event.
 //! - A scheme that could not protect anything is refused when the verifier is made: no secret, a
 //!   blank one, a timestamp outside the signature, a template that signs nothing.
 //! - Secrets and what is derived from them are wiped on drop, and are in no `Debug` output and in no
@@ -95,7 +97,7 @@ mod carrier;
 mod credential_check;
 mod describe;
 mod family;
-mod handshake;
+pub mod handshake;
 mod header;
 mod hmac_check;
 mod json;
@@ -119,7 +121,7 @@ mod verified;
 mod verifier;
 
 pub use family::Takes;
-pub use handshake::{Condition, Handshake, HandshakeReply, HandshakeRule, Proof};
+pub use handshake::{Handshake, HandshakeReply, HandshakeRule};
 pub use keyring::{KeySource, Keyring};
 pub use location::{Location, LocationError};
 pub use names::UnknownName;

@@ -72,9 +72,16 @@ impl Profile {
         self.handshakes.iter().any(HandshakeRule::teaches)
     }
 
-    /// The methods with which the sender tries a URL out, besides those of its deliveries.
+    /// The methods with which the sender tries a URL out, each once, besides `POST`, by which its
+    /// deliveries come. What comes by one of them is a handshake or is refused.
     pub fn handshake_methods(&self) -> impl Iterator<Item = http::Method> {
-        self.handshakes.iter().flat_map(HandshakeRule::methods)
+        let mut methods = Vec::new();
+        for method in self.handshakes.iter().map(HandshakeRule::method) {
+            if method != http::Method::POST && !methods.contains(&method) {
+                methods.push(method);
+            }
+        }
+        methods.into_iter()
     }
 }
 
@@ -219,10 +226,19 @@ mod tests {
     #[test]
     fn every_entry_makes_a_verifier_and_prints_its_places() {
         for profile in PROFILES {
-            let secrets = ["MDEyMzQ1Njc4OWFiY2RlZg", "user:password", "00ff"].map(Secret::from);
+            let mut settings = Settings::default();
+            for setting in profile.settings.iter().filter(|setting| setting.required) {
+                settings.insert(setting.name, setting.only.unwrap_or("something"));
+            }
+            let secrets = match profile.scheme {
+                Scheme::None => vec![vec![]],
+                _ => ["MDEyMzQ1Njc4OWFiY2RlZg", "user:password", "00ff"]
+                    .map(|secret| vec![Secret::from(secret)])
+                    .to_vec(),
+            };
             let mut made = secrets
-                .map(|secret| Verifier::for_profile(profile, [secret], Settings::default()))
-                .into_iter();
+                .into_iter()
+                .map(|secrets| Verifier::for_profile(profile, secrets, settings.clone()));
             assert!(made.any(|made| made.is_ok()), "{}", profile.name);
             for location in profile.kind.iter().chain(profile.delivery_id) {
                 assert_eq!(location.to_string().parse().as_ref(), Ok(location), "{}", profile.name);
