@@ -1,15 +1,20 @@
 //! Known senders, as data: one table entry each, no code.
 
+mod asking;
 mod body_base64;
 mod body_hex;
+mod challenged;
 mod credentials;
 mod entries;
 mod github;
+mod meta;
 mod own_header;
 mod several_ways;
 mod standard_senders;
 mod standard_webhooks;
 mod table;
+mod teaching;
+mod unsigned;
 
 use std::time::Duration;
 
@@ -88,6 +93,7 @@ impl Profile {
 const PROFILES: &[Profile] = &[
     body_hex::AIRTABLE,
     standard_senders::ANTHROPIC,
+    teaching::ASANA,
     body_hex::ATTIO,
     credentials::AUTH0,
     body_hex::AUTHORIZE_NET,
@@ -101,6 +107,7 @@ const PROFILES: &[Profile] = &[
     body_hex::CHECKOUT_COM,
     body_hex::CIRCLECI,
     standard_senders::CLERK,
+    teaching::CLIO,
     credentials::CLOUDFLARE_NOTIFICATIONS,
     entries::CLOUDFLARE_STREAM,
     own_header::CLOUDINARY,
@@ -109,9 +116,11 @@ const PROFILES: &[Profile] = &[
     several_ways::CONTENTFUL,
     own_header::CUSTOMERIO,
     body_base64::DOCUSIGN,
+    challenged::DROPBOX,
     body_hex::EASYPOST,
     entries::ELEVENLABS,
     standard_senders::FINCH,
+    asking::FRONT,
     standard_senders::GEMINI,
     body_hex::GITEA,
     github::GITHUB,
@@ -122,6 +131,7 @@ const PROFILES: &[Profile] = &[
     body_base64::HOOKDECK,
     several_ways::HUBSPOT,
     standard_senders::INCREASE,
+    meta::INSTAGRAM,
     body_hex::INTERCOM,
     body_hex::JIRA,
     entries::KNOCK,
@@ -129,15 +139,22 @@ const PROFILES: &[Profile] = &[
     body_hex::LEMONSQUEEZY,
     body_base64::LINE,
     body_hex::LINEAR,
+    challenged::LINKEDIN,
     standard_senders::LITHIC,
     standard_senders::LIVEBLOCKS,
+    unsigned::MAILCHIMP,
     body_hex::MAILERSEND,
+    meta::META,
     body_hex::MODERN_TREASURY,
     body_hex::MOLLIE,
     body_base64::MS_TEAMS_OUTGOING,
     entries::MUX,
+    teaching::NOTION,
+    challenged::NYLAS,
+    challenged::OKTA,
     standard_senders::OPENAI,
     own_header::ORB,
+    challenged::OURA,
     entries::PADDLE,
     body_hex::PAGERDUTY,
     body_hex::PAYSTACK,
@@ -151,12 +168,15 @@ const PROFILES: &[Profile] = &[
     standard_senders::RESEND,
     entries::RETELL,
     own_header::REVOLUT,
+    asking::RINGCENTRAL,
     entries::SANITY,
     body_hex::SEGMENT,
     body_hex::SENTRY,
     several_ways::SHOPIFY,
+    asking::SLACK,
     several_ways::SQUARE,
     standard_webhooks::STANDARD_WEBHOOKS,
+    unsigned::STRAVA,
     entries::STRIPE,
     standard_webhooks::SVIX,
     entries::TAILSCALE,
@@ -164,14 +184,20 @@ const PROFILES: &[Profile] = &[
     credentials::TELEGRAM,
     body_hex::TERRAFORM_CLOUD,
     entries::TIKTOK,
+    challenged::TRELLO,
     several_ways::TWILIO,
+    asking::TWITCH,
     body_base64::TYPEFORM,
     body_hex::UBER,
     body_hex::VERCEL,
     own_header::WEBFLOW,
+    meta::WHATSAPP,
+    asking::WOOCOMMERCE,
     entries::WORKOS,
+    challenged::X_TWITTER,
     body_base64::XERO,
     own_header::ZENDESK,
+    asking::ZOOM,
 ];
 
 /// The names of all profiles, in the order of [`profiles`].
