@@ -80,6 +80,8 @@
 //!   refused, because software on the way joins or picks.
 //! - Timestamps are plain digits or a date of RFC 3339, signed, and within a tolerance in both
 //!   directions.
+//! - What looks like a [handshake] is one, with an exact answer that echoes little and cleanly, or is
+//!   refused. It never becomes an event.
 //! - A scheme that could not protect anything is refused when the verifier is made: no secret, a
 //!   blank one, a timestamp outside the signature, a template that signs nothing.
 //! - Secrets and what is derived from them are wiped on drop, and are in no `Debug` output and in no
@@ -133,7 +135,7 @@ mod describe;
 mod ebay_check;
 mod explain;
 mod family;
-mod handshake;
+pub mod handshake;
 mod header;
 mod json;
 mod key_pair;
@@ -162,7 +164,7 @@ mod verifier;
 
 pub use explain::{Case, Check, Explanation, Outcome, explain};
 pub use family::Takes;
-pub use handshake::{Condition, Handshake, HandshakeReply, HandshakeRule, Proof};
+pub use handshake::{Handshake, HandshakeReply, HandshakeRule};
 pub use key_pair::{KeyPair, KeyPairError, generate_key_pair};
 pub use keyring::{KeySource, Keyring};
 pub use location::{Location, LocationError};

@@ -1,5 +1,8 @@
 //! A recorded or derived request with the verdict that is right for it, and how it is judged.
 
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+#![allow(clippy::indexing_slicing, reason = "a panic is the failure that a test reports")]
+
 use std::path::Path;
 
 use bytes::Bytes;
@@ -17,6 +20,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("email", "expected_email"),
     ("public_key", "bt_public_key"),
     ("verification_token", "secret"),
+    ("verify_token", "secret"),
 ];
 
 /// One vector.
@@ -24,7 +28,6 @@ pub struct Vector(pub Value);
 
 /// Why a vector was refused.
 #[derive(Debug)]
-#[allow(dead_code, reason = "read by Debug alone, in the message of a test that fails")]
 pub enum Refusal {
     /// Its secret cannot be one of this sender.
     Setup(SetupError),
@@ -97,11 +100,17 @@ impl Vector {
         keys.filter_map(|(name, key)| Some(Secret::from(format!("{name}:{}", key.as_str()?))))
     }
 
-    /// The secrets that a route of the profile takes.
+    /// The secrets that a route of the profile takes. A handshake that needs none has none.
     fn secrets_for(&self, profile: &Profile) -> Vec<Secret> {
         match profile.scheme.takes().expect("a scheme") {
             Takes::Nothing => Vec::new(),
-            Takes::Secret | Takes::PublicKey => self.secrets(),
+            Takes::Secret | Takes::PublicKey => {
+                let secrets = self.secrets();
+                match secrets.is_empty() && !profile.teaches_secret() {
+                    true => vec![Secret::from("of no account")],
+                    false => secrets,
+                }
+            }
         }
     }
 
@@ -110,7 +119,7 @@ impl Vector {
         for setting in profile.settings {
             let other = SETTINGS.iter().find(|(name, _)| *name == setting.name);
             let key = other.map_or(setting.name, |(_, key)| key);
-            if let Some(value) = self.0[key].as_str() {
+            if let Some(value) = setting.only.or(self.0[key].as_str()) {
                 settings.insert(setting.name, value);
             }
         }
