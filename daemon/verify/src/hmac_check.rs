@@ -1,7 +1,6 @@
 //! The family of keyed hashes over a template: made ready once, then checked per request.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
 use subtle::Choice;
@@ -16,7 +15,7 @@ use crate::mac::Keyed;
 use crate::moment;
 use crate::reason::Reason;
 use crate::request::{Request, UnixTime};
-use crate::scheme::{Construction, HmacScheme, TimestampFormat, TimestampPlace, TimestampRule};
+use crate::scheme::{Construction, HmacScheme, TimestampPlace, TimestampRule};
 use crate::secret::{Secret, SecretError};
 use crate::settings::Settings;
 use crate::setup::{SetupError, header_name};
@@ -199,25 +198,7 @@ impl HmacCheck {
         now: UnixTime,
         malformed: impl FnOnce() -> Reason,
     ) -> Result<(), Reason> {
-        let millis = moment::read(text, rule.format).ok_or_else(malformed)?;
-        // A clock of whole seconds stands still for up to a second: compare in its own unit, so
-        // that the limit is included whichever milliseconds now has.
-        let now = match rule.format {
-            TimestampFormat::Seconds | TimestampFormat::Rfc3339 => {
-                UnixTime::from_secs(now.as_secs())
-            }
-            TimestampFormat::Millis => now,
-        };
-        let age = now.as_millis().saturating_sub(millis);
-        let distance = Duration::from_millis(age.unsigned_abs());
-        let tolerance = rule.tolerance;
-        if distance <= tolerance {
-            Ok(())
-        } else if age > 0 {
-            Err(Reason::TimestampTooOld { age: distance, tolerance })
-        } else {
-            Err(Reason::TimestampInFuture { ahead: distance, tolerance })
-        }
+        moment::near(text, rule.format, (rule.tolerance, rule.tolerance), now, malformed)
     }
 }
 

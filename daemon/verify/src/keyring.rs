@@ -7,6 +7,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use zeroize::Zeroizing;
+
+use crate::plaid;
+use crate::settings::Settings;
 
 /// A document with keys that has to be fetched before a request can be checked. The URL has passed
 /// the sender's own rule for hosts and paths: nothing in a request leads elsewhere.
@@ -25,13 +29,37 @@ pub enum KeySource {
         /// The key that is wanted of it.
         key_id: String,
     },
+    /// `POST url` with what [`KeySource::question`] says: one key of Plaid's.
+    Plaid {
+        /// `https`, fixed by a setting.
+        url: String,
+        /// The key that is wanted. The answer has no other.
+        key_id: String,
+    },
 }
 
 impl KeySource {
     /// Where the document is.
     pub fn url(&self) -> &str {
         match self {
-            Self::Certificates { url } | Self::Jwks { url, .. } => url,
+            Self::Certificates { url } | Self::Jwks { url, .. } | Self::Plaid { url, .. } => url,
+        }
+    }
+
+    /// The JSON that has to be posted to the URL, from the settings of the route; nothing where the
+    /// document is fetched with `GET`. It can have a secret in it.
+    pub fn question(&self, settings: &Settings) -> Option<Zeroizing<String>> {
+        match self {
+            Self::Certificates { .. } | Self::Jwks { .. } => None,
+            Self::Plaid { key_id, .. } => Some(plaid::question(key_id, settings)),
+        }
+    }
+
+    /// What tells documents apart: the URL and, where each key is a document of its own, the key.
+    pub fn address(&self) -> String {
+        match self {
+            Self::Certificates { url } | Self::Jwks { url, .. } => url.clone(),
+            Self::Plaid { url, key_id } => format!("{url} {key_id}"),
         }
     }
 }
@@ -40,7 +68,9 @@ impl fmt::Display for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Certificates { url } => write!(f, "the certificate at {url}"),
-            Self::Jwks { url, key_id } => write!(f, "the key `{key_id}` of {url}"),
+            Self::Jwks { url, key_id } | Self::Plaid { url, key_id } => {
+                write!(f, "the key `{key_id}` of {url}")
+            }
         }
     }
 }
@@ -57,15 +87,15 @@ impl Keyring {
         Self::default()
     }
 
-    /// The same with `document` as what [`KeySource::url`] holds.
+    /// The same with `document` as what `source` holds.
     #[must_use]
     pub fn with(mut self, source: &KeySource, document: Bytes) -> Self {
-        Arc::make_mut(&mut self.documents).insert(source.url().to_owned(), document);
+        Arc::make_mut(&mut self.documents).insert(source.address(), document);
         self
     }
 
     /// The document of a source, when it was fetched.
     pub(crate) fn document(&self, source: &KeySource) -> Option<&Bytes> {
-        self.documents.get(source.url())
+        self.documents.get(&source.address())
     }
 }

@@ -99,11 +99,16 @@ mod handshake;
 mod header;
 mod hmac_check;
 mod json;
+mod json_object;
+mod jwks;
+mod jwt_check;
+mod jwt_scheme;
 mod keyring;
 mod location;
 mod mac;
 mod moment;
 mod names;
+mod plaid;
 mod private_key;
 mod profile;
 mod public_key;
@@ -122,6 +127,9 @@ mod verifier;
 
 pub use family::Takes;
 pub use handshake::{Condition, Handshake, HandshakeReply, HandshakeRule, Proof};
+pub use jwt_scheme::{
+    Claim, DEFAULT_LEEWAY, JwtScheme, TokenAlgorithm, TokenForm, TokenKeys, TokenPlace,
+};
 pub use keyring::{KeySource, Keyring};
 pub use location::{Location, LocationError};
 pub use names::UnknownName;

@@ -10,6 +10,7 @@ mod several_ways;
 mod standard_senders;
 mod standard_webhooks;
 mod table;
+mod tokens;
 
 use std::time::Duration;
 
@@ -105,12 +106,14 @@ const PROFILES: &[Profile] = &[
     body_hex::EASYPOST,
     entries::ELEVENLABS,
     standard_senders::FINCH,
+    tokens::FUSIONAUTH,
     standard_senders::GEMINI,
     body_hex::GITEA,
     github::GITHUB,
     several_ways::GITLAB,
     body_hex::GOCARDLESS,
     credentials::GOOGLE_DRIVE,
+    tokens::GOOGLE_PUBSUB,
     body_base64::HEROKU,
     body_base64::HOOKDECK,
     several_ways::HUBSPOT,
@@ -124,17 +127,22 @@ const PROFILES: &[Profile] = &[
     body_hex::LINEAR,
     standard_senders::LITHIC,
     standard_senders::LIVEBLOCKS,
+    tokens::LIVEKIT,
     body_hex::MAILERSEND,
+    tokens::MESSAGEBIRD,
     body_hex::MODERN_TREASURY,
     body_hex::MOLLIE,
+    tokens::MONDAY,
     body_base64::MS_TEAMS_OUTGOING,
     entries::MUX,
+    tokens::NEON,
     standard_senders::OPENAI,
     own_header::ORB,
     entries::PADDLE,
     body_hex::PAGERDUTY,
     body_hex::PAYSTACK,
     entries::PERSONA,
+    tokens::PLAID,
     standard_senders::POLAR,
     credentials::POSTMARK,
     body_base64::QUICKBOOKS,
@@ -162,6 +170,7 @@ const PROFILES: &[Profile] = &[
     body_hex::UBER,
     body_hex::VERCEL,
     own_header::WEBFLOW,
+    tokens::WIX,
     entries::WORKOS,
     body_base64::XERO,
     own_header::ZENDESK,
@@ -216,14 +225,27 @@ mod tests {
         assert!(names.is_sorted());
     }
 
+    const RSA: &str = include_str!("../tests/keys/rsa-public.pem");
+
     #[test]
     fn every_entry_makes_a_verifier_and_prints_its_places() {
         for profile in PROFILES {
-            let secrets = ["MDEyMzQ1Njc4OWFiY2RlZg", "user:password", "00ff"].map(Secret::from);
-            let mut made = secrets
-                .map(|secret| Verifier::for_profile(profile, [secret], Settings::default()))
-                .into_iter();
-            assert!(made.any(|made| made.is_ok()), "{}", profile.name);
+            let mut settings = Settings::default();
+            for setting in profile.settings {
+                let value = match setting.name {
+                    "environment" => "sandbox",
+                    "jwks_url" => "https://auth.example.com/jwks.json",
+                    _ => "x",
+                };
+                settings.insert(setting.name, value);
+            }
+            let secrets = ["MDEyMzQ1Njc4OWFiY2RlZg", "user:password", "00ff", RSA];
+            let made = |secrets: &[&str]| {
+                let secrets: Vec<Secret> = secrets.iter().copied().map(Secret::from).collect();
+                Verifier::for_profile(profile, secrets, settings.clone()).is_ok()
+            };
+            let any = secrets.iter().any(|secret| made(&[secret]));
+            assert!(any || made(&[]), "{}", profile.name);
             for location in profile.kind.iter().chain(profile.delivery_id) {
                 assert_eq!(location.to_string().parse().as_ref(), Ok(location), "{}", profile.name);
             }

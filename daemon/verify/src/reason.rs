@@ -74,6 +74,11 @@ pub enum Reason {
          changed on its way"
     )]
     Mismatch { secrets: usize },
+    #[error(
+        "the signature is not one by the sender's key, which is at hand: somebody else's, or a body \
+         that was changed on its way"
+    )]
+    ForeignSignature,
     #[error("{0} is not at hand")]
     KeyNeeded(KeySource),
     #[error(
@@ -83,6 +88,17 @@ pub enum Reason {
     NotTaught,
     #[error("this looks like a handshake, and what it has to show is wrong or missing: {0}")]
     BadHandshake(&'static str),
+    #[error("the token cannot be this sender's: {0}")]
+    MalformedToken(&'static str),
+    #[error("the token's claim `{claim}` is missing or is not what it has to be")]
+    WrongClaim { claim: &'static str },
+    #[error(
+        "the token expired {} s ago and the clocks may be {} s apart: an old request sent again, or \
+         a clock that is wrong",
+        .ago.as_secs(),
+        .leeway.as_secs()
+    )]
+    TokenExpired { ago: Duration, leeway: Duration },
     #[error("the credentials match none of the {secrets} secret(s)")]
     WrongCredentials { secrets: usize },
 }
@@ -103,6 +119,8 @@ impl Reason {
         "timestamp-too-old",
         "timestamp-in-future",
         "malformed-credentials",
+        "malformed-token",
+        "wrong-claim",
         "mismatch",
         "wrong-credentials",
         "unknown-key",
@@ -125,10 +143,12 @@ impl Reason {
             Self::MalformedForm { .. } => "malformed-form",
             Self::UnlistedHeader { .. } => "unlisted-header",
             Self::UnsignedBody { .. } => "unsigned-body",
-            Self::TimestampTooOld { .. } => "timestamp-too-old",
+            Self::TimestampTooOld { .. } | Self::TokenExpired { .. } => "timestamp-too-old",
             Self::TimestampInFuture { .. } => "timestamp-in-future",
             Self::MalformedCredentials { .. } => "malformed-credentials",
-            Self::Mismatch { .. } => "mismatch",
+            Self::MalformedToken(_) => "malformed-token",
+            Self::WrongClaim { .. } => "wrong-claim",
+            Self::ForeignSignature | Self::Mismatch { .. } => "mismatch",
             Self::WrongCredentials { .. } => "wrong-credentials",
             Self::KeyNeeded(_) => "unknown-key",
             Self::NotTaught => "not-taught",

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::family::Takes;
+use crate::jwt_scheme::JwtScheme;
 use crate::location::Location;
 use crate::names::UnknownName;
 use crate::public_key::KeyKind;
@@ -20,7 +21,6 @@ pub const DEFAULT_TOLERANCE: Duration = Duration::from_secs(300);
 /// What is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "the table of senders is constant: nothing is boxed")]
 pub enum Scheme {
     /// A keyed hash over a template.
     Hmac(HmacScheme),
@@ -43,6 +43,8 @@ pub enum Scheme {
     /// `X-Twilio-Signature`; of another body the URL has the hash. The form is protected by what it
     /// says, not byte for byte.
     Twilio,
+    /// A JSON Web Token that goes with the request.
+    Jwt(JwtScheme),
     /// Several ways in which one sender sends, best first. The first of which the request carries
     /// the signature header, and the fixed headers, decides alone: when it fails, no other is tried.
     /// A secret counts for those that it fits, and has to fit one.
@@ -84,6 +86,7 @@ impl Scheme {
             Self::FirstOf(schemes) => schemes.iter().any(Self::signs_url),
             Self::Token { .. } | Self::Bearer | Self::Basic { .. } | Self::BasicPair => false,
             Self::Twilio => true,
+            Self::Jwt(token) => token.signs_url(),
             Self::None => false,
         }
     }

@@ -7,6 +7,7 @@ use crate::credential_check::CredentialCheck;
 use crate::family::{AnyFamily, Keys, Seen, Takes, Unchecked};
 use crate::handshake::{Handshake, HandshakeRule};
 use crate::hmac_check::HmacCheck;
+use crate::jwt_check::JwtCheck;
 use crate::keyring::Keyring;
 use crate::location::Location;
 use crate::profile::Profile;
@@ -88,6 +89,7 @@ impl Verifier {
         handshakes: &'static [HandshakeRule],
     ) -> Result<Self, SetupError> {
         let families: Families = families(scheme)?.into();
+        families.iter().try_for_each(|family| family.check_settings(&settings))?;
         let taught = handshakes.iter().any(HandshakeRule::teaches);
         let fitting = fit(&families, &secrets, taught)?;
         let facts = Arc::new(facts(&families, Vec::new(), Vec::new()));
@@ -240,6 +242,7 @@ fn family(scheme: Scheme) -> Result<Box<dyn AnyFamily>, SetupError> {
         }
         Scheme::BasicPair => Box::new(CredentialCheck::BasicPair),
         Scheme::Twilio => Box::new(TwilioCheck),
+        Scheme::Jwt(scheme) => Box::new(JwtCheck::new(scheme)?),
         Scheme::None => Box::new(Unchecked),
         Scheme::FirstOf(_) => return Err(SetupError::InvalidAlternatives),
     })

@@ -9,11 +9,18 @@ use hookyard_verify::{
     UnixTime, Verifier,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Where a setting of a profile is in a vector, when not under its own name.
 const SETTINGS: &[(&str, &str)] =
     &[("audience", "expected_aud"), ("email", "expected_email"), ("public_key", "bt_public_key")];
+
+/// What settings have that no vector has: where keys would be fetched, and with which credentials.
+const SUPPLIED: &[(&str, &str)] = &[
+    ("client_id", "5f0000000000000000000000"),
+    ("jwks_url", "https://auth.example.com/.well-known/jwks.json"),
+    ("secret", "0123456789abcdef0123456789abcd"),
+];
 
 /// One vector.
 pub struct Vector(pub Value);
@@ -92,7 +99,11 @@ impl Vector {
         for setting in profile.settings {
             let other = SETTINGS.iter().find(|(name, _)| *name == setting.name);
             let key = other.map_or(setting.name, |(_, key)| key);
-            if let Some(value) = self.0[key].as_str() {
+            let supplied = || {
+                let (_, value) = SUPPLIED.iter().find(|(name, _)| *name == setting.name)?;
+                Some(*value)
+            };
+            if let Some(value) = self.0[key].as_str().or_else(supplied) {
                 settings.insert(setting.name, value);
             }
         }
@@ -103,6 +114,11 @@ impl Vector {
     fn document(&self, source: &KeySource) -> Option<Bytes> {
         let text = match source {
             KeySource::Certificates { url } => self.0["served_certs"][url].as_str()?.to_owned(),
+            KeySource::Plaid { key_id, .. } => {
+                let keys = self.0["jwks"]["keys"].as_array()?;
+                let key = keys.iter().find(|key| key["kid"] == **key_id)?;
+                json!({ "key": key, "request_id": "x" }).to_string()
+            }
             KeySource::Jwks { .. } if self.0["jwks"].is_object() => self.0["jwks"].to_string(),
             _ => return None,
         };
