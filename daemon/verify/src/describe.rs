@@ -20,6 +20,15 @@ impl fmt::Display for Scheme {
                  says so",
             ),
             Self::Jwt(token) => token.fmt(f),
+            Self::Paypal => f.write_str(
+                "RSA-SHA256 of `{id}|{timestamp}|WEBHOOK_ID|CRC32(body)`, base64 in \
+                 `paypal-transmission-sig`; by a certificate of PayPal's that leads to a root; id in \
+                 `paypal-transmission-id`; rfc3339 in `paypal-transmission-time`, at most 4 days old",
+            ),
+            Self::Sns => f.write_str(
+                "RSA-SHA1 or RSA-SHA256 of the envelope's members, in the envelope; by a certificate \
+                 of Amazon's; the topic has to be the one that is set",
+            ),
             Self::FirstOf(ways) => {
                 for (index, way) in ways.iter().enumerate() {
                     let between = if index == 0 { "" } else { "; else " };

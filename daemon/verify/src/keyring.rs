@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustls_pki_types::TrustAnchor;
 use zeroize::Zeroizing;
 
 use crate::plaid;
@@ -79,12 +80,21 @@ impl fmt::Display for KeySource {
 #[derive(Clone, Debug, Default)]
 pub struct Keyring {
     documents: Arc<HashMap<String, Bytes>>,
+    roots: Arc<[TrustAnchor<'static>]>,
 }
 
 impl Keyring {
     /// An empty one.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same with `roots` as what chains of certificates have to lead to. Without any, no chain
+    /// holds.
+    #[must_use]
+    pub fn trusting(mut self, roots: impl IntoIterator<Item = TrustAnchor<'static>>) -> Self {
+        self.roots = roots.into_iter().collect();
+        self
     }
 
     /// The same with `document` as what `source` holds.
@@ -97,5 +107,9 @@ impl Keyring {
     /// The document of a source, when it was fetched.
     pub(crate) fn document(&self, source: &KeySource) -> Option<&Bytes> {
         self.documents.get(&source.address())
+    }
+
+    pub(crate) fn roots(&self) -> &[TrustAnchor<'static>] {
+        &self.roots
     }
 }

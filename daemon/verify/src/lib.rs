@@ -92,6 +92,7 @@
 #![forbid(unsafe_code)]
 
 mod carrier;
+mod certificate;
 mod credential_check;
 mod describe;
 mod family;
@@ -108,6 +109,7 @@ mod location;
 mod mac;
 mod moment;
 mod names;
+mod paypal_check;
 mod plaid;
 mod private_key;
 mod profile;
@@ -116,10 +118,12 @@ mod reason;
 mod request;
 mod scheme;
 mod secret;
+mod sender_url;
 mod settings;
 mod setup;
 mod sign;
 mod signed_text;
+mod sns_check;
 mod template;
 mod twilio_check;
 mod verified;

@@ -2,6 +2,7 @@
 
 mod body_base64;
 mod body_hex;
+mod certificates;
 mod credentials;
 mod entries;
 mod github;
@@ -85,6 +86,7 @@ const PROFILES: &[Profile] = &[
     body_hex::ATTIO,
     credentials::AUTH0,
     body_hex::AUTHORIZE_NET,
+    certificates::AWS_SNS,
     body_hex::BITBUCKET,
     own_header::BOX,
     standard_senders::BREX,
@@ -140,6 +142,7 @@ const PROFILES: &[Profile] = &[
     own_header::ORB,
     entries::PADDLE,
     body_hex::PAGERDUTY,
+    certificates::PAYPAL,
     body_hex::PAYSTACK,
     entries::PERSONA,
     tokens::PLAID,
@@ -235,6 +238,7 @@ mod tests {
                 let value = match setting.name {
                     "environment" => "sandbox",
                     "jwks_url" => "https://auth.example.com/jwks.json",
+                    "topic_arn" => "arn:aws:sns:us-east-1:123456789012:orders",
                     _ => "x",
                 };
                 settings.insert(setting.name, value);

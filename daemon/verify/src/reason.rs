@@ -99,6 +99,12 @@ pub enum Reason {
         .leeway.as_secs()
     )]
     TokenExpired { ago: Duration, leeway: Duration },
+    #[error("the envelope in the body cannot be this sender's: {0}")]
+    MalformedEnvelope(&'static str),
+    #[error("the URL of the signer's certificate is not one of the sender's")]
+    ForeignKeyUrl,
+    #[error("the signer's certificate does not count: {0}")]
+    BadCertificate(&'static str),
     #[error("the credentials match none of the {secrets} secret(s)")]
     WrongCredentials { secrets: usize },
 }
@@ -121,6 +127,9 @@ impl Reason {
         "malformed-credentials",
         "malformed-token",
         "wrong-claim",
+        "malformed-envelope",
+        "foreign-key-url",
+        "bad-certificate",
         "mismatch",
         "wrong-credentials",
         "unknown-key",
@@ -148,6 +157,9 @@ impl Reason {
             Self::MalformedCredentials { .. } => "malformed-credentials",
             Self::MalformedToken(_) => "malformed-token",
             Self::WrongClaim { .. } => "wrong-claim",
+            Self::MalformedEnvelope(_) => "malformed-envelope",
+            Self::ForeignKeyUrl => "foreign-key-url",
+            Self::BadCertificate(_) => "bad-certificate",
             Self::ForeignSignature | Self::Mismatch { .. } => "mismatch",
             Self::WrongCredentials { .. } => "wrong-credentials",
             Self::KeyNeeded(_) => "unknown-key",

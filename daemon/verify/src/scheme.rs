@@ -45,6 +45,13 @@ pub enum Scheme {
     Twilio,
     /// A JSON Web Token that goes with the request.
     Jwt(JwtScheme),
+    /// What PayPal does: an RSA signature of the transmission's id and time, the setting `webhook_id`
+    /// and the body's CRC-32, by a certificate that PayPal serves and that has to lead to a
+    /// [root](crate::Keyring::trusting).
+    Paypal,
+    /// What Amazon SNS does: an RSA signature of members of a JSON envelope, by a certificate that
+    /// Amazon serves. The topic has to be one of the setting `topic_arn`.
+    Sns,
     /// Several ways in which one sender sends, best first. The first of which the request carries
     /// the signature header, and the fixed headers, decides alone: when it fails, no other is tried.
     /// A secret counts for those that it fits, and has to fit one.
@@ -87,7 +94,7 @@ impl Scheme {
             Self::Token { .. } | Self::Bearer | Self::Basic { .. } | Self::BasicPair => false,
             Self::Twilio => true,
             Self::Jwt(token) => token.signs_url(),
-            Self::None => false,
+            Self::Paypal | Self::Sns | Self::None => false,
         }
     }
 }

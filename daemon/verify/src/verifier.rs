@@ -10,6 +10,7 @@ use crate::hmac_check::HmacCheck;
 use crate::jwt_check::JwtCheck;
 use crate::keyring::Keyring;
 use crate::location::Location;
+use crate::paypal_check::PaypalCheck;
 use crate::profile::Profile;
 use crate::reason::{Reason, Refused};
 use crate::request::{Request, UnixTime};
@@ -17,6 +18,7 @@ use crate::scheme::Scheme;
 use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::setup::{SetupError, header_name};
+use crate::sns_check::SnsCheck;
 use crate::template::Piece;
 use crate::twilio_check::TwilioCheck;
 use crate::verified::{Facts, Part, Verified};
@@ -243,6 +245,8 @@ fn family(scheme: Scheme) -> Result<Box<dyn AnyFamily>, SetupError> {
         Scheme::BasicPair => Box::new(CredentialCheck::BasicPair),
         Scheme::Twilio => Box::new(TwilioCheck),
         Scheme::Jwt(scheme) => Box::new(JwtCheck::new(scheme)?),
+        Scheme::Paypal => Box::new(PaypalCheck),
+        Scheme::Sns => Box::new(SnsCheck),
         Scheme::None => Box::new(Unchecked),
         Scheme::FirstOf(_) => return Err(SetupError::InvalidAlternatives),
     })

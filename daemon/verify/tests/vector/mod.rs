@@ -9,6 +9,8 @@ use hookyard_verify::{
     UnixTime, Verifier,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
 /// Where a setting of a profile is in a vector, when not under its own name.
@@ -129,7 +131,14 @@ impl Vector {
     pub fn judge(&self, profile: &Profile) -> Result<Received, Refusal> {
         let verifier = Verifier::for_profile(profile, self.secrets(), self.settings(profile))
             .map_err(Refusal::Setup)?;
-        let mut keyring = Keyring::new();
+        let roots = self.0["ca_pem"].as_str().unwrap_or_default();
+        let roots: Vec<CertificateDer<'_>> = CertificateDer::pem_slice_iter(roots.as_bytes())
+            .collect::<Result<_, _>>()
+            .expect("certificates");
+        let anchors = roots
+            .iter()
+            .map(|root| webpki::anchor_from_trusted_cert(root).expect("a root").to_owned());
+        let mut keyring = Keyring::new().trusting(anchors);
         let mut request = self.request();
         // A key that is needed is fetched once; whoever needs it still has not found what it wants.
         let mut fetched: Vec<KeySource> = Vec::new();
