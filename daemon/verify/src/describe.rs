@@ -4,12 +4,14 @@
 use std::fmt;
 
 use crate::jwt_scheme::{Claim, JwtScheme, TokenForm, TokenKeys, TokenPlace};
-use crate::scheme::{Construction, HmacScheme, KeyForm, Layout, Scheme, TimestampPlace};
+use crate::scheme::{
+    Construction, KeyForm, Layout, Scheme, SignatureAlgorithm, TemplateScheme, TimestampPlace,
+};
 
 impl fmt::Display for Scheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Hmac(hmac) => hmac.fmt(f),
+            Self::Template(template) => template.fmt(f),
             Self::Token { header } => write!(f, "the secret itself in `{header}`"),
             Self::Bearer => f.write_str("the secret itself as a bearer token"),
             Self::Basic { user } => write!(f, "basic authentication as `{user}`"),
@@ -18,6 +20,10 @@ impl fmt::Display for Scheme {
                 "HMAC-SHA1 of the public URL and a form's sorted parameters, or of the URL with the \
                  body's hash in it, base64 in `x-twilio-signature`; HMAC-SHA256 where a shared key \
                  says so",
+            ),
+            Self::Ebay => f.write_str(
+                "ECDSA-SHA1 on P-256 of `{body}`, in a JSON object in base64 in `x-ebay-signature`; \
+                 public key fetched from eBay by its id in there",
             ),
             Self::Jwt(token) => token.fmt(f),
             Self::Paypal => f.write_str(
@@ -41,16 +47,12 @@ impl fmt::Display for Scheme {
     }
 }
 
-impl fmt::Display for HmacScheme {
+impl fmt::Display for TemplateScheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let construction = match self.construction {
-            Construction::Digest => "plain ",
-            Construction::Hmac => "HMAC-",
-        };
         write!(
             f,
-            "{construction}{} of `{}`, {} in `{}`",
-            self.algorithm.as_str().to_uppercase(),
+            "{} of `{}`, {} in `{}`",
+            self.construction,
             self.signed.to_string().replace('\n', "\\n"),
             self.encoding,
             self.header
@@ -63,6 +65,9 @@ impl fmt::Display for HmacScheme {
             &self.layout
         {
             write!(f, " as `{version}{joint}`")?;
+            for version in self.versions.iter() {
+                write!(f, ", or {} as `{}{joint}`", version.construction, version.name)?;
+            }
         }
         if let [first, ..] = self.also.as_ref() {
             let more = if self.also.len() > 1 { " and so on" } else { "" };
@@ -93,7 +98,35 @@ impl fmt::Display for HmacScheme {
                 "; key in base64 after its tag, else text"
             }
             KeyForm::TaggedBase64 { .. } => "; key in base64 after its tag",
-        })
+            KeyForm::PublicKey { .. } => "; public key",
+        })?;
+        match &self.key_id_header {
+            Some(header) => write!(f, ", named by `{header}`"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Construction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hmac(algorithm) => write!(f, "HMAC-{}", algorithm.as_str().to_uppercase()),
+            Self::Digest(algorithm) => write!(f, "plain {}", algorithm.as_str().to_uppercase()),
+            Self::KeyPair(algorithm) => f.write_str(match algorithm {
+                SignatureAlgorithm::Ed25519 => "Ed25519",
+                SignatureAlgorithm::EcdsaSha256 => "ECDSA-SHA256 on P-256",
+                SignatureAlgorithm::EcdsaSha256Fixed => {
+                    "ECDSA-SHA256 on P-256, its numbers side by side,"
+                }
+                SignatureAlgorithm::EcdsaSha1 => "ECDSA-SHA1 on P-256",
+                SignatureAlgorithm::RsaSha1 => "RSA-SHA1",
+                SignatureAlgorithm::RsaSha256 => "RSA-SHA256",
+                SignatureAlgorithm::RsaSha256Twice => "RSA-SHA256 of the SHA-256",
+                SignatureAlgorithm::RsaSha384 => "RSA-SHA384",
+                SignatureAlgorithm::RsaSha512 => "RSA-SHA512",
+                SignatureAlgorithm::RsaPssSha512 => "RSA-PSS-SHA512",
+            }),
+        }
     }
 }
 

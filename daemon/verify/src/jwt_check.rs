@@ -27,7 +27,7 @@ use crate::private_key::PrivateKey;
 use crate::public_key::PublicKey;
 use crate::reason::Reason;
 use crate::request::{Request, UnixTime};
-use crate::scheme::{Algorithm, Encoding, SignatureAlgorithm, TimestampPlace};
+use crate::scheme::{Algorithm, Encoding, TimestampPlace};
 use crate::secret::{Secret, SecretError};
 use crate::settings::Settings;
 use crate::setup::{SetupError, header_name};
@@ -209,7 +209,9 @@ impl JwtCheck {
     }
 
     fn is_of(&self, key: &PublicKey, message: &[&[u8]], signature: &[u8]) -> bool {
-        pair(self.scheme.algorithm)
+        self.scheme
+            .algorithm
+            .key_pair()
             .is_some_and(|algorithm| key.verify(algorithm, message, signature))
     }
 
@@ -228,7 +230,7 @@ impl Family for JwtCheck {
         if self.scheme.keys != TokenKeys::Configured {
             return Ok(JwtKey::Fetched);
         }
-        match pair(self.scheme.algorithm) {
+        match self.scheme.algorithm.key_pair() {
             None => Ok(JwtKey::Shared(Keyed::new(Algorithm::Sha256, secret.checked()?))),
             Some(algorithm) => {
                 PublicKey::read(secret.bytes(), algorithm.key_kind()).map(JwtKey::Public)
@@ -364,13 +366,13 @@ impl Family for JwtCheck {
         }
         let payload = self.payload(&received, &request)?;
         let message = [header.as_bytes(), b".", payload.as_bytes()];
-        let signature = match pair(algorithm) {
+        let signature = match algorithm.key_pair() {
             None => Keyed::new(Algorithm::Sha256, secret.checked()?)
                 .hash(&message)
                 .encode(Encoding::Base64Url),
             Some(algorithm) => {
                 let key = PrivateKey::read(secret.bytes(), algorithm.key_kind())?;
-                let signature = key.sign(algorithm, &message).ok_or(SecretError::NotAPrivateKey)?;
+                let signature = key.sign(algorithm, &message).ok_or(SignError::Unsignable)?;
                 token::encode(&signature)
             }
         };
@@ -384,16 +386,6 @@ impl Family for JwtCheck {
             Place::Body => request.body = token.into(),
         }
         Ok(request)
-    }
-}
-
-/// The algorithm of a key pair; nothing where the key is shared.
-fn pair(algorithm: TokenAlgorithm) -> Option<SignatureAlgorithm> {
-    match algorithm {
-        TokenAlgorithm::Hs256 => None,
-        TokenAlgorithm::Rs256 => Some(SignatureAlgorithm::RsaSha256),
-        TokenAlgorithm::Es256 => Some(SignatureAlgorithm::EcdsaSha256Fixed),
-        TokenAlgorithm::EdDsa => Some(SignatureAlgorithm::Ed25519),
     }
 }
 

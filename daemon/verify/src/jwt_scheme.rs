@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use crate::scheme::{Encoding, TimestampRule};
+use crate::scheme::{Encoding, SignatureAlgorithm, TimestampRule};
 
 /// How far the clocks of a sender and a receiver may be apart, unless a scheme says otherwise.
 pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(60);
@@ -90,6 +90,16 @@ impl TokenAlgorithm {
             Self::Rs256 => "RS256",
             Self::Es256 => "ES256",
             Self::EdDsa => "EdDSA",
+        }
+    }
+
+    /// How a key pair signs; nothing where the key is shared.
+    pub(crate) const fn key_pair(self) -> Option<SignatureAlgorithm> {
+        match self {
+            Self::Hs256 => None,
+            Self::Rs256 => Some(SignatureAlgorithm::RsaSha256),
+            Self::Es256 => Some(SignatureAlgorithm::EcdsaSha256Fixed),
+            Self::EdDsa => Some(SignatureAlgorithm::Ed25519),
         }
     }
 }

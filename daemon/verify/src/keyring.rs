@@ -37,6 +37,15 @@ pub enum KeySource {
         /// The key that is wanted. The answer has no other.
         key_id: String,
     },
+    /// `GET url` with an application token of eBay's, got with the settings `client_id` and
+    /// `client_secret` from the same host: a JSON object with one `key` in PEM. A key stays the same;
+    /// eBay asks to keep it for an hour.
+    Ebay {
+        /// `https`, of eBay's API, with the id at its end.
+        url: String,
+        /// The key that is wanted.
+        key_id: String,
+    },
 }
 
 impl KeySource {
@@ -44,6 +53,7 @@ impl KeySource {
     pub fn url(&self) -> &str {
         match self {
             Self::Certificates { url } | Self::Jwks { url, .. } | Self::Plaid { url, .. } => url,
+            Self::Ebay { url, .. } => url,
         }
     }
 
@@ -51,7 +61,7 @@ impl KeySource {
     /// document is fetched with `GET`. It can have a secret in it.
     pub fn question(&self, settings: &Settings) -> Option<Zeroizing<String>> {
         match self {
-            Self::Certificates { .. } | Self::Jwks { .. } => None,
+            Self::Certificates { .. } | Self::Jwks { .. } | Self::Ebay { .. } => None,
             Self::Plaid { key_id, .. } => Some(plaid::question(key_id, settings)),
         }
     }
@@ -59,7 +69,9 @@ impl KeySource {
     /// What tells documents apart: the URL and, where each key is a document of its own, the key.
     pub fn address(&self) -> String {
         match self {
-            Self::Certificates { url } | Self::Jwks { url, .. } => url.clone(),
+            Self::Certificates { url } | Self::Jwks { url, .. } | Self::Ebay { url, .. } => {
+                url.clone()
+            }
             Self::Plaid { url, key_id } => format!("{url} {key_id}"),
         }
     }
@@ -72,6 +84,7 @@ impl fmt::Display for KeySource {
             Self::Jwks { url, key_id } | Self::Plaid { url, key_id } => {
                 write!(f, "the key `{key_id}` of {url}")
             }
+            Self::Ebay { url, .. } => write!(f, "the key at {url}"),
         }
     }
 }

@@ -21,13 +21,14 @@ use crate::private_key::PrivateKey;
 use crate::public_key::KeyKind;
 use crate::reason::Reason;
 use crate::request::{Request, UnixTime};
-use crate::scheme::{SignatureAlgorithm, TimestampFormat};
+use crate::scheme::{Encoding, SignatureAlgorithm, TimestampFormat};
 use crate::secret::{Secret, SecretError};
 use crate::sender_url::SenderUrl;
 use crate::settings::Settings;
 use crate::setup::SetupError;
 use crate::sign::SignError;
 use crate::template::Piece;
+use crate::template_key::decode_signature;
 
 const ID: HeaderName = HeaderName::from_static("paypal-transmission-id");
 const TIME: HeaderName = HeaderName::from_static("paypal-transmission-time");
@@ -37,6 +38,7 @@ const ALGORITHM: HeaderName = HeaderName::from_static("paypal-auth-algo");
 
 /// The one algorithm. PayPal's own library knows SHA1withRSA too, which nothing sends any more.
 const SHA256_WITH_RSA: &str = "SHA256withRSA";
+const RSA_SHA256: SignatureAlgorithm = SignatureAlgorithm::RsaSha256;
 
 /// The setting that has the webhook's id, which is signed and not sent.
 pub(crate) const WEBHOOK: &str = "webhook_id";
@@ -104,10 +106,11 @@ impl Family for PaypalCheck {
         if !is_certificate(url) {
             return Err(Reason::ForeignKeyUrl);
         }
-        let signature = BASE64.decode(signature).map_err(|_| Reason::MalformedSignature {
-            header: SIGNATURE,
-            expected: "padded base64".to_owned(),
-        })?;
+        let signature =
+            decode_signature(signature, Encoding::Base64, RSA_SHA256).ok_or_else(|| {
+                let expected = "a signature of RSA in padded base64".to_owned();
+                Reason::MalformedSignature { header: SIGNATURE, expected }
+            })?;
         let source = KeySource::Certificates { url: url.to_owned() };
         let chain = keyring.document(&source).and_then(|pem| Chain::read(pem));
         // Whatever was served in place of a certificate may be another thing next time.
@@ -119,7 +122,7 @@ impl Family for PaypalCheck {
         let key = chain.key(now)?;
         let webhook = settings.get(WEBHOOK).unwrap_or_default();
         let text = signed_text(id, time, webhook, &request.body);
-        match key.verify(SignatureAlgorithm::RsaSha256, &[text], &signature) {
+        match key.verify(RSA_SHA256, &[text], &signature) {
             true => Ok(None),
             false => Err(Reason::ForeignSignature),
         }
@@ -158,8 +161,7 @@ impl Family for PaypalCheck {
         let unlike = [&now.as_millis().to_be_bytes()[..], &request.body].concat();
         let id = HEXLOWER.encode(&Sha256::digest(unlike));
         let text = signed_text(id.as_bytes(), time.as_bytes(), webhook, &request.body);
-        let signature =
-            key.sign(SignatureAlgorithm::RsaSha256, &[text]).ok_or(SecretError::NotAPrivateKey)?;
+        let signature = key.sign(RSA_SHA256, &[text]).ok_or(SignError::Unsignable)?;
         let headers = &mut request.headers;
         insert(headers, &ID, id.as_bytes())?;
         insert(headers, &TIME, time.as_bytes())?;

@@ -4,8 +4,10 @@ mod body_base64;
 mod body_hex;
 mod certificates;
 mod credentials;
+mod ebay;
 mod entries;
 mod github;
+mod key_pairs;
 mod own_header;
 mod several_ways;
 mod standard_senders;
@@ -90,11 +92,13 @@ const PROFILES: &[Profile] = &[
     body_hex::BITBUCKET,
     own_header::BOX,
     standard_senders::BREX,
+    key_pairs::BRIDGE,
     entries::BUILDKITE,
     body_hex::CAL_COM,
     entries::CALENDLY,
     own_header::CASHFREE,
     body_hex::CHECKOUT_COM,
+    key_pairs::CIRCLE,
     body_hex::CIRCLECI,
     standard_senders::CLERK,
     credentials::CLOUDFLARE_NOTIFICATIONS,
@@ -104,10 +108,13 @@ const PROFILES: &[Profile] = &[
     body_base64::COMMERCELAYER,
     several_ways::CONTENTFUL,
     own_header::CUSTOMERIO,
+    key_pairs::DISCORD,
     body_base64::DOCUSIGN,
     body_hex::EASYPOST,
+    ebay::EBAY,
     entries::ELEVENLABS,
     standard_senders::FINCH,
+    key_pairs::FIREBLOCKS,
     tokens::FUSIONAUTH,
     standard_senders::GEMINI,
     body_hex::GITEA,
@@ -147,6 +154,7 @@ const PROFILES: &[Profile] = &[
     entries::PERSONA,
     tokens::PLAID,
     standard_senders::POLAR,
+    key_pairs::POSTAL,
     credentials::POSTMARK,
     body_base64::QUICKBOOKS,
     body_hex::RAZORPAY,
@@ -157,6 +165,7 @@ const PROFILES: &[Profile] = &[
     own_header::REVOLUT,
     entries::SANITY,
     body_hex::SEGMENT,
+    key_pairs::SENDGRID,
     body_hex::SENTRY,
     several_ways::SHOPIFY,
     several_ways::SQUARE,
@@ -166,13 +175,17 @@ const PROFILES: &[Profile] = &[
     entries::TAILSCALE,
     body_base64::TALLY,
     credentials::TELEGRAM,
+    key_pairs::TELNYX,
     body_hex::TERRAFORM_CLOUD,
     entries::TIKTOK,
+    key_pairs::TOKEN_IO,
     several_ways::TWILIO,
     body_base64::TYPEFORM,
     body_hex::UBER,
+    key_pairs::UTILA,
     body_hex::VERCEL,
     own_header::WEBFLOW,
+    key_pairs::WECHAT_PAY,
     tokens::WIX,
     entries::WORKOS,
     body_base64::XERO,
@@ -219,7 +232,7 @@ pub fn profile(name: &str) -> Result<&'static Profile, UnknownName> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Secret, Settings, Verifier};
+    use crate::{Secret, Settings, Verifier, generate_key_pair};
 
     #[test]
     fn the_table_is_sorted_and_its_names_are_listed() {
@@ -227,8 +240,6 @@ mod tests {
         assert_eq!(names, NAMES);
         assert!(names.is_sorted());
     }
-
-    const RSA: &str = include_str!("../tests/keys/rsa-public.pem");
 
     #[test]
     fn every_entry_makes_a_verifier_and_prints_its_places() {
@@ -243,13 +254,15 @@ mod tests {
                 };
                 settings.insert(setting.name, value);
             }
-            let secrets = ["MDEyMzQ1Njc4OWFiY2RlZg", "user:password", "00ff", RSA];
-            let made = |secrets: &[&str]| {
-                let secrets: Vec<Secret> = secrets.iter().copied().map(Secret::from).collect();
-                Verifier::for_profile(profile, secrets, settings.clone()).is_ok()
-            };
-            let any = secrets.iter().any(|secret| made(&[secret]));
-            assert!(any || made(&[]), "{}", profile.name);
+            let secrets = ["MDEyMzQ1Njc4OWFiY2RlZg", "user:password", "00ff"].map(Secret::from);
+            let pair = generate_key_pair(profile.scheme).ok().map(|pair| Secret::from(pair.public));
+            let mut made = secrets
+                .into_iter()
+                .chain(pair)
+                .map(|secret| vec![secret])
+                .chain([Vec::new()])
+                .map(|secrets| Verifier::for_profile(profile, secrets, settings.clone()));
+            assert!(made.any(|made| made.is_ok()), "{}", profile.name);
             for location in profile.kind.iter().chain(profile.delivery_id) {
                 assert_eq!(location.to_string().parse().as_ref(), Ok(location), "{}", profile.name);
             }

@@ -191,10 +191,10 @@ impl PublicKey {
         }
     }
 
-    /// The DER of its `SubjectPublicKeyInfo`.
-    pub(crate) fn to_spki(&self) -> Option<Vec<u8>> {
+    /// The 32 bytes of an Ed25519 key; the DER of its `SubjectPublicKeyInfo` for other kinds.
+    pub(crate) fn to_bytes(&self) -> Option<Vec<u8>> {
         let der = match self {
-            Self::Ed25519(key) => key.to_public_key_der(),
+            Self::Ed25519(key) => return Some(key.as_bytes().to_vec()),
             Self::P256(key) => key.to_public_key_der(),
             Self::Rsa(key) => key.to_public_key_der(),
         };

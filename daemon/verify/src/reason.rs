@@ -79,6 +79,8 @@ pub enum Reason {
          that was changed on its way"
     )]
     ForeignSignature,
+    #[error("the header `{header}` names a key that is none of the configured ones")]
+    UnknownKey { header: HeaderName },
     #[error("{0} is not at hand")]
     KeyNeeded(KeySource),
     #[error(
@@ -162,7 +164,7 @@ impl Reason {
             Self::BadCertificate(_) => "bad-certificate",
             Self::ForeignSignature | Self::Mismatch { .. } => "mismatch",
             Self::WrongCredentials { .. } => "wrong-credentials",
-            Self::KeyNeeded(_) => "unknown-key",
+            Self::KeyNeeded(_) | Self::UnknownKey { .. } => "unknown-key",
             Self::NotTaught => "not-taught",
             Self::BadHandshake(_) => "bad-handshake",
         }

@@ -64,6 +64,8 @@ impl Secret {
                 None if *or_text => Ok(Zeroizing::new(bytes.to_vec())),
                 None => Err(SecretError::MissingTag { tag: tag.clone().into_owned() }),
             },
+            // No key of a hash; `TemplateCheck` reads it and has seen to that.
+            KeyForm::PublicKey { .. } => Err(SecretError::Asymmetric),
         }
     }
 }
@@ -140,6 +142,8 @@ pub enum SecretError {
     Asymmetric,
     #[error("it has characters that no header can carry")]
     NotAHeaderValue,
+    #[error("it is not the key's name, a colon and the key")]
+    NoKeyId,
     #[error("it is not {expected}")]
     NotAPublicKey { expected: &'static str },
     #[error("it is a private key, which nobody but the sender should have; take the public one")]

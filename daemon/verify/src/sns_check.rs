@@ -101,7 +101,7 @@ impl Family for SnsCheck {
         {
             return Err(Reason::BadHandshake("its URL is not one of the sender's"));
         }
-        let signature = envelope.signature()?;
+        let signature = envelope.signature(algorithm)?;
         let source = KeySource::Certificates { url: url.to_owned() };
         let chain = keyring.document(&source).and_then(|pem| Chain::read(pem));
         // Whatever was served in place of a certificate may be another thing next time.
@@ -142,7 +142,7 @@ impl Family for SnsCheck {
         let mut envelope = Envelope::write(&request.body, topic, OWN_CERTIFICATE, now)?;
         let text = envelope.signed_texts().next().unwrap_or_default();
         let signature =
-            key.sign(SignatureAlgorithm::RsaSha256, &[text]).ok_or(SecretError::NotAPrivateKey)?;
+            key.sign(SignatureAlgorithm::RsaSha256, &[text]).ok_or(SignError::Unsignable)?;
         envelope.set_signature(BASE64.encode(&signature));
         insert(&mut request.headers, &TYPE, envelope.kind().as_bytes())?;
         request.body = envelope.into_text().into();

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::credential_check::CredentialCheck;
+use crate::ebay_check::EbayCheck;
 use crate::family::{AnyFamily, Keys, Seen, Takes, Unchecked};
 use crate::handshake::{Handshake, HandshakeRule};
-use crate::hmac_check::HmacCheck;
 use crate::jwt_check::JwtCheck;
 use crate::keyring::Keyring;
 use crate::location::Location;
@@ -20,6 +20,7 @@ use crate::settings::Settings;
 use crate::setup::{SetupError, header_name};
 use crate::sns_check::SnsCheck;
 use crate::template::Piece;
+use crate::template_check::TemplateCheck;
 use crate::twilio_check::TwilioCheck;
 use crate::verified::{Facts, Part, Verified};
 
@@ -231,7 +232,7 @@ pub(crate) fn families(scheme: Scheme) -> Result<Vec<Box<dyn AnyFamily>>, SetupE
 
 fn family(scheme: Scheme) -> Result<Box<dyn AnyFamily>, SetupError> {
     Ok(match scheme {
-        Scheme::Hmac(scheme) => Box::new(HmacCheck::new(scheme)?),
+        Scheme::Template(scheme) => Box::new(TemplateCheck::new(scheme)?),
         Scheme::Token { header } => {
             Box::new(CredentialCheck::Token { header: header_name(&header)? })
         }
@@ -244,6 +245,7 @@ fn family(scheme: Scheme) -> Result<Box<dyn AnyFamily>, SetupError> {
         }
         Scheme::BasicPair => Box::new(CredentialCheck::BasicPair),
         Scheme::Twilio => Box::new(TwilioCheck),
+        Scheme::Ebay => Box::new(EbayCheck),
         Scheme::Jwt(scheme) => Box::new(JwtCheck::new(scheme)?),
         Scheme::Paypal => Box::new(PaypalCheck),
         Scheme::Sns => Box::new(SnsCheck),

@@ -369,7 +369,16 @@ fn what_paypal_signs_cannot_be_read_in_two_ways() {
         Some("malformed-timestamp")
     );
     assert_eq!(changed("paypal-transmission-sig", "AAAA="), Some("malformed-signature"));
-    assert_eq!(changed("paypal-transmission-sig", "AAAA"), Some("mismatch"));
+    assert_eq!(changed("paypal-transmission-sig", "AAAA"), Some("malformed-signature"));
+    // The same bytes, with padding in the middle.
+    let signature = sent.headers["paypal-transmission-sig"].as_bytes();
+    let bytes = BASE64.decode(signature).expect("base64");
+    let (first, rest) = bytes.split_at(1);
+    let other = BASE64.encode(first) + &BASE64.encode(rest);
+    assert_eq!(BASE64.decode(other.as_bytes()).as_ref(), Ok(&bytes));
+    assert_eq!(changed("paypal-transmission-sig", &other), Some("malformed-signature"));
+    let foreign = BASE64.encode(&[7; 256]);
+    assert_eq!(changed("paypal-transmission-sig", &foreign), Some("mismatch"));
     for algorithm in ["SHA1withRSA", "sha256withRSA", "SHA256withRSA ", "SHA256withRSA,SHA1withRSA"]
     {
         assert_eq!(changed("paypal-auth-algo", algorithm), Some("unexpected-header"));

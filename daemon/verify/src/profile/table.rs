@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::jwt_scheme::{Claim, JwtScheme, TokenAlgorithm, TokenForm, TokenKeys, TokenPlace};
 use crate::location::Location;
 use crate::scheme::{
-    Algorithm, Construction, DEFAULT_TOLERANCE, Encoding, HmacScheme, KeyForm, Layout, Scheme,
-    TimestampFormat, TimestampPlace, TimestampRule,
+    Algorithm, Construction, DEFAULT_TOLERANCE, Encoding, KeyForm, Layout, Scheme,
+    SignatureAlgorithm, TemplateScheme, TimestampFormat, TimestampPlace, TimestampRule, Version,
 };
 use crate::template::{Piece, Template};
 
@@ -41,16 +41,24 @@ pub(super) const fn in_json(pointer: &'static str) -> Location {
 }
 
 /// One lower-case hexadecimal signature of the body in `header`, by HMAC-SHA256.
-pub(super) const fn sha256(header: &'static str) -> HmacScheme {
-    HmacScheme::with(Algorithm::Sha256, Cow::Borrowed(header))
+pub(super) const fn sha256(header: &'static str) -> TemplateScheme {
+    TemplateScheme::with(Construction::Hmac(Algorithm::Sha256), Cow::Borrowed(header))
 }
 
-pub(super) const fn sha1(header: &'static str) -> HmacScheme {
-    HmacScheme::with(Algorithm::Sha1, Cow::Borrowed(header))
+pub(super) const fn sha1(header: &'static str) -> TemplateScheme {
+    TemplateScheme::with(Construction::Hmac(Algorithm::Sha1), Cow::Borrowed(header))
 }
 
-pub(super) const fn sha512(header: &'static str) -> HmacScheme {
-    HmacScheme::with(Algorithm::Sha512, Cow::Borrowed(header))
+pub(super) const fn sha512(header: &'static str) -> TemplateScheme {
+    TemplateScheme::with(Construction::Hmac(Algorithm::Sha512), Cow::Borrowed(header))
+}
+
+/// One signature of the body by a key pair in `header`, in base64.
+pub(super) const fn key_pair(
+    algorithm: SignatureAlgorithm,
+    header: &'static str,
+) -> TemplateScheme {
+    TemplateScheme::with(Construction::KeyPair(algorithm), Cow::Borrowed(header))
 }
 
 /// A token that is the whole value of `header`.
@@ -68,9 +76,9 @@ pub(super) const fn token(header: &'static str) -> Scheme {
 }
 
 /// Each changes one field and says nothing that the field does not.
-impl HmacScheme {
+impl TemplateScheme {
     pub(super) const fn scheme(self) -> Scheme {
-        Scheme::Hmac(self)
+        Scheme::Template(self)
     }
 
     pub(super) const fn encoded(mut self, encoding: Encoding) -> Self {
@@ -161,7 +169,21 @@ impl HmacScheme {
 
     /// A plain hash in which the key stands where the template says.
     pub(super) const fn digest(mut self) -> Self {
-        self.construction = Construction::Digest;
+        if let Construction::Hmac(algorithm) = self.construction {
+            self.construction = Construction::Digest(algorithm);
+        }
+        self
+    }
+
+    /// Further versions in the same list.
+    pub(super) const fn versions(mut self, versions: &'static [Version]) -> Self {
+        put(&mut self.versions, Cow::Borrowed(versions));
+        self
+    }
+
+    /// The header that names the key.
+    pub(super) const fn key_id(mut self, header: &'static str) -> Self {
+        put(&mut self.key_id_header, Some(Cow::Borrowed(header)));
         self
     }
 

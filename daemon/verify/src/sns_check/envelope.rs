@@ -1,6 +1,6 @@
 //! The envelope around a message, and the text of it that is signed.
 
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::HEXLOWER;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -8,7 +8,8 @@ use crate::json_object;
 use crate::moment;
 use crate::reason::Reason;
 use crate::request::UnixTime;
-use crate::scheme::{SignatureAlgorithm, TimestampFormat};
+use crate::scheme::{Encoding, SignatureAlgorithm, TimestampFormat};
+use crate::template_key::decode_signature;
 
 /// Every member that is signed in some kind of envelope.
 pub(super) const SIGNED: &[&str] =
@@ -124,12 +125,9 @@ impl Envelope {
         }
     }
 
-    pub(super) fn signature(&self) -> Result<Vec<u8>, Reason> {
-        BASE64
-            .decode(self.text("Signature").as_bytes())
-            .ok()
-            .filter(|signature| !signature.is_empty())
-            .ok_or(Reason::MalformedEnvelope("its `Signature` is not padded base64"))
+    pub(super) fn signature(&self, algorithm: SignatureAlgorithm) -> Result<Vec<u8>, Reason> {
+        decode_signature(self.text("Signature").as_bytes(), Encoding::Base64, algorithm)
+            .ok_or(Reason::MalformedEnvelope("its `Signature` is not one of RSA in padded base64"))
     }
 
     /// What may have been signed: names and values, a line each. All values but the first are single

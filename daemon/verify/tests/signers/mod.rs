@@ -1,5 +1,6 @@
 //! Senders whose keys are fetched or say more than a body, with key pairs of our own in their place:
 //! what they would send, and what a receiver would have fetched.
+#![allow(dead_code, reason = "no test uses all of it")]
 
 use std::fmt;
 
