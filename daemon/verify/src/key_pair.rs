@@ -90,7 +90,8 @@ fn template(scheme: &TemplateScheme) -> Result<KeyPair, KeyPairError> {
         None => String::new(),
     };
     let private_tag = if tag == "whpk_" { "whsk_" } else { "" };
-    let private = Zeroizing::new(format!("{name}{private_tag}{}", codec.encode(&private)));
+    let private = Zeroizing::new(codec.encode(&private));
+    let private = Zeroizing::new(format!("{name}{private_tag}{}", private.as_str()));
     let public = format!("{name}{tag}{}", codec.encode(&public));
     Ok(KeyPair { public, private: Secret::new(private.as_bytes()) })
 }

@@ -11,6 +11,7 @@ use rsa::pkcs8::{DecodePublicKey, EncodePublicKey};
 use rsa::traits::PublicKeyParts;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
+use zeroize::Zeroizing;
 
 use crate::scheme::SignatureAlgorithm;
 use crate::secret::SecretError;
@@ -248,7 +249,10 @@ pub(crate) fn bytes(text: &[u8]) -> Option<Vec<u8>> {
 
 /// The bytes of base64 as people copy it: in either alphabet, padded or not, wrapped or not.
 fn bytes_of_base64(text: &[u8]) -> Option<Vec<u8>> {
-    let text: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    // It may be a private key. Room for all of it at once: a vector that grows leaves copies behind.
+    let mut bare = Zeroizing::new(Vec::with_capacity(text.len()));
+    bare.extend(text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()));
+    let text = bare;
     let url = text.iter().any(|byte| matches!(byte, b'-' | b'_'));
     let codec = match (url, text.ends_with(b"=")) {
         (false, true) => BASE64,

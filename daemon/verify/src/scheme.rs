@@ -271,7 +271,8 @@ impl Algorithm {
 pub enum SignatureAlgorithm {
     /// Ed25519, verified strictly: no weak keys, one form of each signature.
     Ed25519,
-    /// ECDSA on P-256 with SHA-256, the signature in DER.
+    /// ECDSA on P-256 with SHA-256, the signature in DER. Of each signature of ECDSA everyone can
+    /// make a second that holds as well: tell deliveries apart by their ids, not by this.
     EcdsaSha256,
     /// ECDSA on P-256 with SHA-1, the signature in DER. Only for senders that know nothing better:
     /// who can choose what they sign could have two bodies of one signature made.

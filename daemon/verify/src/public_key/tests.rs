@@ -1,4 +1,5 @@
 use data_encoding::HEXLOWER;
+use proptest::prelude::*;
 
 use super::*;
 use crate::private_key::PrivateKey;
@@ -261,5 +262,58 @@ fn signatures_have_one_spelling() {
     let long_form = [&[0x30, 0x81, der[1]], &der[2..]].concat();
     for other in [longer, long_form] {
         assert!(!p256.verify(SignatureAlgorithm::EcdsaSha256, &MESSAGE, &other));
+    }
+}
+
+/// Bytes, at times in the shape of a signature in DER.
+fn any_signature() -> impl Strategy<Value = Vec<u8>> {
+    let bytes = |most| prop::collection::vec(any::<u8>(), 0..most);
+    let der = (bytes(36), bytes(36), any::<u8>(), 0u8..4).prop_map(|(r, s, len, break_it)| {
+        let number =
+            |bytes: &[u8]| [&[2, u8::try_from(bytes.len()).expect("short")], bytes].concat();
+        let numbers = [number(&r), number(&s)].concat();
+        let len = if break_it == 0 { len } else { u8::try_from(numbers.len()).expect("short") };
+        [&[0x30, len], &numbers[..]].concat()
+    });
+    let sizes = prop_oneof![Just(64usize), Just(256), 0usize..1100];
+    prop_oneof![der, sizes.prop_flat_map(|size| prop::collection::vec(any::<u8>(), size)),]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_signature_panics_and_none_holds_by_chance(
+        signature in any_signature(), which in any::<prop::sample::Index>(),
+    ) {
+        let (algorithm, _) = SIGNATURES[which.index(SIGNATURES.len())];
+        let key = public(algorithm.key_kind());
+        prop_assert!(!key.verify(algorithm, &MESSAGE, &signature));
+    }
+
+    /// Keys are read from answers of senders' APIs too.
+    #[test]
+    fn no_key_panics(
+        bytes in prop::collection::vec(any::<u8>(), 0..400),
+        flip in any::<(prop::sample::Index, u8)>(), cut in any::<prop::sample::Index>(),
+        label in "(PUBLIC KEY|RSA PUBLIC KEY|PRIVATE KEY|EC PRIVATE KEY|[A-Z -]{0,9})",
+    ) {
+        for (kind, _) in KINDS {
+            let _ = PublicKey::read(&bytes, kind);
+            let _ = PrivateKey::read(&bytes, kind);
+            let pem = format!("-----BEGIN {label}-----{}-----END {label}-----", BASE64.encode(&bytes));
+            let _ = PublicKey::read(pem.as_bytes(), kind);
+            let _ = PrivateKey::read(pem.as_bytes(), kind);
+            let mut der = spki(&public(kind));
+            let at = flip.0.index(der.len());
+            der[at] ^= flip.1;
+            let _ = PublicKey::from_spki(&der);
+            der.truncate(cut.index(der.len()));
+            prop_assert!(PublicKey::from_spki(&der).is_err());
+        }
+        let (x, y) = bytes.split_at(cut.index(bytes.len() + 1));
+        let _ = PublicKey::p256(x, y);
+        let _ = PublicKey::rsa(x, y);
+        let _ = PublicKey::ed25519(x);
     }
 }
