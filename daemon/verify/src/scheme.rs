@@ -50,10 +50,13 @@ pub enum Scheme {
     Jwt(JwtScheme),
     /// What PayPal does: an RSA signature of the transmission's id and time, the setting `webhook_id`
     /// and the body's CRC-32, by a certificate that PayPal serves and that has to lead to a
-    /// [root](crate::Keyring::trusting).
+    /// [root](crate::Keyring::trusting). Signed here, it is that at
+    /// `https://api.paypal.com/v1/notifications/certs/CERT-hookyard`.
     Paypal,
     /// What Amazon SNS does: an RSA signature of members of a JSON envelope, by a certificate that
-    /// Amazon serves. The topic has to be one of the setting `topic_arn`.
+    /// Amazon serves. The topic has to be one of the setting `topic_arn`. Signed here, a body that is
+    /// no envelope becomes the message of one, and the certificate is that at
+    /// `https://sns.us-east-1.amazonaws.com/SimpleNotificationService-hookyard.pem`.
     Sns,
     /// Several ways in which one sender sends, best first. The first of which the request carries
     /// the signature header, and the fixed headers, decides alone: when it fails, no other is tried.
