@@ -60,13 +60,15 @@
 //! # What holds
 //!
 //! - The signature is checked over the received bytes, before anything in them is parsed, and the
-//!   body of a [`Verified`] is those bytes.
+//!   body of a [`Verified`] is those bytes. (A token's header has to be read before, and of Amazon's
+//!   envelopes all: what is signed there is what they say.)
 //! - The scheme is fixed by whoever sets it up. Nothing in a request chooses an algorithm, a
 //!   version or a key, with exceptions that are the senders' own: where one sends in several ways
 //!   ([`Scheme::FirstOf`]), the best that is there decides alone; an entry of a list says which of
 //!   the scheme's versions it is of, and is checked with the secrets of that version alone; a header
-//!   names one of the configured public keys, or one that the sender's API gives out; and Twilio
-//!   names one of two HMACs.
+//!   names one of the configured public keys, or one that the sender's API gives out; a token names
+//!   one key of the sender's set; Amazon and PayPal say which certificate of theirs it is; and Twilio
+//!   names one of two HMACs, as Amazon does one of two hashes.
 //! - Signatures have their exact length and one spelling (hexadecimal in lower case, unless the
 //!   scheme says capitals; base64 in its canonical form).
 //! - What is made from a shared secret is compared in constant time, by the `subtle` crate, every
@@ -94,6 +96,13 @@
 //! A template without separators, such as `{timestamp}{body}`, lets the bytes at the seam belong to
 //! either side. The strict reading of timestamps leaves no room for that in practice; prefer a
 //! separator all the same.
+//!
+//! # Keys that are fetched
+//!
+//! Some senders give their keys out themselves: [`Reason::KeyNeeded`] says where one is, and the
+//! request is judged again when a [`Keyring`] has it. Where that is is fixed by the sender's entry,
+//! by a setting, or by a rule for the sender's own hosts and paths that is read strictly; no request
+//! leads elsewhere. Only certificates that have to lead to a root need [`Keyring::trusting`].
 //!
 //! # Key pairs
 //!
@@ -130,6 +139,7 @@
 #![forbid(unsafe_code)]
 
 mod carrier;
+mod certificate;
 mod credential_check;
 mod describe;
 mod ebay_check;
@@ -138,12 +148,18 @@ mod family;
 pub mod handshake;
 mod header;
 mod json;
+mod json_object;
+mod jwks;
+mod jwt_check;
+mod jwt_scheme;
 mod key_pair;
 mod keyring;
 mod location;
 mod mac;
 mod moment;
 mod names;
+mod paypal_check;
+mod plaid;
 mod private_key;
 mod profile;
 mod public_key;
@@ -151,10 +167,12 @@ mod reason;
 mod request;
 mod scheme;
 mod secret;
+mod sender_url;
 mod settings;
 mod setup;
 mod sign;
 mod signed_text;
+mod sns_check;
 mod template;
 mod template_check;
 mod template_key;
@@ -165,6 +183,9 @@ mod verifier;
 pub use explain::{Case, Check, Explanation, Outcome, explain};
 pub use family::Takes;
 pub use handshake::{Handshake, HandshakeReply, HandshakeRule};
+pub use jwt_scheme::{
+    Claim, DEFAULT_LEEWAY, JwtScheme, TokenAlgorithm, TokenForm, TokenKeys, TokenPlace,
+};
 pub use key_pair::{KeyPair, KeyPairError, generate_key_pair};
 pub use keyring::{KeySource, Keyring};
 pub use location::{Location, LocationError};

@@ -2,7 +2,6 @@
 //! request.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
 
@@ -14,9 +13,7 @@ use crate::location::Location;
 use crate::moment;
 use crate::reason::Reason;
 use crate::request::{Request, UnixTime};
-use crate::scheme::{
-    Construction, KeyForm, Layout, TemplateScheme, TimestampFormat, TimestampPlace, TimestampRule,
-};
+use crate::scheme::{Construction, KeyForm, Layout, TemplateScheme, TimestampPlace, TimestampRule};
 use crate::secret::{Secret, SecretError};
 use crate::settings::Settings;
 use crate::setup::{SetupError, header_name};
@@ -205,25 +202,7 @@ impl TemplateCheck {
         now: UnixTime,
         malformed: impl FnOnce() -> Reason,
     ) -> Result<(), Reason> {
-        let millis = moment::read(text, rule.format).ok_or_else(malformed)?;
-        // A clock of whole seconds stands still for up to a second: compare in its own unit, so
-        // that the limit is included whichever milliseconds now has.
-        let now = match rule.format {
-            TimestampFormat::Seconds | TimestampFormat::Rfc3339 => {
-                UnixTime::from_secs(now.as_secs())
-            }
-            TimestampFormat::Millis => now,
-        };
-        let age = now.as_millis().saturating_sub(millis);
-        let distance = Duration::from_millis(age.unsigned_abs());
-        let tolerance = rule.tolerance;
-        if distance <= tolerance {
-            Ok(())
-        } else if age > 0 {
-            Err(Reason::TimestampTooOld { age: distance, tolerance })
-        } else {
-            Err(Reason::TimestampInFuture { ahead: distance, tolerance })
-        }
+        moment::near(text, rule.format, (rule.tolerance, rule.tolerance), now, malformed)
     }
 }
 

@@ -9,8 +9,10 @@ use crate::credential_check::CredentialCheck;
 use crate::ebay_check::EbayCheck;
 use crate::family::{AnyFamily, Keys, Seen, Takes, Unchecked};
 use crate::handshake::{Handshake, HandshakeRule, Known, Proof};
+use crate::jwt_check::JwtCheck;
 use crate::keyring::Keyring;
 use crate::location::Location;
+use crate::paypal_check::PaypalCheck;
 use crate::profile::Profile;
 use crate::reason::{Reason, Refused};
 use crate::request::{Request, UnixTime};
@@ -18,6 +20,7 @@ use crate::scheme::Scheme;
 use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::setup::{SetupError, header_name};
+use crate::sns_check::SnsCheck;
 use crate::template::Piece;
 use crate::template_check::TemplateCheck;
 use crate::twilio_check::TwilioCheck;
@@ -294,6 +297,9 @@ fn family(scheme: Scheme) -> Result<Box<dyn AnyFamily>, SetupError> {
         Scheme::BasicPair => Box::new(CredentialCheck::BasicPair),
         Scheme::Twilio => Box::new(TwilioCheck),
         Scheme::Ebay => Box::new(EbayCheck),
+        Scheme::Jwt(scheme) => Box::new(JwtCheck::new(scheme)?),
+        Scheme::Paypal => Box::new(PaypalCheck),
+        Scheme::Sns => Box::new(SnsCheck),
         Scheme::None => Box::new(Unchecked),
         Scheme::FirstOf(_) => return Err(SetupError::InvalidAlternatives),
     })
