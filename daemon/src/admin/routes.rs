@@ -56,7 +56,7 @@ pub(crate) fn describe(route: &config::Route) -> Map<String, Value> {
 /// The schemes that a configuration can describe.
 fn word(scheme: &Scheme) -> &'static str {
     match scheme {
-        Scheme::Hmac(_) => "hmac",
+        Scheme::Template(_) => "hmac",
         Scheme::Token { .. } => "token",
         Scheme::Bearer => "bearer",
         Scheme::Basic { .. } => "basic",

@@ -147,7 +147,7 @@ fn route<'a>(
         warn_of_verify(table, verify, context, name, problems);
         if let (Some(id), Some(entry)) = (&id, table.entry("id"))
             && stored
-            && matches!(scheme::scheme_of(verify), Scheme::Hmac(_))
+            && matches!(scheme::scheme_of(verify), Scheme::Template(_))
             && !scheme::scheme_of(verify).covers(id).unwrap_or(false)
         {
             problems

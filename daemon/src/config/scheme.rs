@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use hookyard_verify::{
-    Algorithm, Encoding, HmacScheme, KeyForm, Layout, Piece, Scheme, SetupError, Template,
+    Algorithm, Encoding, KeyForm, Layout, Piece, Scheme, SetupError, Template, TemplateScheme,
     TimestampFormat, TimestampPlace, TimestampRule, Verifier,
 };
 use toml::de::DeValue;
@@ -118,7 +118,7 @@ fn written(entry: &Entry<'_>, problems: &mut Problems) -> Option<Verify> {
             };
             let table = Table::of(entries, entry.span.clone(), keys, problems);
             let scheme = match *word {
-                "hmac" => Scheme::Hmac(hmac(&table, problems)?),
+                "hmac" => Scheme::Template(hmac(&table, problems)?),
                 "token" => Scheme::Token { header: header(&table, "token", problems)? },
                 "bearer" => {
                     let entry = table.entry("bearer")?;
@@ -154,7 +154,7 @@ fn user(table: &Table<'_>, problems: &mut Problems) -> Option<Cow<'static, str>>
     Some(Cow::Owned(user.to_owned()))
 }
 
-fn hmac(table: &Table<'_>, problems: &mut Problems) -> Option<HmacScheme> {
+fn hmac(table: &Table<'_>, problems: &mut Problems) -> Option<TemplateScheme> {
     let algorithm = word::<Algorithm>(table, "hmac", Algorithm::NAMES, problems);
     if table.entry("header").is_none() {
         problems
@@ -205,7 +205,7 @@ fn hmac(table: &Table<'_>, problems: &mut Problems) -> Option<HmacScheme> {
                  `{body}` if the sender signs it",
         );
     }
-    let mut scheme = HmacScheme::new(algorithm?, name?);
+    let mut scheme = TemplateScheme::new(algorithm?, name?);
     scheme.encoding = encoding.unwrap_or(scheme.encoding);
     scheme.prefix = prefix.map(|text| Cow::Owned(text.to_owned())).unwrap_or_default();
     scheme.layout = layout;
@@ -215,7 +215,7 @@ fn hmac(table: &Table<'_>, problems: &mut Problems) -> Option<HmacScheme> {
     scheme.key = key;
     // What only the verifier knows to be impossible. The secrets come later.
     if !problems.errors_since(before)
-        && let Err(error) = Verifier::new(Scheme::Hmac(scheme.clone()), [])
+        && let Err(error) = Verifier::new(Scheme::Template(scheme.clone()), [])
         && error != SetupError::NoSecret
     {
         problems.error(table.span.clone(), format!("`verify`: {error}"));

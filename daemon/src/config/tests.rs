@@ -381,7 +381,7 @@ store_ignored = true
     assert_eq!(has_params, [true, false]);
     assert_eq!((route.mode.clone(), route.body, route.store_ignored), (Mode::Queue, 2 << 20, true));
     assert_eq!(route.dedupe, Duration::from_secs(7 * 86_400));
-    let Verify::Scheme(hookyard_verify::Scheme::Hmac(hmac)) = &route.verify else {
+    let Verify::Scheme(hookyard_verify::Scheme::Template(hmac)) = &route.verify else {
         panic!("{:?}", route.verify)
     };
     assert_eq!((hmac.header.as_ref(), hmac.prefix.as_ref()), ("x-signature", "sha512="));

@@ -43,6 +43,8 @@ pub enum Condition {
     Method(Method),
     /// There is something at this place.
     Has(Location),
+    /// There is nothing at this place.
+    Lacks(Location),
     /// This text is at this place.
     Is(Location, &'static str),
     /// The body is empty.
@@ -73,6 +75,10 @@ pub enum Value {
     Echo(Location),
     /// The sender's setting of that name, or nothing.
     Setting(&'static str),
+    /// The sender's setting of that name; without it there is no answer.
+    Needed(&'static str),
+    /// The sender's setting of that name, or, where that is not set, this.
+    SettingOr(&'static str, &'static Value),
     /// The public URL without its query.
     Url,
     /// The first secret.
@@ -220,6 +226,7 @@ impl Condition {
         match self {
             Self::Method(method) => request.method == *method,
             Self::Has(location) => location.find(request).is_some(),
+            Self::Lacks(location) => location.find(request).is_none(),
             Self::Is(location, text) => location.find(request).is_some_and(|found| found == *text),
             Self::EmptyBody => request.body.is_empty(),
         }
@@ -245,6 +252,15 @@ impl Context<'_> {
                 .find(self.request)
                 .ok_or(Reason::BadHandshake("what it asks to echo is missing or too long"))?,
             Value::Setting(name) => self.settings.get(name).unwrap_or_default().to_owned(),
+            Value::Needed(name) => self
+                .settings
+                .get(name)
+                .ok_or(Reason::BadHandshake("a setting is missing that the answer is made of"))?
+                .to_owned(),
+            Value::SettingOr(name, other) => match self.settings.get(name) {
+                Some(setting) => setting.to_owned(),
+                None => self.text(other)?,
+            },
             Value::Url => {
                 let url = self.request.url.as_str();
                 url.split_once('?').map_or(url, |(url, _)| url).to_owned()

@@ -2,14 +2,18 @@
 
 mod body_base64;
 mod body_hex;
+mod certificates;
 mod credentials;
+mod ebay;
 mod entries;
 mod github;
+mod key_pairs;
 mod own_header;
 mod several_ways;
 mod standard_senders;
 mod standard_webhooks;
 mod table;
+mod tokens;
 
 use std::time::Duration;
 
@@ -84,14 +88,17 @@ const PROFILES: &[Profile] = &[
     body_hex::ATTIO,
     credentials::AUTH0,
     body_hex::AUTHORIZE_NET,
+    certificates::AWS_SNS,
     body_hex::BITBUCKET,
     own_header::BOX,
     standard_senders::BREX,
+    key_pairs::BRIDGE,
     entries::BUILDKITE,
     body_hex::CAL_COM,
     entries::CALENDLY,
     own_header::CASHFREE,
     body_hex::CHECKOUT_COM,
+    key_pairs::CIRCLE,
     body_hex::CIRCLECI,
     standard_senders::CLERK,
     credentials::CLOUDFLARE_NOTIFICATIONS,
@@ -101,16 +108,21 @@ const PROFILES: &[Profile] = &[
     body_base64::COMMERCELAYER,
     several_ways::CONTENTFUL,
     own_header::CUSTOMERIO,
+    key_pairs::DISCORD,
     body_base64::DOCUSIGN,
     body_hex::EASYPOST,
+    ebay::EBAY,
     entries::ELEVENLABS,
     standard_senders::FINCH,
+    key_pairs::FIREBLOCKS,
+    tokens::FUSIONAUTH,
     standard_senders::GEMINI,
     body_hex::GITEA,
     github::GITHUB,
     several_ways::GITLAB,
     body_hex::GOCARDLESS,
     credentials::GOOGLE_DRIVE,
+    tokens::GOOGLE_PUBSUB,
     body_base64::HEROKU,
     body_base64::HOOKDECK,
     several_ways::HUBSPOT,
@@ -124,18 +136,25 @@ const PROFILES: &[Profile] = &[
     body_hex::LINEAR,
     standard_senders::LITHIC,
     standard_senders::LIVEBLOCKS,
+    tokens::LIVEKIT,
     body_hex::MAILERSEND,
+    tokens::MESSAGEBIRD,
     body_hex::MODERN_TREASURY,
     body_hex::MOLLIE,
+    tokens::MONDAY,
     body_base64::MS_TEAMS_OUTGOING,
     entries::MUX,
+    tokens::NEON,
     standard_senders::OPENAI,
     own_header::ORB,
     entries::PADDLE,
     body_hex::PAGERDUTY,
+    certificates::PAYPAL,
     body_hex::PAYSTACK,
     entries::PERSONA,
+    tokens::PLAID,
     standard_senders::POLAR,
+    key_pairs::POSTAL,
     credentials::POSTMARK,
     body_base64::QUICKBOOKS,
     body_hex::RAZORPAY,
@@ -146,6 +165,7 @@ const PROFILES: &[Profile] = &[
     own_header::REVOLUT,
     entries::SANITY,
     body_hex::SEGMENT,
+    key_pairs::SENDGRID,
     body_hex::SENTRY,
     several_ways::SHOPIFY,
     several_ways::SQUARE,
@@ -155,13 +175,18 @@ const PROFILES: &[Profile] = &[
     entries::TAILSCALE,
     body_base64::TALLY,
     credentials::TELEGRAM,
+    key_pairs::TELNYX,
     body_hex::TERRAFORM_CLOUD,
     entries::TIKTOK,
+    key_pairs::TOKEN_IO,
     several_ways::TWILIO,
     body_base64::TYPEFORM,
     body_hex::UBER,
+    key_pairs::UTILA,
     body_hex::VERCEL,
     own_header::WEBFLOW,
+    key_pairs::WECHAT_PAY,
+    tokens::WIX,
     entries::WORKOS,
     body_base64::XERO,
     own_header::ZENDESK,
@@ -207,7 +232,7 @@ pub fn profile(name: &str) -> Result<&'static Profile, UnknownName> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Secret, Settings, Verifier};
+    use crate::{Secret, Settings, Verifier, generate_key_pair};
 
     #[test]
     fn the_table_is_sorted_and_its_names_are_listed() {
@@ -219,10 +244,24 @@ mod tests {
     #[test]
     fn every_entry_makes_a_verifier_and_prints_its_places() {
         for profile in PROFILES {
+            let mut settings = Settings::default();
+            for setting in profile.settings {
+                let value = match setting.name {
+                    "environment" => "sandbox",
+                    "jwks_url" => "https://auth.example.com/jwks.json",
+                    "topic_arn" => "arn:aws:sns:us-east-1:123456789012:orders",
+                    _ => "x",
+                };
+                settings.insert(setting.name, value);
+            }
             let secrets = ["MDEyMzQ1Njc4OWFiY2RlZg", "user:password", "00ff"].map(Secret::from);
+            let pair = generate_key_pair(profile.scheme).ok().map(|pair| Secret::from(pair.public));
             let mut made = secrets
-                .map(|secret| Verifier::for_profile(profile, [secret], Settings::default()))
-                .into_iter();
+                .into_iter()
+                .chain(pair)
+                .map(|secret| vec![secret])
+                .chain([Vec::new()])
+                .map(|secrets| Verifier::for_profile(profile, secrets, settings.clone()));
             assert!(made.any(|made| made.is_ok()), "{}", profile.name);
             for location in profile.kind.iter().chain(profile.delivery_id) {
                 assert_eq!(location.to_string().parse().as_ref(), Ok(location), "{}", profile.name);

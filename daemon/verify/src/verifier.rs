@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::credential_check::CredentialCheck;
+use crate::ebay_check::EbayCheck;
 use crate::family::{AnyFamily, Keys, Seen, Takes, Unchecked};
 use crate::handshake::{Handshake, HandshakeRule};
-use crate::hmac_check::HmacCheck;
+use crate::jwt_check::JwtCheck;
 use crate::keyring::Keyring;
 use crate::location::Location;
+use crate::paypal_check::PaypalCheck;
 use crate::profile::Profile;
 use crate::reason::{Reason, Refused};
 use crate::request::{Request, UnixTime};
@@ -16,7 +18,9 @@ use crate::scheme::Scheme;
 use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::setup::{SetupError, header_name};
+use crate::sns_check::SnsCheck;
 use crate::template::Piece;
+use crate::template_check::TemplateCheck;
 use crate::twilio_check::TwilioCheck;
 use crate::verified::{Facts, Part, Verified};
 
@@ -88,6 +92,7 @@ impl Verifier {
         handshakes: &'static [HandshakeRule],
     ) -> Result<Self, SetupError> {
         let families: Families = families(scheme)?.into();
+        families.iter().try_for_each(|family| family.check_settings(&settings))?;
         let taught = handshakes.iter().any(HandshakeRule::teaches);
         let fitting = fit(&families, &secrets, taught)?;
         let facts = Arc::new(facts(&families, Vec::new(), Vec::new()));
@@ -232,7 +237,7 @@ pub(crate) fn is_carried(scheme: &Scheme, request: &Request) -> bool {
 
 fn family(scheme: Scheme) -> Result<Box<dyn AnyFamily>, SetupError> {
     Ok(match scheme {
-        Scheme::Hmac(scheme) => Box::new(HmacCheck::new(scheme)?),
+        Scheme::Template(scheme) => Box::new(TemplateCheck::new(scheme)?),
         Scheme::Token { header } => {
             Box::new(CredentialCheck::Token { header: header_name(&header)? })
         }
@@ -245,6 +250,10 @@ fn family(scheme: Scheme) -> Result<Box<dyn AnyFamily>, SetupError> {
         }
         Scheme::BasicPair => Box::new(CredentialCheck::BasicPair),
         Scheme::Twilio => Box::new(TwilioCheck),
+        Scheme::Ebay => Box::new(EbayCheck),
+        Scheme::Jwt(scheme) => Box::new(JwtCheck::new(scheme)?),
+        Scheme::Paypal => Box::new(PaypalCheck),
+        Scheme::Sns => Box::new(SnsCheck),
         Scheme::None => Box::new(Unchecked),
         Scheme::FirstOf(_) => return Err(SetupError::InvalidAlternatives),
     })

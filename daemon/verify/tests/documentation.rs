@@ -94,7 +94,7 @@ fn documentation() -> String {
         let _ = writeln!(
             table,
             "| {title} | `{name}` | {} | {valid} | {invalid} | {} | {} |",
-            profile.scheme,
+            profile.scheme.to_string().replace('|', "\\|"),
             places(profile.kind),
             places(profile.delivery_id)
         );

@@ -82,7 +82,7 @@ impl Delivery {
             one => std::slice::from_ref(one),
         };
         for way in ways {
-            if let Scheme::Hmac(hmac) = way
+            if let Scheme::Template(hmac) = way
                 && let Some(rule) = &hmac.timestamp
                 && let TimestampPlace::Body(pointer) = &rule.at
             {
@@ -92,7 +92,7 @@ impl Delivery {
                 };
                 self.put(&Location::Json(pointer.clone()), time.into())?;
             }
-            if let Scheme::Hmac(hmac) = way
+            if let Scheme::Template(hmac) = way
                 && let Some(header) = &hmac.id_header
                 && !self.request.headers.contains_key(header.as_ref())
             {
