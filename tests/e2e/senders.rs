@@ -28,6 +28,8 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("audience", "expected_aud"),
     ("email", "expected_email"),
     ("public_key", "bt_public_key"),
+    ("verification_token", "secret"),
+    ("verify_token", "secret"),
 ];
 
 /// Settings that vectors do not have, because they only say where a key is fetched.
@@ -35,6 +37,8 @@ const FIXED: &[(&str, &str)] = &[
     ("jwks_url", "https://keys.neon.example/jwks"),
     ("client_id", "client"),
     ("client_secret", "hunter2"),
+    ("environment", "production"),
+    ("secret", "hunter2"),
 ];
 
 /// A vector and the route that it is for.
@@ -66,12 +70,17 @@ impl Case {
     }
 
     fn secrets(&self) -> Vec<String> {
+        let takes = self.profile.scheme.takes().expect("a scheme");
         let mut secrets = Vec::new();
-        for key in ["secret", "secondary_secret", "public_key"] {
-            secrets.extend(self.vector[key].as_str().map(str::to_owned));
+        if takes != Takes::Nothing {
+            for key in ["secret", "secondary_secret", "public_key"] {
+                secrets.extend(self.vector[key].as_str().map(str::to_owned));
+            }
+            for (name, key) in self.vector["public_keys"].as_object().into_iter().flatten() {
+                secrets.push(format!("{name}:{}", key.as_str().expect("a key")));
+            }
         }
         // Some handshakes need none, and the route does.
-        let takes = self.profile.scheme.takes().expect("a scheme");
         if secrets.is_empty() && takes != Takes::Nothing && !self.profile.teaches_secret() {
             secrets.push("bm9ib2R5IGtub3dzIHRoaXMgc2VjcmV0".to_owned());
         }
@@ -86,7 +95,13 @@ impl Case {
             let value = self.vector[key].as_str().or(fixed.map(|(_, value)| *value))?;
             Some((name, value.to_owned()))
         };
-        self.profile.settings.iter().filter_map(|setting| of(setting.name)).collect()
+        let settings = self.profile.settings.iter();
+        settings
+            .filter_map(|setting| match setting.only {
+                Some(only) => Some((setting.name, only.to_owned())),
+                None => of(setting.name),
+            })
+            .collect()
     }
 
     /// Why no route can be set up, when its secret cannot be one of this sender.
@@ -110,7 +125,11 @@ impl Case {
         let mut provider = format!("name = {:?}", self.profile.name);
         for (name, value) in self.settings() {
             let secret = self.profile.settings.iter().any(|s| s.name == name && s.secret);
-            let value = if secret { place(name.to_owned(), &value) } else { format!("{value:?}") };
+            let value = match (secret, value.as_str()) {
+                (true, value) => place(name.to_owned(), value),
+                (false, "true") => "true".to_owned(),
+                (false, value) => format!("{value:?}"),
+            };
             provider.push_str(&format!(", {name} = {value}"));
         }
         let mut lines = vec![
@@ -204,7 +223,8 @@ struct World {
     daemon: Daemon,
 }
 
-fn start(cases: &[&Case], standin: Option<&StandIn>, authorities: &str) -> World {
+/// A daemon with a route for each case. `prepare` adds to the configuration.
+fn start(cases: &[&Case], prepare: impl FnOnce(&Yard, Config) -> Config) -> World {
     let yard = Yard::new();
     let folder = yard.path("secrets");
     fs::create_dir(&folder).expect("create a folder");
@@ -212,10 +232,7 @@ fn start(cases: &[&Case], standin: Option<&StandIn>, authorities: &str) -> World
     for case in cases {
         config = case.route(config, &folder);
     }
-    if let Some(standin) = standin {
-        config = standin.configure(config, &yard.path(""), authorities);
-    }
-    yard.write_config(&config);
+    yard.write_config(&prepare(&yard, config));
     let clock = Clock::at(1_750_000_000);
     let daemon = Daemon::start(&yard.config_file(), |command| clock.apply(command));
     World { yard, clock, daemon }
@@ -268,7 +285,7 @@ fn every_recorded_request_of_every_sender_gets_its_answer() {
             }
         })
         .collect();
-    let world = start(&usable, None, "");
+    let world = start(&usable, |_, config| config);
     for case in &usable {
         world.send(case);
     }
@@ -279,31 +296,45 @@ fn every_recorded_request_of_every_sender_gets_its_answer() {
 
 #[test]
 fn senders_whose_keys_are_fetched_are_asked_for_them() {
-    for case in cases().iter().filter(|case| fetches(case)) {
-        let standin = StandIn::start(HOSTS);
-        let vector = &case.vector;
-        for (url, document) in vector["served_certs"].as_object().into_iter().flatten() {
-            standin.serve(url, document.as_str().expect("PEM"));
-        }
-        if vector["jwks"].is_object() {
-            let jwks = vector["jwks"].to_string();
-            standin.serve("www.googleapis.com/oauth2/v3/certs", &*jwks);
-            standin.serve("keys.neon.example/jwks", &*jwks);
-            let key = serde_json::json!({ "key": vector["jwks"]["keys"][0], "request_id": "1" });
-            standin.serve("production.plaid.com/webhook_verification_key/get", key.to_string());
-        }
-        let token = r#"{"access_token":"token","expires_in":7200,"token_type":"Bearer"}"#;
-        standin.serve("api.ebay.com/identity/v1/oauth2/token", token);
-        for (id, key) in vector["public_keys"].as_object().into_iter().flatten() {
-            let path = format!("api.ebay.com/commerce/notification/v1/public_key/{id}");
-            let answer = serde_json::json!({ "key": key, "algorithm": "ECDSA", "digest": "SHA1" });
-            standin.serve(&path, answer.to_string());
-        }
-        // The confirmation of a subscription.
-        standin.serve("sns.us-east-1.amazonaws.com/", "<ConfirmSubscriptionResponse/>");
-        let world = start(&[case], Some(&standin), case.text("ca_pem"));
+    let all = cases();
+    let fetching: Vec<&Case> = all.iter().filter(|case| fetches(case)).collect();
+    for case in &fetching {
+        let world = start(&[case], |yard, config| {
+            let stand_in = StandIn::start(yard, HOSTS);
+            serve(&stand_in, &case.vector);
+            stand_in.in_place(config)
+        });
         world.send(case);
         world.assert_stored(&[case]);
         world.daemon.stop();
     }
+    assert!(fetching.len() > 35, "{}", fetching.len());
+}
+
+/// Everything that the sender of a vector would have given out at that time.
+fn serve(stand_in: &StandIn, vector: &Value) {
+    for (url, document) in vector["served_certs"].as_object().into_iter().flatten() {
+        let url: http::Uri = url.parse().expect("a URL");
+        stand_in.serve(url.path(), document.as_str().expect("PEM"));
+    }
+    if let Some(authorities) = vector["ca_pem"].as_str() {
+        stand_in.trust(authorities);
+    }
+    if vector["jwks"].is_object() {
+        let keys = vector["jwks"].to_string();
+        for path in ["/oauth2/v3/certs", "/jwks"] {
+            stand_in.serve(path, &*keys);
+        }
+        let key = serde_json::json!({ "key": vector["jwks"]["keys"][0], "request_id": "1" });
+        stand_in.serve("/webhook_verification_key/get", key.to_string());
+    }
+    let token = r#"{"access_token":"token","expires_in":7200,"token_type":"Application Access Token"}"#;
+    stand_in.serve("/identity/v1/oauth2/token", token);
+    for (id, key) in vector["public_keys"].as_object().into_iter().flatten() {
+        let answer = serde_json::json!({ "key": key, "algorithm": "ECDSA", "digest": "SHA1" });
+        let path = format!("/commerce/notification/v1/public_key/{id}");
+        stand_in.serve(&path, answer.to_string());
+    }
+    // The confirmation of a subscription.
+    stand_in.serve("/", "<ConfirmSubscriptionResponse/>");
 }

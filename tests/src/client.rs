@@ -70,7 +70,11 @@ impl Client {
 
     pub fn try_send(&mut self, request: &Request) -> Result<Reply, ClientError> {
         self.write(&request.bytes()).map_err(|_| ClientError::Closed)?;
-        self.reply_to(&request.method)
+        let mut reply = self.read_head()?;
+        if request.method != "HEAD" {
+            self.read_body(&mut reply).map_err(ClientError::Broken)?;
+        }
+        Ok(reply)
     }
 
     /// Bytes as they are.
@@ -109,11 +113,12 @@ impl Client {
     }
 
     pub fn read_reply(&mut self) -> Result<Reply, ClientError> {
-        self.reply_to("POST")
+        let mut reply = self.read_head()?;
+        self.read_body(&mut reply).map_err(ClientError::Broken)?;
+        Ok(reply)
     }
 
-    /// The answer to a HEAD has no body, whatever its headers say.
-    fn reply_to(&mut self, method: &str) -> Result<Reply, ClientError> {
+    fn read_head(&mut self) -> Result<Reply, ClientError> {
         let status_line = match self.line() {
             Ok(Some(line)) => line,
             Ok(None) => return Err(ClientError::Closed),
@@ -122,10 +127,10 @@ impl Client {
             }
             Err(error) => return Err(ClientError::Broken(error)),
         };
-        self.rest(&status_line, method == "HEAD").map_err(ClientError::Broken)
+        self.rest(&status_line).map_err(ClientError::Broken)
     }
 
-    fn rest(&mut self, status_line: &str, bodiless: bool) -> io::Result<Reply> {
+    fn rest(&mut self, status_line: &str) -> io::Result<Reply> {
         let status = status_line
             .strip_prefix("HTTP/1.1 ")
             .and_then(|rest| rest.get(..3)?.parse().ok())
@@ -142,12 +147,12 @@ impl Client {
         }
         if status == 100 {
             let line = self.line()?.ok_or(io::ErrorKind::UnexpectedEof)?;
-            return self.rest(&line, bodiless);
+            return self.rest(&line);
         }
-        let mut reply = Reply { status, headers, body: Vec::new() };
-        if bodiless {
-            return Ok(reply);
-        }
+        Ok(Reply { status, headers, body: Vec::new() })
+    }
+
+    fn read_body(&mut self, reply: &mut Reply) -> io::Result<()> {
         if let Some(length) = reply.header("content-length") {
             let length = length.parse().map_err(io::Error::other)?;
             reply.body = vec![0; length];
@@ -155,7 +160,7 @@ impl Client {
         } else if reply.header("transfer-encoding").is_some() {
             self.chunks(&mut reply.body)?;
         }
-        Ok(reply)
+        Ok(())
     }
 
     fn chunks(&mut self, body: &mut Vec<u8>) -> io::Result<()> {

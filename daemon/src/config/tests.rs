@@ -377,11 +377,11 @@ store_ignored = true
     assert_eq!((route.name.as_str(), route.line), ("events-tenant-kind", 2));
     assert_eq!(route.methods, [http::Method::POST, http::Method::PUT]);
     assert_eq!(route.host.as_deref(), Some("hooks.example.com"));
-    assert_eq!(route.secrets.len(), 2);
-    assert!(route.secrets[0].has_params() && !route.secrets[1].has_params());
+    let has_params: Vec<bool> = route.references().map(SecretRef::has_params).collect();
+    assert_eq!(has_params, [true, false]);
     assert_eq!((route.mode.clone(), route.body, route.store_ignored), (Mode::Queue, 2 << 20, true));
     assert_eq!(route.dedupe, Duration::from_secs(7 * 86_400));
-    let Verify::Scheme(hookyard_verify::Scheme::Hmac(hmac)) = &route.verify else {
+    let Verify::Scheme(hookyard_verify::Scheme::Template(hmac)) = &route.verify else {
         panic!("{:?}", route.verify)
     };
     assert_eq!((hmac.header.as_ref(), hmac.prefix.as_ref()), ("x-signature", "sha512="));

@@ -109,7 +109,7 @@ impl Tag {
     }
 }
 
-fn codec(encoding: Encoding) -> data_encoding::Encoding {
+pub(crate) fn codec(encoding: Encoding) -> data_encoding::Encoding {
     match encoding {
         Encoding::Hex => HEXLOWER,
         Encoding::HexUpper => HEXUPPER,

@@ -1,5 +1,8 @@
 //! Reading and writing the moments that senders put beside their signatures.
 
+use std::time::Duration;
+
+use crate::reason::Reason;
 use crate::request::UnixTime;
 use crate::scheme::TimestampFormat;
 
@@ -19,6 +22,32 @@ pub(crate) fn read(text: &[u8], format: TimestampFormat) -> Option<i64> {
     match format {
         TimestampFormat::Seconds => number.checked_mul(1000),
         TimestampFormat::Millis | TimestampFormat::Rfc3339 => Some(number),
+    }
+}
+
+/// Makes sure that the moment that `text` tells is at most `past` before now and `future` after it.
+pub(crate) fn near(
+    text: &[u8],
+    format: TimestampFormat,
+    (past, future): (Duration, Duration),
+    now: UnixTime,
+    malformed: impl FnOnce() -> Reason,
+) -> Result<(), Reason> {
+    let millis = read(text, format).ok_or_else(malformed)?;
+    // A clock of whole seconds stands still for up to a second: compare in its own unit, so
+    // that the limit is included whichever milliseconds now has.
+    let now = match format {
+        TimestampFormat::Seconds | TimestampFormat::Rfc3339 => UnixTime::from_secs(now.as_secs()),
+        TimestampFormat::Millis => now,
+    };
+    let age = now.as_millis().saturating_sub(millis);
+    let distance = Duration::from_millis(age.unsigned_abs());
+    if age > 0 && distance > past {
+        Err(Reason::TimestampTooOld { age: distance, tolerance: past })
+    } else if age < 0 && distance > future {
+        Err(Reason::TimestampInFuture { ahead: distance, tolerance: future })
+    } else {
+        Ok(())
     }
 }
 
