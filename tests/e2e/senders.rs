@@ -8,7 +8,7 @@ use std::path::Path;
 
 use data_encoding::BASE64;
 use hookyard_tests::{Client, Clock, Config, Daemon, Reply, Request, StandIn, Yard};
-use hookyard_verify::{Profile, Secret, SetupError, Settings, Takes, Verifier, profiles};
+use hookyard_verify::{Profile, Secret, Settings, SetupError, Takes, Verifier, profiles};
 use serde_json::Value;
 
 /// The hosts that keys are fetched from.
@@ -328,7 +328,8 @@ fn serve(stand_in: &StandIn, vector: &Value) {
         let key = serde_json::json!({ "key": vector["jwks"]["keys"][0], "request_id": "1" });
         stand_in.serve("/webhook_verification_key/get", key.to_string());
     }
-    let token = r#"{"access_token":"token","expires_in":7200,"token_type":"Application Access Token"}"#;
+    let token =
+        r#"{"access_token":"token","expires_in":7200,"token_type":"Application Access Token"}"#;
     stand_in.serve("/identity/v1/oauth2/token", token);
     for (id, key) in vector["public_keys"].as_object().into_iter().flatten() {
         let answer = serde_json::json!({ "key": key, "algorithm": "ECDSA", "digest": "SHA1" });

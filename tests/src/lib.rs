@@ -22,8 +22,8 @@ mod poll;
 mod powercut;
 mod recorded;
 mod request;
-mod stand_in;
 mod shim;
+mod stand_in;
 mod yard;
 
 pub use binary::{hookyard, plugin_file, variant_of};
