@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName};
 
+use crate::form::is_urlencoded;
 use crate::header::single;
 use crate::reason::Reason;
 use crate::request::Request;
@@ -40,11 +40,7 @@ fn hex(digits: &[u8]) -> Option<u8> {
 /// The raw body; of a form, the decoded value of `field`. A form with anything beside that field is
 /// refused: nobody would have signed the rest.
 pub(crate) fn only_field<'r>(request: &'r Request, field: &str) -> Result<Cow<'r, [u8]>, Reason> {
-    let form = request.headers.get(CONTENT_TYPE).is_some_and(|value| {
-        let media = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-        media.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
-    });
-    if !form {
+    if !is_urlencoded(&request.headers) {
         return Ok(Cow::Borrowed(&request.body));
     }
     let mut fields = form_urlencoded::parse(&request.body);

@@ -6,12 +6,12 @@
 //! stay the same in that; a handler should read the parameters from where it expects them.
 
 use data_encoding::HEXLOWER;
-use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::family::{Family, Seen};
+use crate::form::is_urlencoded;
 use crate::header::{insert, single};
 use crate::mac::{Keyed, Tag, describe};
 use crate::reason::Reason;
@@ -129,11 +129,7 @@ fn algorithm(headers: &HeaderMap) -> Result<Algorithm, Reason> {
 /// What is signed after the URL: of a form its decoded parameters, without separators; of anything
 /// else nothing, since the URL has the hash of it, which is checked here.
 fn covered(request: &Request) -> Result<String, Reason> {
-    let form = request.headers.get(CONTENT_TYPE).is_some_and(|value| {
-        let media = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-        media.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
-    });
-    if form {
+    if is_urlencoded(&request.headers) {
         let mut parameters: Vec<_> = form_urlencoded::parse(&request.body).collect();
         parameters.sort();
         parameters.dedup();
