@@ -6,6 +6,7 @@ use crate::mac::{Tag, describe};
 use crate::reason::Reason;
 use crate::scheme::{HmacScheme, Layout, TimestampPlace};
 use crate::setup::SetupError;
+use crate::template::Piece;
 
 /// The most lists of [`Layout::Groups`] that are read. Each costs a hash of the body.
 const MOST_GROUPS: usize = 4;
@@ -18,16 +19,25 @@ pub(crate) struct Carrier<'s> {
     entry: Option<&'s str>,
     /// Whether the first item is the timestamp.
     first: bool,
+    /// The name of an entry that is signed besides.
+    nonce: Option<&'s str>,
 }
 
 /// What one signature header, or one list in it, offers.
 pub(crate) struct Offer<'v> {
-    pub(crate) timestamp: Option<&'v [u8]>,
+    pub(crate) marks: Marks<'v>,
     list: &'v [u8],
 }
 
-/// The timestamp that was signed and the signatures that may match.
-pub(crate) type Candidates<'v> = (Option<&'v [u8]>, Vec<Tag>);
+/// What a list says besides its signatures, and what is signed.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Marks<'v> {
+    pub(crate) timestamp: Option<&'v [u8]>,
+    pub(crate) nonce: Option<&'v [u8]>,
+}
+
+/// What was signed of a list and the signatures that may match.
+pub(crate) type Candidates<'v> = (Marks<'v>, Vec<Tag>);
 
 impl<'s> Carrier<'s> {
     pub(crate) fn of(scheme: &'s HmacScheme) -> Self {
@@ -36,20 +46,29 @@ impl<'s> Carrier<'s> {
             Some(TimestampPlace::First) => (None, true),
             Some(TimestampPlace::Header(_) | TimestampPlace::Body(_)) | None => (None, false),
         };
-        Self { scheme, entry, first }
+        let nonce = scheme.signed.pieces().iter().find_map(|piece| match piece {
+            Piece::Entry(name) => Some(name.as_ref()),
+            _ => None,
+        });
+        Self { scheme, entry, first, nonce }
     }
 
     /// The header's value with one signature.
-    pub(crate) fn write(&self, signature: &str, timestamp: Option<&str>) -> String {
+    pub(crate) fn write(
+        &self,
+        signature: &str,
+        timestamp: Option<&str>,
+        nonce: Option<&str>,
+    ) -> String {
         match &self.scheme.layout {
             Layout::Single => signature.to_owned(),
             Layout::Entries { between, joint, version }
             | Layout::Groups { between, joint, version, .. } => {
-                let entry = format!("{version}{joint}{signature}");
-                match (self.entry, timestamp) {
-                    (Some(name), Some(text)) => format!("{name}{joint}{text}{between}{entry}"),
-                    _ => entry,
-                }
+                let marks = [(self.entry, timestamp), (self.nonce, nonce)];
+                let marks = marks.into_iter().filter_map(|(name, text)| Some((name?, text?)));
+                marks.fold(String::new(), |list, (name, text)| {
+                    format!("{list}{name}{joint}{text}{between}")
+                }) + &format!("{version}{joint}{signature}")
             }
             Layout::Positional { between } => {
                 format!("{}{between}{signature}", timestamp.unwrap_or_default())
@@ -81,12 +100,18 @@ impl<'s> Carrier<'s> {
             }
             Layout::Positional { between } => splits(*between),
         };
-        if invalid {
+        // One is read; a second name would stand for it unseen.
+        let another = self.scheme.signed.pieces().iter().any(|piece| match piece {
+            Piece::Entry(name) => self.nonce != Some(name.as_ref()),
+            _ => false,
+        });
+        if invalid || another {
             return Err(SetupError::InvalidEntries);
         }
         let lists = matches!(self.scheme.layout, Layout::Entries { .. } | Layout::Groups { .. });
         let positional = matches!(self.scheme.layout, Layout::Positional { .. });
-        if (self.entry.is_some() && !lists) || self.first != positional {
+        let named = self.entry.is_some() || self.nonce.is_some();
+        if (named && !lists) || self.first != positional {
             return Err(SetupError::EntryWithoutList);
         }
         Ok(())
@@ -101,6 +126,9 @@ impl<'s> Carrier<'s> {
             && between != joint
             && named(version)
             && self.entry.is_none_or(|entry| named(entry) && entry != version)
+            && self
+                .nonce
+                .is_none_or(|nonce| named(nonce) && nonce != version && self.entry != Some(nonce))
     }
 
     /// What a header's value offers, each with its own timestamp.
@@ -129,22 +157,37 @@ impl<'s> Carrier<'s> {
                 let (first, rest) = end
                     .and_then(|end| Some((value.get(..end)?, value.get(end + 1..)?)))
                     .ok_or_else(|| self.malformed(header, "a timestamp and "))?;
-                Ok(vec![Ok(Offer { timestamp: Some(first.trim_ascii()), list: rest })])
+                let marks = Marks { timestamp: Some(first.trim_ascii()), nonce: None };
+                Ok(vec![Ok(Offer { marks, list: rest })])
             }
         }
     }
 
     fn offer<'v>(&self, header: &HeaderName, list: &'v [u8]) -> Result<Offer<'v>, Reason> {
-        let Some(entry) = self.entry else { return Ok(Offer { timestamp: None, list }) };
-        let mut found = self.entries(list).filter(|(name, _)| *name == entry.as_bytes());
-        match (found.next(), found.next()) {
-            (Some((_, text)), None) => Ok(Offer { timestamp: Some(text), list }),
-            // Two of them: readers disagree about which one counts.
-            _ => {
-                let header = header.clone();
-                Err(Reason::MalformedTimestamp { header, expected: "there exactly once" })
+        // Two of them: readers disagree about which one counts.
+        let once = |name: &str| {
+            let mut found = self.entries(list).filter(|(found, _)| *found == name.as_bytes());
+            match (found.next(), found.next()) {
+                (Some((_, text)), None) if !text.is_empty() => Some(text),
+                _ => None,
             }
+        };
+        let mut marks = Marks::default();
+        if let Some(entry) = self.entry {
+            let malformed = || Reason::MalformedTimestamp {
+                header: header.clone(),
+                expected: "there exactly once",
+            };
+            marks.timestamp = Some(once(entry).ok_or_else(malformed)?);
         }
+        if let Some(nonce) = self.nonce {
+            let malformed = || Reason::MalformedSignature {
+                header: header.clone(),
+                expected: format!("a list with exactly one entry `{nonce}`"),
+            };
+            marks.nonce = Some(once(nonce).ok_or_else(malformed)?);
+        }
+        Ok(Offer { marks, list })
     }
 
     /// The entries of a list as (name, value), malformed ones left out.
@@ -218,6 +261,6 @@ impl<'v> Offer<'v> {
         carrier: &Carrier<'_>,
         header: &HeaderName,
     ) -> Result<Candidates<'v>, Reason> {
-        Ok((self.timestamp, carrier.candidates(header, self.list)?))
+        Ok((self.marks, carrier.candidates(header, self.list)?))
     }
 }

@@ -4,6 +4,8 @@
 //! A handshake never becomes an event. What it echoes is at most 1024 bytes without control
 //! characters, and is to be sent with `X-Content-Type-Options: nosniff`.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use sha2::{Digest, Sha256};
@@ -14,6 +16,7 @@ use crate::mac::{Keyed, Tag};
 use crate::reason::Reason;
 use crate::request::Request;
 use crate::scheme::{Algorithm, Encoding};
+use crate::sealed::{self, Seal};
 use crate::secret::Secret;
 use crate::settings::Settings;
 
@@ -47,6 +50,13 @@ pub enum Condition {
     Is(Location, &'static str),
     /// The body is empty.
     EmptyBody,
+    /// Between `from` and `to` lower-case hexadecimal digits are at this place, and nothing else.
+    Hex { at: Location, from: usize, to: usize },
+    /// Letters, digits, `-` and `_` of ASCII are at this place, and nothing else.
+    ///
+    /// An answer that is signed with the secret of events signs what a stranger asks for: nothing
+    /// that could be (the signed part of) an event may be at this place.
+    Plain(Location),
 }
 
 /// What a handshake has to prove.
@@ -62,6 +72,9 @@ pub enum Proof {
     /// Nothing, and it brings the secret, at this place: the caller takes it only while an operator
     /// waits for it.
     Teaches(Location),
+    /// It is encrypted with one of the secrets: conditions, places and the answer are about what it
+    /// says then. Where the setting of that name is set, its text is at this place.
+    Sealed(Seal, Location, &'static str),
 }
 
 /// A part of an answer.
@@ -151,9 +164,19 @@ impl HandshakeRule {
     }
 
     /// Whether a request is one of these. What needs a signature is looked at only when one held.
-    pub(crate) fn is(&self, request: &Request, signed: bool) -> bool {
+    pub(crate) fn is(&self, request: &Request, signed: bool, secrets: &[Secret]) -> bool {
         (signed || self.proof != Proof::Signature)
-            && self.when.iter().all(|condition| condition.holds(request))
+            && self
+                .readable(request, secrets)
+                .is_some_and(|request| self.when.iter().all(|condition| condition.holds(&request)))
+    }
+
+    /// The request as it can be read.
+    fn readable<'r>(&self, request: &'r Request, secrets: &[Secret]) -> Option<Cow<'r, Request>> {
+        match &self.proof {
+            Proof::Sealed(seal, ..) => sealed::open(*seal, request, secrets).map(Cow::Owned),
+            _ => Some(Cow::Borrowed(request)),
+        }
     }
 
     /// The answer to a request that [is](Self::is) one of these.
@@ -163,6 +186,8 @@ impl HandshakeRule {
         secrets: &[Secret],
         settings: &Settings,
     ) -> Result<Handshake, Reason> {
+        let sealed = Reason::BadHandshake("none of the secrets opens it");
+        let request = &*self.readable(request, secrets).ok_or(sealed)?;
         let mut teaches = None;
         match &self.proof {
             Proof::Signature | Proof::Nothing => {}
@@ -176,6 +201,15 @@ impl HandshakeRule {
                         .fold(Choice::from(0), |any, secret| any | same(secret.bytes())),
                 };
                 if !bool::from(held) {
+                    return Err(Reason::BadHandshake("its token is another one"));
+                }
+            }
+            Proof::Sealed(_, location, setting) => {
+                let shown = location.find(request).unwrap_or_default();
+                let held = settings
+                    .get(setting)
+                    .is_none_or(|expected| bool::from(expected.as_bytes().ct_eq(shown.as_bytes())));
+                if !held {
                     return Err(Reason::BadHandshake("its token is another one"));
                 }
             }
@@ -222,6 +256,13 @@ impl Condition {
             Self::Has(location) => location.find(request).is_some(),
             Self::Is(location, text) => location.find(request).is_some_and(|found| found == *text),
             Self::EmptyBody => request.body.is_empty(),
+            Self::Hex { at, from, to } => at.find(request).is_some_and(|found| {
+                (*from..=*to).contains(&found.len())
+                    && found.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+            }),
+            Self::Plain(location) => location.find(request).is_some_and(|found| {
+                found.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+            }),
         }
     }
 }

@@ -1,13 +1,14 @@
 //! The family of keyed hashes over a template: made ready once, then checked per request.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderName};
+use sha2::{Digest, Sha256};
 use subtle::Choice;
 use zeroize::Zeroizing;
 
-use crate::carrier::Carrier;
+use crate::carrier::{Carrier, Marks};
 use crate::family::{Family, Seen};
 use crate::header::{insert, single};
 use crate::json;
@@ -16,13 +17,14 @@ use crate::mac::Keyed;
 use crate::moment;
 use crate::reason::Reason;
 use crate::request::{Request, UnixTime};
-use crate::scheme::{Construction, HmacScheme, TimestampFormat, TimestampPlace, TimestampRule};
+use crate::scheme::{Construction, HmacScheme, TimestampPlace, TimestampRule};
 use crate::secret::{Secret, SecretError};
 use crate::settings::Settings;
 use crate::setup::{SetupError, header_name};
 use crate::sign::SignError;
 use crate::signed_text::{decoded_url, listed_headers, only_field};
 use crate::template::Piece;
+use crate::values::{needed, one};
 
 /// An [`HmacScheme`] that makes sense, with its header names read.
 #[derive(Debug)]
@@ -46,7 +48,10 @@ impl HmacCheck {
     pub(crate) fn new(scheme: HmacScheme) -> Result<Self, SetupError> {
         let pieces = scheme.signed.pieces();
         let signs = |piece: &Piece| pieces.contains(piece);
-        if pieces.iter().all(|piece| matches!(piece, Piece::Text(_) | Piece::Secret)) {
+        let of_the_request = |piece: &Piece| {
+            !matches!(piece, Piece::Text(_) | Piece::Secret | Piece::Setting(_) | Piece::Entry(_))
+        };
+        if !pieces.iter().any(of_the_request) {
             return Err(SetupError::NothingSigned);
         }
         let list = pieces.iter().find_map(|piece| match piece {
@@ -146,7 +151,8 @@ impl HmacCheck {
     fn message<'r>(
         &'r self,
         request: &'r Request,
-        timestamp: Option<&'r [u8]>,
+        settings: &'r Settings,
+        marks: Marks<'r>,
     ) -> Result<Vec<Cow<'r, [u8]>>, Reason> {
         let mut template_headers = self.template_headers.iter();
         let pieces = self.scheme.signed.pieces().iter();
@@ -155,7 +161,24 @@ impl HmacCheck {
                 Ok(Cow::Borrowed(match piece {
                     Piece::Text(text) => text.as_bytes(),
                     // `new` made sure that a signed timestamp, id or header has its place.
-                    Piece::Timestamp => timestamp.unwrap_or_default(),
+                    Piece::Timestamp => marks.timestamp.unwrap_or_default(),
+                    Piece::Entry(_) => marks.nonce.unwrap_or_default(),
+                    Piece::BodySha256 => {
+                        let hash = HEXLOWER.encode(&Sha256::digest(&request.body));
+                        return Ok(Cow::Owned(hash.into_bytes()));
+                    }
+                    Piece::At(location) => {
+                        return Ok(Cow::Owned(needed(request, location)?.into_bytes()));
+                    }
+                    // The table's required settings are made sure of when a verifier is made.
+                    Piece::Setting(name) => match settings.get(name) {
+                        Some(value) => value.as_bytes(),
+                        None => return Err(Reason::MissingValue { at: name.clone().into_owned() }),
+                    },
+                    Piece::Optional { before, at, lower, after } => {
+                        let found = between(request, before, at, *lower, after)?;
+                        return Ok(Cow::Owned(found.into_bytes()));
+                    }
                     Piece::Body => &request.body,
                     Piece::Method => request.method.as_str().as_bytes(),
                     Piece::Path => request.path.as_bytes(),
@@ -189,35 +212,6 @@ impl HmacCheck {
                 }))
             })
             .collect()
-    }
-
-    /// Makes sure that a timestamp is near enough to now.
-    fn near(
-        &self,
-        text: &[u8],
-        rule: &TimestampRule,
-        now: UnixTime,
-        malformed: impl FnOnce() -> Reason,
-    ) -> Result<(), Reason> {
-        let millis = moment::read(text, rule.format).ok_or_else(malformed)?;
-        // A clock of whole seconds stands still for up to a second: compare in its own unit, so
-        // that the limit is included whichever milliseconds now has.
-        let now = match rule.format {
-            TimestampFormat::Seconds | TimestampFormat::Rfc3339 => {
-                UnixTime::from_secs(now.as_secs())
-            }
-            TimestampFormat::Millis => now,
-        };
-        let age = now.as_millis().saturating_sub(millis);
-        let distance = Duration::from_millis(age.unsigned_abs());
-        let tolerance = rule.tolerance;
-        if distance <= tolerance {
-            Ok(())
-        } else if age > 0 {
-            Err(Reason::TimestampTooOld { age: distance, tolerance })
-        } else {
-            Err(Reason::TimestampInFuture { ahead: distance, tolerance })
-        }
     }
 }
 
@@ -253,7 +247,7 @@ impl Family for HmacCheck {
             }
         }
         let near = |text: &[u8], rule: &TimestampRule, header: &HeaderName| {
-            self.near(text, rule, now, || Reason::MalformedTimestamp {
+            moment::near(text, rule.format, rule.tolerance, now, || Reason::MalformedTimestamp {
                 header: header.clone(),
                 expected: moment::describe(rule.format),
             })
@@ -272,10 +266,11 @@ impl Family for HmacCheck {
         for (header, value) in self.values(headers)? {
             for offer in carrier.offers(header, value)? {
                 let offer = offer.and_then(|mut offer| {
-                    if let (Some(text), Some(rule)) = (offer.timestamp, &self.scheme.timestamp) {
+                    let own = offer.marks.timestamp;
+                    if let (Some(text), Some(rule)) = (own, &self.scheme.timestamp) {
                         near(text, rule, header)?;
                     }
-                    offer.timestamp = offer.timestamp.or(in_header);
+                    offer.marks.timestamp = own.or(in_header);
                     offer.read(&carrier, header)
                 });
                 match offer {
@@ -290,15 +285,15 @@ impl Family for HmacCheck {
         // Every key is tried with every candidate, so that the time taken says nothing about which
         // of them came close. What was signed with the same timestamp is hashed once.
         let mut matched = None;
-        while let Some((timestamp, mut candidates)) = offers.pop() {
+        while let Some((marks, mut candidates)) = offers.pop() {
             offers.retain_mut(|(other, more)| {
-                let apart = *other != timestamp;
+                let apart = *other != marks;
                 if !apart {
                     candidates.append(more);
                 }
                 apart
             });
-            let message = self.message(request, timestamp)?;
+            let message = self.message(request, seen.settings, marks)?;
             for (index, key) in keys.iter().enumerate() {
                 let genuine = key.hash(&message);
                 let any = candidates
@@ -318,7 +313,7 @@ impl Family for HmacCheck {
                 expected: moment::describe(rule.format),
             };
             let text = json::text_at(&request.body, pointer).ok_or_else(missing)?;
-            self.near(text.as_bytes(), rule, now, missing)?;
+            moment::near(text.as_bytes(), rule.format, rule.tolerance, now, missing)?;
         }
         Ok(Some(matched))
     }
@@ -327,7 +322,7 @@ impl Family for HmacCheck {
         self.scheme.signed.pieces().iter().any(|signed| {
             signed == piece
                 || match signed {
-                    Piece::BodyOrField(_) => *piece == Piece::Body,
+                    Piece::BodyOrField(_) | Piece::BodySha256 => *piece == Piece::Body,
                     // All of the URL that a request has of its own.
                     Piece::PathAndQuery => *piece == Piece::Url,
                     _ => false,
@@ -336,7 +331,14 @@ impl Family for HmacCheck {
     }
 
     fn covers_location(&self, location: &Location) -> bool {
+        let signed = self.scheme.signed.pieces().iter().any(|piece| match piece {
+            Piece::At(at) => at == location,
+            // Only when it is the first place can nothing be put before it.
+            Piece::Optional { at, .. } => at.first() == Some(location),
+            _ => false,
+        });
         match location {
+            _ if signed => true,
             Location::Header(name) => self.covers_header(name),
             Location::Json(_) | Location::Form(_) => self.covers(&Piece::Body),
             Location::Param(_) => self.covers(&Piece::Path) || self.covers(&Piece::Url),
@@ -344,12 +346,16 @@ impl Family for HmacCheck {
         }
     }
 
+    fn one_time_token(&self, request: &Request) -> Option<String> {
+        one(request, self.scheme.one_time.as_ref()?).ok()?
+    }
+
     fn sign(
         &self,
         secret: &Secret,
         mut request: Request,
         now: UnixTime,
-        _: &Settings,
+        settings: &Settings,
     ) -> Result<Request, SignError> {
         let key = self.key(secret)?;
         let scheme = &self.scheme;
@@ -368,10 +374,41 @@ impl Family for HmacCheck {
         for (name, value) in &self.fixed {
             insert(&mut request.headers, name, value.as_bytes())?;
         }
-        let message = self.message(&request, timestamp.as_deref().map(str::as_bytes))?;
+        // Nothing here is random; what is signed at another moment gets another one.
+        let nonce = Sha256::new().chain_update(&request.body);
+        let nonce = HEXLOWER.encode(&nonce.chain_update(now.as_millis().to_be_bytes()).finalize());
+        let marks = Marks {
+            timestamp: timestamp.as_deref().map(str::as_bytes),
+            nonce: Some(nonce.as_bytes()),
+        };
+        let message = self.message(&request, settings, marks)?;
         let signature = format!("{}{}", scheme.prefix, key.hash(&message).encode(scheme.encoding));
-        let value = Carrier::of(scheme).write(&signature, timestamp.as_deref());
+        let carrier = Carrier::of(scheme);
+        let value = carrier.write(&signature, timestamp.as_deref(), Some(&nonce));
         insert(&mut request.headers, &self.header, value.as_bytes())?;
         Ok(request)
     }
+}
+
+/// What is at the first of `places` that has something, between two texts; nothing when none has.
+fn between(
+    request: &Request,
+    before: &str,
+    places: &[Location],
+    lower: bool,
+    after: &str,
+) -> Result<String, Reason> {
+    for place in places {
+        let Some(mut found) = one(request, place)? else { continue };
+        // With the text that ends it inside, one part could be taken for two.
+        if found.is_empty() || found.contains(after) {
+            let expected = format!("a text without `{after}`");
+            return Err(Reason::MalformedValue { at: place.to_string(), expected });
+        }
+        if lower {
+            found.make_ascii_lowercase();
+        }
+        return Ok(format!("{before}{found}{after}"));
+    }
+    Ok(String::new())
 }

@@ -60,7 +60,8 @@
 //! # What holds
 //!
 //! - The signature is checked over the received bytes, before anything in them is parsed, and the
-//!   body of a [`Verified`] is those bytes.
+//!   body of a [`Verified`] is those bytes. Where the sender puts the signature into the body, only
+//!   it and what it is about are read first, and what could be read in two ways is refused.
 //! - The scheme is fixed by whoever sets it up. Nothing in a request chooses an algorithm, a
 //!   version or a key, with two exceptions that are the senders' own: where one sends in several
 //!   ways ([`Scheme::FirstOf`]), the best that is there decides alone, and Twilio names one of two
@@ -78,8 +79,8 @@
 //!   message. Nor is an expected signature.
 //!
 //! What a signature does not cover is told by [`Verified::unauthenticated`]. Most senders sign the
-//! body alone; with [`Scheme::Token`], [`Scheme::Bearer`], [`Scheme::Basic`] and [`Scheme::BasicPair`] nothing is
-//! covered, and only TLS keeps the request together.
+//! body alone; with [`Scheme::Token`], [`Scheme::Bearer`], [`Scheme::Basic`], [`Scheme::BasicPair`]
+//! and [`Scheme::BodySecret`] nothing is covered, and only TLS keeps the request together.
 //!
 //! A template without separators, such as `{timestamp}{body}`, lets the bytes at the seam belong to
 //! either side. The strict reading of timestamps leaves no room for that in practice; prefer a
@@ -91,9 +92,13 @@
 //! `whpk_` key is refused with a message that says so.
 #![forbid(unsafe_code)]
 
+mod body_hmac_check;
+mod body_secret_check;
+mod braintree_check;
 mod carrier;
 mod credential_check;
 mod describe;
+mod exact_check;
 mod family;
 mod form;
 mod handshake;
@@ -103,6 +108,7 @@ mod json;
 mod keyring;
 mod location;
 mod mac;
+mod mandrill_check;
 mod moment;
 mod multipart;
 mod names;
@@ -110,6 +116,7 @@ mod profile;
 mod reason;
 mod request;
 mod scheme;
+mod sealed;
 mod secret;
 mod settings;
 mod setup;
@@ -117,9 +124,11 @@ mod sign;
 mod signed_text;
 mod template;
 mod twilio_check;
+mod unisender_check;
 mod values;
 mod verified;
 mod verifier;
+mod wechat_check;
 
 pub use family::Takes;
 pub use handshake::{Condition, Handshake, HandshakeReply, HandshakeRule, Proof};
@@ -130,9 +139,11 @@ pub use profile::{Profile, profile, profiles};
 pub use reason::{Reason, Refused};
 pub use request::{Request, UnixTime};
 pub use scheme::{
-    Algorithm, Construction, DEFAULT_TOLERANCE, Encoding, HmacScheme, KeyForm, Layout, Scheme,
-    TimestampFormat, TimestampPlace, TimestampRule,
+    Algorithm, BodyHmacScheme, BodyTimestamp, Construction, DEFAULT_TOLERANCE, Encoding,
+    HmacScheme, KeyForm, Layout, Scheme, SignedValue, TimestampFormat, TimestampPlace,
+    TimestampRule,
 };
+pub use sealed::Seal;
 pub use secret::{Secret, SecretError};
 pub use settings::{Setting, Settings};
 pub use setup::SetupError;

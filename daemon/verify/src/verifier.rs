@@ -3,12 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::body_hmac_check::BodyHmacCheck;
+use crate::body_secret_check::BodySecretCheck;
+use crate::braintree_check::BraintreeCheck;
 use crate::credential_check::CredentialCheck;
+use crate::exact_check::ExactCheck;
 use crate::family::{AnyFamily, Keys, Seen, Takes, Unchecked};
 use crate::handshake::{Handshake, HandshakeRule};
 use crate::hmac_check::HmacCheck;
 use crate::keyring::Keyring;
 use crate::location::Location;
+use crate::mandrill_check::MandrillCheck;
 use crate::profile::Profile;
 use crate::reason::{Reason, Refused};
 use crate::request::{Request, UnixTime};
@@ -18,7 +23,9 @@ use crate::settings::Settings;
 use crate::setup::{SetupError, header_name};
 use crate::template::Piece;
 use crate::twilio_check::TwilioCheck;
+use crate::unisender_check::UnisenderCheck;
 use crate::verified::{Facts, Part, Verified};
+use crate::wechat_check::WeChatCheck;
 
 /// Checks requests by one scheme, with one or several secrets. Cheap to clone and to share.
 #[derive(Clone)]
@@ -152,7 +159,7 @@ impl Verifier {
             None => None,
         };
         for rule in self.handshakes {
-            if !rule.is(&request, held.is_some()) {
+            if !rule.is(&request, held.is_some(), &self.secrets) {
                 continue;
             }
             return match rule.answer(&request, &self.secrets, &self.settings) {
@@ -240,6 +247,14 @@ fn family(scheme: Scheme) -> Result<Box<dyn AnyFamily>, SetupError> {
         }
         Scheme::BasicPair => Box::new(CredentialCheck::BasicPair),
         Scheme::Twilio => Box::new(TwilioCheck),
+        Scheme::BodyHmac(scheme) => Box::new(BodyHmacCheck::new(scheme)?),
+        Scheme::BodySecret { values, name } => Box::new(BodySecretCheck { values, name }),
+        Scheme::Braintree => Box::new(BraintreeCheck),
+        Scheme::ExactOnline => Box::new(ExactCheck),
+        Scheme::Mandrill => Box::new(MandrillCheck),
+        Scheme::UnisenderGo => Box::new(UnisenderCheck),
+        Scheme::WeChat { tolerance } if tolerance.is_zero() => return Err(SetupError::NoTolerance),
+        Scheme::WeChat { tolerance } => Box::new(WeChatCheck { tolerance }),
         Scheme::None => Box::new(Unchecked),
         Scheme::FirstOf(_) => return Err(SetupError::InvalidAlternatives),
     })
