@@ -2,10 +2,14 @@
 
 mod body_base64;
 mod body_hex;
+mod body_secret;
+mod body_values;
 mod credentials;
 mod entries;
 mod github;
 mod own_header;
+mod own_ways;
+mod parts;
 mod several_ways;
 mod standard_senders;
 mod standard_webhooks;
@@ -79,6 +83,7 @@ impl Profile {
 }
 
 const PROFILES: &[Profile] = &[
+    body_values::ADYEN,
     body_hex::AIRTABLE,
     standard_senders::ANTHROPIC,
     body_hex::ATTIO,
@@ -86,6 +91,7 @@ const PROFILES: &[Profile] = &[
     body_hex::AUTHORIZE_NET,
     body_hex::BITBUCKET,
     own_header::BOX,
+    own_ways::BRAINTREE,
     standard_senders::BREX,
     entries::BUILDKITE,
     body_hex::CAL_COM,
@@ -97,13 +103,18 @@ const PROFILES: &[Profile] = &[
     credentials::CLOUDFLARE_NOTIFICATIONS,
     entries::CLOUDFLARE_STREAM,
     own_header::CLOUDINARY,
+    body_secret::CLOUDPRINTER,
     body_hex::COINBASE_COMMERCE,
     body_base64::COMMERCELAYER,
     several_ways::CONTENTFUL,
     own_header::CUSTOMERIO,
     body_base64::DOCUSIGN,
+    body_values::DROPBOX_SIGN,
     body_hex::EASYPOST,
     entries::ELEVENLABS,
+    own_ways::EXACT_ONLINE,
+    parts::FAVRO,
+    body_secret::FIGMA,
     standard_senders::FINCH,
     standard_senders::GEMINI,
     body_hex::GITEA,
@@ -117,7 +128,9 @@ const PROFILES: &[Profile] = &[
     standard_senders::INCREASE,
     body_hex::INTERCOM,
     body_hex::JIRA,
+    parts::KLAVIYO,
     entries::KNOCK,
+    parts::LARK,
     body_hex::LAUNCHDARKLY,
     body_hex::LEMONSQUEEZY,
     body_base64::LINE,
@@ -125,10 +138,17 @@ const PROFILES: &[Profile] = &[
     standard_senders::LITHIC,
     standard_senders::LIVEBLOCKS,
     body_hex::MAILERSEND,
+    body_values::MAILGUN,
+    own_ways::MANDRILL,
+    body_secret::MERAKI,
+    parts::MERCADO_PAGO,
+    parts::METRONOME,
+    body_secret::MICROSOFT_GRAPH,
     body_hex::MODERN_TREASURY,
     body_hex::MOLLIE,
     body_base64::MS_TEAMS_OUTGOING,
     entries::MUX,
+    parts::NMI,
     standard_senders::OPENAI,
     own_header::ORB,
     entries::PADDLE,
@@ -139,6 +159,7 @@ const PROFILES: &[Profile] = &[
     credentials::POSTMARK,
     body_base64::QUICKBOOKS,
     body_hex::RAZORPAY,
+    parts::RECHARGE,
     entries::RECURLY,
     standard_senders::REPLICATE,
     standard_senders::RESEND,
@@ -147,21 +168,29 @@ const PROFILES: &[Profile] = &[
     entries::SANITY,
     body_hex::SEGMENT,
     body_hex::SENTRY,
+    body_secret::SHAREPOINT,
     several_ways::SHOPIFY,
+    parts::SMARTCAR,
+    parts::SOLIDGATE,
     several_ways::SQUARE,
     standard_webhooks::STANDARD_WEBHOOKS,
     entries::STRIPE,
     standard_webhooks::SVIX,
     entries::TAILSCALE,
     body_base64::TALLY,
+    parts::TEBEX,
     credentials::TELEGRAM,
     body_hex::TERRAFORM_CLOUD,
     entries::TIKTOK,
+    parts::TIKTOK_SHOP,
     several_ways::TWILIO,
     body_base64::TYPEFORM,
     body_hex::UBER,
+    own_ways::UNISENDER_GO,
     body_hex::VERCEL,
+    parts::WALMART,
     own_header::WEBFLOW,
+    own_ways::WECHAT,
     entries::WORKOS,
     body_base64::XERO,
     own_header::ZENDESK,
@@ -194,7 +223,7 @@ pub fn profiles() -> &'static [Profile] {
 ///
 /// assert_eq!(profile("github")?.title, "GitHub");
 /// let slip = profile("git-hub").unwrap_err().to_string();
-/// assert!(slip.starts_with("unknown provider `git-hub`; did you mean `github`?; known: airtable,"));
+/// assert!(slip.starts_with("unknown provider `git-hub`; did you mean `github`?; known: adyen,"));
 /// # Ok::<(), hookyard_verify::UnknownName>(())
 /// ```
 pub fn profile(name: &str) -> Result<&'static Profile, UnknownName> {
@@ -216,12 +245,21 @@ mod tests {
         assert!(names.is_sorted());
     }
 
+    /// Something for everything that has to be set.
+    fn settings(profile: &Profile) -> Settings {
+        let mut settings = Settings::default();
+        for setting in profile.settings.iter().filter(|setting| setting.required) {
+            settings.insert(setting.name, "x");
+        }
+        settings
+    }
+
     #[test]
     fn every_entry_makes_a_verifier_and_prints_its_places() {
         for profile in PROFILES {
             let secrets = ["MDEyMzQ1Njc4OWFiY2RlZg", "user:password", "00ff"].map(Secret::from);
             let mut made = secrets
-                .map(|secret| Verifier::for_profile(profile, [secret], Settings::default()))
+                .map(|secret| Verifier::for_profile(profile, [secret], settings(profile)))
                 .into_iter();
             assert!(made.any(|made| made.is_ok()), "{}", profile.name);
             for location in profile.kind.iter().chain(profile.delivery_id) {

@@ -40,8 +40,13 @@ fn header_text() -> impl Strategy<Value = String> {
 /// Schemes as users could write them, all parts of the machinery among them.
 fn hmac_scheme() -> impl Strategy<Value = HmacScheme> {
     let algorithm = select(vec![Algorithm::Sha1, Algorithm::Sha256, Algorithm::Sha512]);
-    let encoding =
-        select(vec![Encoding::Hex, Encoding::HexUpper, Encoding::Base64, Encoding::Base64Url]);
+    let encoding = select(vec![
+        Encoding::Hex,
+        Encoding::HexUpper,
+        Encoding::Base64,
+        Encoding::Base64Url,
+        Encoding::HexBase64,
+    ]);
     let prefix = select(vec!["", "sha256=", "v0:"]);
     let layout = select(vec![
         None,
@@ -52,9 +57,22 @@ fn hmac_scheme() -> impl Strategy<Value = HmacScheme> {
         Some(Layout::Positional { between: ',' }),
     ]);
     let timestamp = select(vec![None, Some(false), Some(true)]);
-    let format =
-        select(vec![TimestampFormat::Seconds, TimestampFormat::Millis, TimestampFormat::Rfc3339]);
-    let extra = select(vec!["", "{method}", "{path}:", "{url}", "{{x}}", "{decoded-url}"]);
+    let format = select(vec![
+        TimestampFormat::Seconds,
+        TimestampFormat::Millis,
+        TimestampFormat::Rfc3339,
+        TimestampFormat::SecondsOrMillis,
+    ]);
+    let extra = select(vec![
+        "",
+        "{method}",
+        "{path}:",
+        "{url}",
+        "{{x}}",
+        "{decoded-url}",
+        "{body-sha256}",
+        "{query:x}",
+    ]);
     (algorithm, encoding, prefix, layout, timestamp, format, extra, any::<(bool, bool)>()).prop_map(
         |(algorithm, encoding, prefix, layout, timestamp, format, extra, (id, nonce))| {
             let mut scheme = HmacScheme::new(algorithm, "X-Signature");
@@ -99,8 +117,23 @@ fn any_scheme() -> impl Strategy<Value = Scheme> {
             }
             scheme => vec![scheme.clone()],
         })
+        .filter(takes_any_body)
         .collect();
     prop_oneof![select(known), hmac_scheme().prop_map(Scheme::Hmac)]
+}
+
+/// Whether any body can be signed by this scheme alone. For those whose signature is about values in
+/// the body, and those that need settings, `in_body.rs` says the same.
+fn takes_any_body(scheme: &Scheme) -> bool {
+    match scheme {
+        Scheme::Hmac(hmac) => !hmac.signed.pieces().iter().any(|piece| {
+            matches!(piece, Piece::At(_) | Piece::Optional { .. } | Piece::Setting(_))
+        }),
+        Scheme::FirstOf(ways) => ways.first().is_some_and(takes_any_body),
+        Scheme::Token { .. } | Scheme::Bearer | Scheme::Basic { .. } | Scheme::BasicPair => true,
+        Scheme::Twilio | Scheme::None => true,
+        _ => false,
+    }
 }
 
 /// Those that protect a body.
@@ -141,20 +174,26 @@ fn headers_of(scheme: &HmacScheme) -> Vec<HeaderName> {
     let mut names = vec![scheme.header.to_string()];
     names.extend(scheme.id_header.as_ref().map(ToString::to_string));
     names.extend(scheme.fixed.iter().map(|(name, _)| name.to_string()));
-    if scheme.signed.to_string().contains(NONCE) {
-        names.push(NONCE.to_owned());
-    }
     for piece in scheme.signed.pieces() {
         if let Piece::ListedHeaders(list) = piece {
             names.push(list.to_string());
         }
     }
+    names.extend(signed_headers(scheme));
     if let Some(rule) = &scheme.timestamp
         && let TimestampPlace::Header(name) = &rule.at
     {
         names.push(name.to_string());
     }
     names.iter().map(|name| name.parse().expect("a name")).collect()
+}
+
+/// The headers whose values are in the template.
+fn signed_headers(scheme: &HmacScheme) -> impl Iterator<Item = String> {
+    scheme.signed.pieces().iter().filter_map(|piece| match piece {
+        Piece::Header(name) => Some(name.to_string()),
+        _ => None,
+    })
 }
 
 /// A body that has the timestamp, where that is its place.
@@ -179,7 +218,8 @@ fn signed(scheme: &Scheme, body: Vec<u8>, header: &str, now: UnixTime) -> Reques
         body: Bytes::from(dated(scheme, body, now)),
     };
     let id = hmac(scheme).and_then(|hmac| hmac.id_header.clone()).unwrap_or(ID.into());
-    for name in [id.as_ref(), NONCE] {
+    let signed = hmac(scheme).into_iter().flat_map(signed_headers);
+    for name in signed.chain([id.to_string()]) {
         request.headers.insert(
             name.parse::<HeaderName>().expect("a name"),
             header.parse().expect("a header value"),

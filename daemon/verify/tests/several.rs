@@ -33,7 +33,7 @@ fn signed(scheme: &Scheme, secret: &str, request: Request) -> Request {
 }
 
 fn scheme(name: &str) -> &'static Scheme {
-    &profile(name).expect(name).scheme
+    profile(name).expect(name).scheme
 }
 
 fn ways(name: &str) -> &'static [Scheme] {

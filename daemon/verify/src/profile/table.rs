@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::mem::{ManuallyDrop, replace};
 use std::time::Duration;
 
+use crate::handshake::Value;
 use crate::location::Location;
 use crate::scheme::{
     Algorithm, Construction, Encoding, HmacScheme, KeyForm, Layout, Scheme, TimestampFormat,
@@ -19,6 +20,16 @@ pub(super) const DOT: Piece = Piece::Text(Cow::Borrowed("."));
 pub(super) const NEW_LINE: Piece = Piece::Text(Cow::Borrowed("\n"));
 pub(super) const COLON: Piece = Piece::Text(Cow::Borrowed(":"));
 
+/// The headers of an answer that is text. What a stranger asks for is echoed: no browser may take it
+/// for something else.
+pub(super) const TEXT: &[(&str, Value)] = &[
+    ("content-type", Value::Text("text/plain")),
+    ("x-content-type-options", Value::Text("nosniff")),
+];
+
+/// The headers of an answer that is JSON.
+pub(super) const JSON: &[(&str, Value)] = &[("content-type", Value::Text("application/json"))];
+
 pub(super) const fn days(count: u64) -> Duration {
     Duration::from_secs(count * 86_400)
 }
@@ -33,6 +44,10 @@ pub(super) const fn in_header(name: &'static str) -> Location {
 
 pub(super) const fn in_form(field: &'static str) -> Location {
     Location::Form(Cow::Borrowed(field))
+}
+
+pub(super) const fn in_query(name: &'static str) -> Location {
+    Location::Query(Cow::Borrowed(name))
 }
 
 pub(super) const fn in_json(pointer: &'static str) -> Location {
@@ -157,6 +172,12 @@ impl HmacScheme {
 
     pub(super) const fn also(mut self, headers: &'static [Cow<'static, str>]) -> Self {
         put(&mut self.also, Cow::Borrowed(headers));
+        self
+    }
+
+    /// A signed text that is used once.
+    pub(super) const fn one_time(mut self, at: Location) -> Self {
+        put(&mut self.one_time, Some(at));
         self
     }
 
