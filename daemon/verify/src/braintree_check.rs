@@ -7,7 +7,8 @@ use sha1::{Digest, Sha1};
 use subtle::Choice;
 
 use crate::family::{Family, Seen};
-use crate::form::{Form, is_urlencoded};
+use crate::form::Form;
+use crate::handshake::{Alphabet, Shape};
 use crate::mac::{Keyed, Tag, describe};
 use crate::reason::Reason;
 use crate::request::{Request, UnixTime};
@@ -15,6 +16,7 @@ use crate::scheme::{Algorithm, Encoding};
 use crate::secret::{Secret, SecretError};
 use crate::settings::Settings;
 use crate::sign::SignError;
+use crate::signed_text::is_form;
 use crate::template::Piece;
 
 const SIGNATURE: &str = "bt_signature";
@@ -22,6 +24,9 @@ const PAYLOAD: &str = "bt_payload";
 
 /// The setting with the public half of the API keys, which names a signature.
 pub(crate) const PUBLIC_KEY: &str = "public_key";
+
+/// What the sender asks to have signed when it tries a URL out, and anyone else can as well.
+pub(crate) const CHALLENGE: Shape = Shape { of: Alphabet::LowerHex, at_least: 20, at_most: 32 };
 
 /// The bytes of a SHA-1.
 const LEN: usize = 20;
@@ -36,7 +41,7 @@ impl BraintreeCheck {
     fn fields(request: &Request) -> Result<(String, String), Reason> {
         let expected = "a urlencoded form of `bt_signature` and `bt_payload` alone";
         let form = Form::read(&request.headers, &request.body)?
-            .filter(|_| is_urlencoded(&request.headers))
+            .filter(|_| is_form(&request.headers))
             .filter(|form| form.names().all(|name| name == SIGNATURE || name == PAYLOAD))
             .ok_or(Reason::MalformedBody { expected })?;
         let field = |name: &str| {
@@ -46,8 +51,8 @@ impl BraintreeCheck {
         };
         let (payload, signatures) = (field(PAYLOAD)?, field(SIGNATURE)?);
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=\n".contains(&byte);
-        if !payload.bytes().all(fits) {
-            let expected = "base64 in lines".to_owned();
+        if !payload.bytes().all(fits) || CHALLENGE.fits(payload.trim_end_matches('\n')) {
+            let expected = "base64 in lines, and no challenge".to_owned();
             return Err(Reason::MalformedValue { at: format!("form:{PAYLOAD}"), expected });
         }
         Ok((payload, signatures))
@@ -119,6 +124,9 @@ impl Family for BraintreeCheck {
         };
         let payload = match given {
             Some(payload) => payload,
+            None if request.body.is_empty() => {
+                return Err(Reason::MissingValue { at: format!("form:{PAYLOAD}") }.into());
+            }
             None => lines().map_err(|_| missing())?.encode(&request.body),
         };
         let signature = key.hash(&[&payload]).encode(Encoding::Hex);

@@ -73,6 +73,9 @@ impl<'s> Carrier<'s> {
             Layout::Positional { between } => {
                 format!("{}{between}{signature}", timestamp.unwrap_or_default())
             }
+            Layout::Beside { label, between } => {
+                format!("{label}{}{between}{signature}", timestamp.unwrap_or_default())
+            }
         }
     }
 
@@ -99,6 +102,7 @@ impl<'s> Carrier<'s> {
                     || !self.names(version, *between, *joint)
             }
             Layout::Positional { between } => splits(*between),
+            Layout::Beside { label, between } => splits(*between) || label.contains(*between),
         };
         // One is read; a second name would stand for it unseen.
         let another = self.scheme.signed.pieces().iter().any(|piece| match piece {
@@ -110,8 +114,13 @@ impl<'s> Carrier<'s> {
         }
         let lists = matches!(self.scheme.layout, Layout::Entries { .. } | Layout::Groups { .. });
         let positional = matches!(self.scheme.layout, Layout::Positional { .. });
+        let beside = matches!(self.scheme.layout, Layout::Beside { .. });
+        let in_body = matches!(
+            self.scheme.timestamp.as_ref().map(|rule| &rule.at),
+            Some(TimestampPlace::Body(_))
+        );
         let named = self.entry.is_some() || self.nonce.is_some();
-        if (named && !lists) || self.first != positional {
+        if (named && !lists) || self.first != positional || (beside && !in_body) {
             return Err(SetupError::EntryWithoutList);
         }
         Ok(())
@@ -160,6 +169,15 @@ impl<'s> Carrier<'s> {
                 let marks = Marks { timestamp: Some(first.trim_ascii()), nonce: None };
                 Ok(vec![Ok(Offer { marks, list: rest })])
             }
+            Layout::Beside { label, between } => {
+                let end = value.iter().position(|byte| char::from(*byte) == *between);
+                let (first, rest) = end
+                    .and_then(|end| Some((value.get(..end)?, value.get(end + 1..)?)))
+                    .and_then(|(first, rest)| Some((first.strip_prefix(label.as_bytes())?, rest)))
+                    .ok_or_else(|| self.malformed(header, "a timestamp and "))?;
+                let marks = Marks { timestamp: Some(first), nonce: None };
+                Ok(vec![Ok(Offer { marks, list: rest })])
+            }
         }
     }
 
@@ -196,7 +214,7 @@ impl<'s> Carrier<'s> {
             Layout::Entries { between, joint, .. } | Layout::Groups { between, joint, .. } => {
                 (between, joint)
             }
-            Layout::Single | Layout::Positional { .. } => ('\0', '\0'),
+            Layout::Single | Layout::Positional { .. } | Layout::Beside { .. } => ('\0', '\0'),
         };
         list.split(move |byte| char::from(*byte) == between).map(<[u8]>::trim_ascii).filter_map(
             move |entry| {
@@ -210,6 +228,9 @@ impl<'s> Carrier<'s> {
     fn candidates(&self, header: &HeaderName, list: &[u8]) -> Result<Vec<Tag>, Reason> {
         let (found, shape): (Vec<Tag>, _) = match &self.scheme.layout {
             Layout::Single => (self.decode(list).into_iter().collect(), String::new()),
+            Layout::Beside { .. } => {
+                (self.decode(list).into_iter().collect(), "a timestamp and ".to_owned())
+            }
             Layout::Positional { between } => {
                 let items = list.split(|byte| char::from(*byte) == *between);
                 let found = items.filter_map(|item| self.decode(item.trim_ascii())).collect();
@@ -262,5 +283,64 @@ impl<'v> Offer<'v> {
         header: &HeaderName,
     ) -> Result<Candidates<'v>, Reason> {
         Ok((self.marks, carrier.candidates(header, self.list)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::scheme::{Algorithm, TimestampFormat, TimestampRule};
+
+    /// A timestamp after `label` that is the one in the body.
+    fn beside(label: &'static str, between: char, at: TimestampPlace) -> HmacScheme {
+        let mut scheme = HmacScheme::new(Algorithm::Sha1, "x-signature");
+        scheme.layout = Layout::Beside { label: Cow::Borrowed(label), between };
+        let (format, tolerance) = (TimestampFormat::Millis, Duration::from_secs(300));
+        scheme.timestamp = Some(TimestampRule { at, format, tolerance });
+        scheme
+    }
+
+    #[test]
+    fn a_timestamp_beside_a_signature_is_that_of_the_body() {
+        let body = || TimestampPlace::Body("/timestamp".into());
+        let check = |scheme: &HmacScheme| Carrier::of(scheme).check();
+        assert_eq!(check(&beside("t=", ';', body())), Ok(()));
+        let entry = TimestampPlace::Entry("t".into());
+        assert_eq!(check(&beside("t=", ';', entry)), Err(SetupError::EntryWithoutList));
+        for between in ['=', 'a', '+'] {
+            let error = check(&beside("t=", between, body()));
+            assert_eq!(error, Err(SetupError::InvalidEntries), "{between}");
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_a_signature_is_read_strictly() {
+        let scheme = beside("t=", ';', TimestampPlace::Body("/timestamp".into()));
+        let header = HeaderName::from_static("x-signature");
+        let zeros = "0".repeat(40);
+        let read = |value: &str| {
+            let carrier = Carrier::of(&scheme);
+            let offers = carrier.offers(&header, value.as_bytes())?;
+            assert_eq!(offers.len(), 1);
+            let offer = offers.into_iter().next().expect("one")?;
+            let timestamp = offer.marks.timestamp.map(<[u8]>::to_vec);
+            offer.read(&carrier, &header).map(|(_, tags)| (timestamp, tags.len()))
+        };
+        assert_eq!(read(&format!("t=17;{zeros}")), Ok((Some(b"17".to_vec()), 1)));
+        for wrong in [
+            format!("17;{zeros}"),
+            format!(" t=17;{zeros}"),
+            format!("t=17;{zeros};{zeros}"),
+            format!("t=17; {zeros}"),
+            format!("t=17,{zeros}"),
+            "t=17;".to_owned(),
+            String::new(),
+            zeros,
+        ] {
+            assert_eq!(read(&wrong).expect_err(&wrong).label(), "malformed-signature", "{wrong}");
+        }
     }
 }

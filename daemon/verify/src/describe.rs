@@ -118,6 +118,9 @@ impl fmt::Display for HmacScheme {
         {
             write!(f, " as `{version}{joint}`")?;
         }
+        if let Layout::Beside { label, between } = &self.layout {
+            write!(f, " after `{label}…{between}`")?;
+        }
         if let [first, ..] = self.also.as_ref() {
             let more = if self.also.len() > 1 { " and so on" } else { "" };
             write!(f, " or `{first}`{more}")?;
@@ -144,7 +147,7 @@ impl fmt::Display for HmacScheme {
 
 fn key_words(key: &KeyForm) -> &'static str {
     match key {
-        KeyForm::Text => "",
+        KeyForm::Text | KeyForm::Sized { .. } => "",
         KeyForm::Hex => "; key in hexadecimal",
         KeyForm::Nfkd => "; key in normalization form KD",
         KeyForm::Base64 { .. } => "; key in base64",

@@ -8,6 +8,7 @@ use http::header::CONTENT_TYPE;
 
 use crate::multipart;
 use crate::reason::Reason;
+use crate::signed_text::is_form;
 
 /// The most fields of a form.
 pub(crate) const MOST_FIELDS: usize = 1000;
@@ -29,14 +30,6 @@ pub(crate) struct Field<'r> {
     pub(crate) head: Option<&'r [u8]>,
 }
 
-/// Whether the body is said to be a urlencoded form.
-pub(crate) fn is_urlencoded(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| {
-        let media = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-        media.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
-    })
-}
-
 impl<'r> Form<'r> {
     /// The form that the body is; nothing when it is said to be something else. A body that is said
     /// to be two things is refused.
@@ -47,7 +40,7 @@ impl<'r> Form<'r> {
             (None, None) => return Ok(None),
             (Some(media), None) => media.as_bytes(),
         };
-        if is_urlencoded(headers) {
+        if is_form(headers) {
             let fields: Vec<Field<'r>> = form_urlencoded::parse(body)
                 .take(MOST_FIELDS + 1)
                 .map(|(name, value)| Field {

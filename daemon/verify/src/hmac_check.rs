@@ -17,7 +17,7 @@ use crate::mac::Keyed;
 use crate::moment;
 use crate::reason::Reason;
 use crate::request::{Request, UnixTime};
-use crate::scheme::{Construction, HmacScheme, TimestampPlace, TimestampRule};
+use crate::scheme::{Construction, HmacScheme, Layout, TimestampPlace, TimestampRule};
 use crate::secret::{Secret, SecretError};
 use crate::settings::Settings;
 use crate::setup::{SetupError, header_name};
@@ -262,6 +262,7 @@ impl Family for HmacCheck {
         }
         let mut offers = Vec::new();
         let mut refused = None;
+        let mut beside = None;
         let carrier = Carrier::of(&self.scheme);
         for (header, value) in self.values(headers)? {
             for offer in carrier.offers(header, value)? {
@@ -271,6 +272,9 @@ impl Family for HmacCheck {
                         near(text, rule, header)?;
                     }
                     offer.marks.timestamp = own.or(in_header);
+                    if let Layout::Beside { .. } = self.scheme.layout {
+                        beside = offer.marks.timestamp.take().map(|text| (header, text));
+                    }
                     offer.read(&carrier, header)
                 });
                 match offer {
@@ -314,6 +318,12 @@ impl Family for HmacCheck {
             };
             let text = json::text_at(&request.body, pointer).ok_or_else(missing)?;
             moment::near(text.as_bytes(), rule.format, rule.tolerance, now, missing)?;
+            if let Some((header, beside)) = beside
+                && beside != text.as_bytes()
+            {
+                let header = header.clone();
+                return Err(Reason::MalformedTimestamp { header, expected: "the one in the body" });
+            }
         }
         Ok(Some(matched))
     }
@@ -359,7 +369,17 @@ impl Family for HmacCheck {
     ) -> Result<Request, SignError> {
         let key = self.key(secret)?;
         let scheme = &self.scheme;
-        let timestamp = scheme.timestamp.as_ref().map(|rule| moment::write(now, rule.format));
+        let timestamp = match (&scheme.timestamp, &scheme.layout) {
+            (
+                Some(TimestampRule { at: TimestampPlace::Body(pointer), format, .. }),
+                Layout::Beside { .. },
+            ) => {
+                let (pointer, expected) = (pointer.to_string(), moment::describe(*format));
+                let text = json::text_at(&request.body, &pointer);
+                Some(text.ok_or(Reason::MissingBodyTimestamp { pointer, expected })?)
+            }
+            (rule, _) => rule.as_ref().map(|rule| moment::write(now, rule.format)),
+        };
         // What is signed besides has to be there before it is signed.
         if let Some(list) = &self.list {
             let names: Vec<&str> = std::iter::once(list)

@@ -73,6 +73,8 @@
 //!   refused, because software on the way joins or picks.
 //! - Timestamps are plain digits or a date of RFC 3339, signed, and within a tolerance in both
 //!   directions.
+//! - What looks like a [handshake] is one, with an exact answer that echoes little and cleanly, or is
+//!   refused. It never becomes an event.
 //! - A scheme that could not protect anything is refused when the verifier is made: no secret, a
 //!   blank one, a timestamp outside the signature, a template that signs nothing.
 //! - Secrets and what is derived from them are wiped on drop, and are in no `Debug` output and in no
@@ -101,10 +103,11 @@ mod describe;
 mod exact_check;
 mod family;
 mod form;
-mod handshake;
+pub mod handshake;
 mod header;
 mod hmac_check;
 mod json;
+mod json_items;
 mod keyring;
 mod location;
 mod mac;
@@ -131,7 +134,7 @@ mod verifier;
 mod wechat_check;
 
 pub use family::Takes;
-pub use handshake::{Condition, Handshake, HandshakeReply, HandshakeRule, Proof};
+pub use handshake::{Handshake, HandshakeReply, HandshakeRule};
 pub use keyring::{KeySource, Keyring};
 pub use location::{Location, LocationError};
 pub use names::UnknownName;

@@ -6,7 +6,7 @@ use http::HeaderName;
 use subtle::Choice;
 
 use crate::family::{Family, Seen};
-use crate::form::{Form, is_urlencoded};
+use crate::form::Form;
 use crate::header::{insert, single};
 use crate::mac::{Keyed, Tag, describe};
 use crate::reason::Reason;
@@ -15,6 +15,7 @@ use crate::scheme::{Algorithm, Encoding};
 use crate::secret::{Secret, SecretError};
 use crate::settings::Settings;
 use crate::sign::SignError;
+use crate::signed_text::is_form;
 use crate::template::Piece;
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-mandrill-signature");
@@ -86,7 +87,7 @@ const EMPTY: &[u8] = b"mandrill_events=%5B%5D";
 fn parameters(request: &Request) -> Result<String, Reason> {
     let form = Form::read(&request.headers, &request.body)?;
     let form = form
-        .filter(|_| is_urlencoded(&request.headers))
+        .filter(|_| is_form(&request.headers))
         .ok_or(Reason::MalformedBody { expected: "a urlencoded form" })?;
     let mut names: Vec<&str> = form.names().collect();
     names.sort_unstable();

@@ -1,12 +1,15 @@
 //! Known senders, as data: one table entry each, no code.
 
+mod asking;
 mod body_base64;
 mod body_hex;
 mod body_secret;
 mod body_values;
+mod challenged;
 mod credentials;
 mod entries;
 mod github;
+mod meta;
 mod own_header;
 mod own_ways;
 mod parts;
@@ -14,6 +17,8 @@ mod several_ways;
 mod standard_senders;
 mod standard_webhooks;
 mod table;
+mod teaching;
+mod unsigned;
 
 use std::time::Duration;
 
@@ -76,19 +81,31 @@ impl Profile {
         self.handshakes.iter().any(HandshakeRule::teaches)
     }
 
-    /// The methods with which the sender tries a URL out, besides those of its deliveries.
+    /// The methods with which the sender tries a URL out, each once, besides `POST`, by which its
+    /// deliveries come. What comes by one of them is a handshake or is refused.
     pub fn handshake_methods(&self) -> impl Iterator<Item = http::Method> {
-        self.handshakes.iter().flat_map(HandshakeRule::methods)
+        let mut methods = Vec::new();
+        for method in self.handshakes.iter().map(HandshakeRule::method) {
+            if method != http::Method::POST && !methods.contains(&method) {
+                methods.push(method);
+            }
+        }
+        methods.into_iter()
     }
 }
 
 const PROFILES: &[Profile] = &[
     body_values::ADYEN,
     body_hex::AIRTABLE,
+    own_header::AIRWALLEX,
+    own_header::AKENEO,
+    body_hex::ALCHEMY,
     standard_senders::ANTHROPIC,
+    teaching::ASANA,
     body_hex::ATTIO,
     credentials::AUTH0,
     body_hex::AUTHORIZE_NET,
+    standard_senders::BIGCOMMERCE,
     body_hex::BITBUCKET,
     own_header::BOX,
     own_ways::BRAINTREE,
@@ -97,9 +114,11 @@ const PROFILES: &[Profile] = &[
     body_hex::CAL_COM,
     entries::CALENDLY,
     own_header::CASHFREE,
+    credentials::CHARGEBEE,
     body_hex::CHECKOUT_COM,
     body_hex::CIRCLECI,
     standard_senders::CLERK,
+    teaching::CLIO,
     credentials::CLOUDFLARE_NOTIFICATIONS,
     entries::CLOUDFLARE_STREAM,
     own_header::CLOUDINARY,
@@ -109,23 +128,31 @@ const PROFILES: &[Profile] = &[
     several_ways::CONTENTFUL,
     own_header::CUSTOMERIO,
     body_base64::DOCUSIGN,
+    challenged::DROPBOX,
     body_values::DROPBOX_SIGN,
     body_hex::EASYPOST,
     entries::ELEVENLABS,
+    standard_senders::ETSY,
     own_ways::EXACT_ONLINE,
     parts::FAVRO,
     body_secret::FIGMA,
     standard_senders::FINCH,
+    asking::FRONT,
     standard_senders::GEMINI,
     body_hex::GITEA,
     github::GITHUB,
     several_ways::GITLAB,
     body_hex::GOCARDLESS,
     credentials::GOOGLE_DRIVE,
+    standard_senders::GRANOLA,
     body_base64::HEROKU,
     body_base64::HOOKDECK,
     several_ways::HUBSPOT,
+    credentials::HUGGING_FACE,
+    standard_senders::INCIDENT_IO,
     standard_senders::INCREASE,
+    entries::INFISICAL,
+    meta::INSTAGRAM,
     body_hex::INTERCOM,
     body_hex::JIRA,
     parts::KLAVIYO,
@@ -135,13 +162,17 @@ const PROFILES: &[Profile] = &[
     body_hex::LEMONSQUEEZY,
     body_base64::LINE,
     body_hex::LINEAR,
+    challenged::LINKEDIN,
     standard_senders::LITHIC,
     standard_senders::LIVEBLOCKS,
+    standard_senders::LOOPS,
+    unsigned::MAILCHIMP,
     body_hex::MAILERSEND,
     body_values::MAILGUN,
     own_ways::MANDRILL,
     body_secret::MERAKI,
     parts::MERCADO_PAGO,
+    meta::META,
     parts::METRONOME,
     body_secret::MICROSOFT_GRAPH,
     body_hex::MODERN_TREASURY,
@@ -149,32 +180,48 @@ const PROFILES: &[Profile] = &[
     body_base64::MS_TEAMS_OUTGOING,
     entries::MUX,
     parts::NMI,
+    teaching::NOTION,
+    challenged::NYLAS,
+    challenged::OKTA,
     standard_senders::OPENAI,
     own_header::ORB,
+    challenged::OURA,
     entries::PADDLE,
     body_hex::PAGERDUTY,
     body_hex::PAYSTACK,
     entries::PERSONA,
+    credentials::PIPEDRIVE,
+    body_hex::PLAIN,
+    body_hex::PLANETSCALE,
     standard_senders::POLAR,
     credentials::POSTMARK,
+    body_hex::PUSHER,
     body_base64::QUICKBOOKS,
     body_hex::RAZORPAY,
     parts::RECHARGE,
     entries::RECURLY,
+    standard_senders::RENDER,
     standard_senders::REPLICATE,
     standard_senders::RESEND,
     entries::RETELL,
     own_header::REVOLUT,
+    asking::RINGCENTRAL,
     entries::SANITY,
     body_hex::SEGMENT,
     body_hex::SENTRY,
     body_secret::SHAREPOINT,
+    standard_senders::SHIPBOB,
+    entries::SHIPPO,
     several_ways::SHOPIFY,
+    asking::SLACK,
     parts::SMARTCAR,
     parts::SOLIDGATE,
     several_ways::SQUARE,
     standard_webhooks::STANDARD_WEBHOOKS,
+    unsigned::STRAVA,
     entries::STRIPE,
+    standard_senders::STYTCH,
+    standard_senders::SUPABASE,
     standard_webhooks::SVIX,
     entries::TAILSCALE,
     body_base64::TALLY,
@@ -183,17 +230,24 @@ const PROFILES: &[Profile] = &[
     body_hex::TERRAFORM_CLOUD,
     entries::TIKTOK,
     parts::TIKTOK_SHOP,
+    challenged::TRELLO,
     several_ways::TWILIO,
+    asking::TWITCH,
     body_base64::TYPEFORM,
     body_hex::UBER,
     own_ways::UNISENDER_GO,
+    standard_senders::VANTA,
     body_hex::VERCEL,
     parts::WALMART,
     own_header::WEBFLOW,
     own_ways::WECHAT,
+    meta::WHATSAPP,
+    asking::WOOCOMMERCE,
     entries::WORKOS,
+    challenged::X_TWITTER,
     body_base64::XERO,
     own_header::ZENDESK,
+    asking::ZOOM,
 ];
 
 /// The names of all profiles, in the order of [`profiles`].
@@ -245,22 +299,22 @@ mod tests {
         assert!(names.is_sorted());
     }
 
-    /// Something for everything that has to be set.
-    fn settings(profile: &Profile) -> Settings {
-        let mut settings = Settings::default();
-        for setting in profile.settings.iter().filter(|setting| setting.required) {
-            settings.insert(setting.name, "x");
-        }
-        settings
-    }
-
     #[test]
     fn every_entry_makes_a_verifier_and_prints_its_places() {
         for profile in PROFILES {
-            let secrets = ["MDEyMzQ1Njc4OWFiY2RlZg", "user:password", "00ff"].map(Secret::from);
+            let mut settings = Settings::default();
+            for setting in profile.settings.iter().filter(|setting| setting.required) {
+                settings.insert(setting.name, setting.only.unwrap_or("something"));
+            }
+            let secrets = match profile.scheme {
+                Scheme::None => vec![vec![]],
+                _ => ["MDEyMzQ1Njc4OWFiY2RlZg", "user:password", "00ff"]
+                    .map(|secret| vec![Secret::from(secret)])
+                    .to_vec(),
+            };
             let mut made = secrets
-                .map(|secret| Verifier::for_profile(profile, [secret], settings(profile)))
-                .into_iter();
+                .into_iter()
+                .map(|secrets| Verifier::for_profile(profile, secrets, settings.clone()));
             assert!(made.any(|made| made.is_ok()), "{}", profile.name);
             for location in profile.kind.iter().chain(profile.delivery_id) {
                 assert_eq!(location.to_string().parse().as_ref(), Ok(location), "{}", profile.name);

@@ -325,6 +325,15 @@ pub enum Layout {
         /// What stands between them; spaces around them are dropped.
         between: char,
     },
+    /// The value is a label and the timestamp, and then one signature, such as
+    /// `t=1700000000000;abc`. The timestamp is not signed there: it has to be the one of
+    /// [`TimestampPlace::Body`].
+    Beside {
+        /// What stands before the timestamp.
+        label: Cow<'static, str>,
+        /// What stands between the timestamp and the signature.
+        between: char,
+    },
 }
 
 /// Where the signed timestamp is, how it is written, and how old or new it may be.
@@ -396,6 +405,13 @@ pub enum TimestampFormat {
 pub enum KeyForm {
     /// The text itself, as UTF-8 bytes.
     Text,
+    /// The text itself, where the sender says how long it is.
+    Sized {
+        /// The fewest bytes that it has.
+        shortest: usize,
+        /// The most bytes that it has.
+        longest: usize,
+    },
     /// Base64 of the key, padded or not, after a prefix that may be missing. The key has at least
     /// 16 bytes.
     Base64 { prefix: Cow<'static, str> },

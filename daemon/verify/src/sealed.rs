@@ -8,7 +8,7 @@ use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
 use data_encoding::BASE64;
 use sha2::{Digest, Sha256};
 
-use crate::json;
+use crate::json_items;
 use crate::request::Request;
 use crate::secret::Secret;
 
@@ -33,7 +33,7 @@ pub(crate) fn open(seal: Seal, request: &Request, secrets: &[Secret]) -> Option<
     if request.body.len() > LONGEST {
         return None;
     }
-    let items = json::items(&request.body, "", &["encrypt"]).ok()?;
+    let items = json_items::items(&request.body, "", &["encrypt"]).ok()?;
     let text = items.into_iter().flatten().next()??;
     let bytes = BASE64.decode(text.as_bytes()).ok()?;
     let (iv, sealed) = bytes.split_at_checked(IV)?;
@@ -42,7 +42,7 @@ pub(crate) fn open(seal: Seal, request: &Request, secrets: &[Secret]) -> Option<
         let opened = Decryptor::<Aes256>::new_from_slices(&key, iv).ok()?;
         let body = opened.decrypt_padded_vec::<Pkcs7>(sealed).ok()?;
         // With another key, what comes out is noise, of which some has a padding.
-        json::items(&body, "", &[]).is_ok().then_some(body)
+        json_items::items(&body, "", &[]).is_ok().then_some(body)
     })?;
     Some(Request { body: body.into(), ..request.clone() })
 }

@@ -11,7 +11,6 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::family::{Family, Seen};
-use crate::form::is_urlencoded;
 use crate::header::{insert, single};
 use crate::mac::{Keyed, Tag, describe};
 use crate::reason::Reason;
@@ -20,6 +19,7 @@ use crate::scheme::{Algorithm, Encoding};
 use crate::secret::{Secret, SecretError};
 use crate::settings::Settings;
 use crate::sign::SignError;
+use crate::signed_text::is_form;
 use crate::template::Piece;
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
@@ -129,7 +129,7 @@ fn algorithm(headers: &HeaderMap) -> Result<Algorithm, Reason> {
 /// What is signed after the URL: of a form its decoded parameters, without separators; of anything
 /// else nothing, since the URL has the hash of it, which is checked here.
 fn covered(request: &Request) -> Result<String, Reason> {
-    if is_urlencoded(&request.headers) {
+    if is_form(&request.headers) {
         let mut parameters: Vec<_> = form_urlencoded::parse(&request.body).collect();
         parameters.sort();
         parameters.dedup();

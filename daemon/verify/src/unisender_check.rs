@@ -12,7 +12,7 @@ use subtle::Choice;
 use zeroize::Zeroizing;
 
 use crate::family::{Family, Seen};
-use crate::json;
+use crate::json_items;
 use crate::mac::{Tag, describe};
 use crate::reason::Reason;
 use crate::request::{Request, UnixTime};
@@ -67,7 +67,7 @@ impl Family for UnisenderCheck {
 
     fn check(&self, keys: &[Zeroizing<Vec<u8>>], seen: Seen<'_>) -> Result<Option<usize>, Reason> {
         let body = &seen.request.body;
-        let items = json::items(body, "", &[AUTH]).map_err(reason)?;
+        let items = json_items::items(body, "", &[AUTH]).map_err(reason)?;
         let missing = || Reason::MissingValue { at: format!("json:/{AUTH}") };
         let auth = items.into_iter().flatten().next().flatten().ok_or_else(missing)?;
         let candidate = Tag::decode(auth.as_bytes(), Encoding::Hex, LEN).ok_or_else(malformed)?;

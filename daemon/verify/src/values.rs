@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::form::Form;
 use crate::header::single;
-use crate::json::{self, Flaw};
+use crate::json_items::{self, Flaw};
 use crate::location::Location;
 use crate::reason::Reason;
 use crate::request::Request;
@@ -66,7 +66,7 @@ impl BodyValues {
             }
             (Self::Json(at) | Self::JsonOrForm(at), _) => (&request.body[..], at),
         };
-        let items = json::items(body, at, names).map_err(reason)?;
+        let items = json_items::items(body, at, names).map_err(reason)?;
         match items.is_empty() {
             true => Err(Reason::MissingValue { at: format!("json:{at}") }),
             false => Ok(items),
@@ -159,7 +159,7 @@ pub(crate) fn one(request: &Request, location: &Location) -> Result<Option<Strin
         }
         Location::Json(pointer) => {
             let name = pointer.strip_prefix('/').unwrap_or(pointer);
-            let items = json::items(&request.body, "", &[name]).map_err(reason)?;
+            let items = json_items::items(&request.body, "", &[name]).map_err(reason)?;
             Ok(items.into_iter().flatten().next().flatten())
         }
         Location::Form(field) => match Form::read(&request.headers, &request.body)? {

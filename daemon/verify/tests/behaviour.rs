@@ -252,7 +252,7 @@ fn github_facts() {
     let mut push = request("{}");
     push.headers.insert("x-github-event", HeaderValue::from_static("push"));
     push.headers.insert("x-github-delivery", HeaderValue::from_static("72d3162e"));
-    let verified = verifier.verify(signed(&github.scheme, "s", push, NOW), NOW).expect("genuine");
+    let verified = verifier.verify(signed(github.scheme, "s", push, NOW), NOW).expect("genuine");
     assert_eq!(verified.kind().as_deref(), Some("push"));
     assert_eq!(verified.delivery_id().as_deref(), Some("72d3162e"));
     let open = verified.unauthenticated();
@@ -269,7 +269,7 @@ fn standard_webhooks_facts() {
     let mut paid = request(r#"{"type":"invoice.paid","data":{}}"#);
     paid.headers.insert("webhook-id", HeaderValue::from_static("msg_1"));
     let verified =
-        verifier.verify(signed(&profile.scheme, secret, paid, NOW), NOW).expect("genuine");
+        verifier.verify(signed(profile.scheme, secret, paid, NOW), NOW).expect("genuine");
     assert_eq!(verified.kind().as_deref(), Some("invoice.paid"));
     assert_eq!(verified.delivery_id().as_deref(), Some("msg_1"));
     assert_eq!(

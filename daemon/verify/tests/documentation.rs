@@ -1,11 +1,13 @@
 //! The documentation of the senders is made from the table of senders, and is up to date.
 
+#![allow(clippy::indexing_slicing, reason = "a panic is the failure that a test reports")]
+
 mod vector;
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-use hookyard_verify::{Location, Profile, profile, profiles};
+use hookyard_verify::{Location, Profile, Takes, profile, profiles};
 
 use vector::Vector;
 
@@ -17,12 +19,44 @@ fn snippet(profile: &Profile) -> String {
     }
     let name = profile.name;
     let variable = name.to_uppercase().replace('-', "_");
-    let _ = writeln!(snippet, "[[route]]\npath = \"/hooks/{name}\"\nprovider = \"{name}\"");
-    let _ = writeln!(
-        snippet,
-        "secret = {{ env = \"{variable}_SECRET\" }}\nhandlers = [\"orders/record\"]"
-    );
+    let _ = writeln!(snippet, "[[route]]\npath = \"/hooks/{name}\"");
+    let settings: Vec<String> = profile
+        .settings
+        .iter()
+        .filter(|setting| setting.required)
+        .map(|setting| match (setting.name, setting.secret) {
+            (name, _) if setting.only.is_some() => {
+                format!("{name} = {}", setting.only.unwrap_or_default())
+            }
+            (name, true) => format!("{name} = {{ env = \"{variable}_{}\" }}", name.to_uppercase()),
+            (name, false) => format!("{name} = \"…\""),
+        })
+        .collect();
+    let _ = match settings.as_slice() {
+        [] => writeln!(snippet, "provider = \"{name}\""),
+        _ => {
+            writeln!(snippet, "provider = {{ name = \"{name}\", {} }}", settings.join(", "))
+        }
+    };
+    let _ = match profile.scheme.takes().expect(name) {
+        // It is told in a handshake.
+        Takes::Secret if profile.teaches_secret() => Ok(()),
+        Takes::Secret => writeln!(snippet, "secret = {{ env = \"{variable}_SECRET\" }}"),
+        Takes::PublicKey => writeln!(snippet, "public_key = {{ env = \"{variable}_PUBLIC_KEY\" }}"),
+        Takes::Nothing => Ok(()),
+    };
+    snippet.push_str("handlers = [\"orders/record\"]\n");
     snippet
+}
+
+/// What can be said besides the secret.
+fn settings(profile: &Profile) -> String {
+    let mut text = String::new();
+    for setting in profile.settings {
+        let need = if setting.required { "required" } else { "optional" };
+        let _ = write!(text, "\n\n`{}`, {need}: {}.", setting.name, setting.summary);
+    }
+    text
 }
 
 /// The documentation of all senders.
@@ -44,14 +78,15 @@ fn documentation() -> String {
         let _ = writeln!(
             table,
             "| {title} | `{name}` | {} | {valid} | {invalid} | {} | {} |",
-            profile.scheme,
+            profile.scheme.to_string().replace('|', "\\|"),
             places(profile.kind),
             places(profile.delivery_id)
         );
         let _ = writeln!(
             sections,
-            "\n### {title}\n\n{}\n\n```toml\n{}```",
+            "\n### {title}\n\n{}{}\n\n```toml\n{}```",
             profile.summary,
+            settings(profile),
             snippet(profile)
         );
     }
@@ -83,9 +118,18 @@ fn every_snippet_is_a_configuration_of_its_sender() {
         let (block, _) = block.split_once("```").expect("a closed block");
         let parsed: toml::Table = block.parse().expect(block);
         let route = parsed["route"][0].as_table().expect("a route");
-        let name = route["provider"].as_str().expect("a name");
+        let provider = &route["provider"];
+        let name = provider.as_str().or_else(|| provider["name"].as_str()).expect("a name");
         let known = profile(name).expect(name);
         assert_eq!(parsed.contains_key("server"), known.scheme.signs_url(), "{name}");
-        assert!(route["secret"]["env"].is_str() && route["path"].is_str(), "{name}");
+        assert!(route["path"].is_str(), "{name}");
+        let there = |key: &str| route.get(key).is_some_and(|key| key["env"].is_str());
+        let takes = known.scheme.takes().expect(name);
+        let configured = takes == Takes::Secret && !known.teaches_secret();
+        assert_eq!(there("secret"), configured, "{name}");
+        assert_eq!(there("public_key"), takes == Takes::PublicKey, "{name}");
+        for setting in known.settings.iter().filter(|setting| setting.required) {
+            assert!(provider.get(setting.name).is_some(), "{name}: {}", setting.name);
+        }
     }
 }

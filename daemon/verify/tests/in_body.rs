@@ -720,6 +720,15 @@ fn what_is_signed_for_strangers_is_no_event() {
             receive("braintree", settings(braintree), get(&format!("bt_challenge={challenge}")));
         assert_eq!(answer.is_ok(), held, "{challenge}");
     }
+    // Nor is what a challenge can have signed.
+    let challenge = "20f9f8ed05f77439fe955c977e4c8a53";
+    let query = format!("bt_challenge={challenge}");
+    let answer = receive("braintree", settings(braintree), get(&query)).expect("an answer");
+    let answer = String::from_utf8(answer.reply.body.to_vec()).expect("text").replace('|', "%7C");
+    for line_break in ["", "%0A"] {
+        let form = format!("bt_signature={answer}&bt_payload={challenge}{line_break}");
+        assert_eq!(refusal("braintree", request(FORM, form.into())).label(), "malformed-value");
+    }
     for (challenge, held) in
         [("3a5c8f72-E6d9_4b1a", true), ("{\"a\":1}", false), ("1.5", false), ("\"x\"", false)]
     {

@@ -111,6 +111,7 @@ fn hmac_scheme() -> impl Strategy<Value = HmacScheme> {
 fn any_scheme() -> impl Strategy<Value = Scheme> {
     let known: Vec<Scheme> = profiles()
         .iter()
+        .filter(|profile| *profile.scheme != Scheme::None)
         .flat_map(|profile| match profile.scheme {
             Scheme::FirstOf(ways) => {
                 ways.iter().chain([profile.scheme]).cloned().collect::<Vec<_>>()
@@ -153,8 +154,9 @@ fn hmac(scheme: &Scheme) -> Option<&HmacScheme> {
 /// A secret of the form that the scheme takes; `other` makes it another one.
 fn secret(scheme: &Scheme, other: bool) -> Secret {
     let hex = hmac(scheme).is_some_and(|hmac| hmac.key == KeyForm::Hex);
+    // Without a prefix, or with another than the usual secrets'.
     let bare = hmac(scheme)
-        .is_some_and(|hmac| matches!(&hmac.key, KeyForm::Base64 { prefix } if prefix.is_empty()));
+        .is_some_and(|hmac| matches!(&hmac.key, KeyForm::Base64 { prefix } if prefix != "whsec_"));
     let [usual, second] = SECRETS;
     let text = match (scheme, other) {
         (Scheme::BasicPair, false) => "user:pass:word",

@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
-use http::Method;
-
 use super::Profile;
-use super::table::{TEXT, UNTOLD, hours, in_json, in_query};
+use super::table::{UNTOLD, hours, in_json, in_query};
 use crate::handshake::{Body, Condition, HandshakeRule, Proof, Value};
 use crate::scheme::Scheme;
 use crate::values::BodyValues;
@@ -88,29 +86,17 @@ const fn secret_at(at: &'static str, name: &'static str) -> Scheme {
 /// A request without a body that asks for its parameter, decoded.
 const VALIDATION: HandshakeRule = HandshakeRule {
     name: "validation",
-    when: &[
-        Condition::Method(Method::POST),
-        Condition::EmptyBody,
-        Condition::Has(in_query("validationToken")),
-    ],
+    when: &[Condition::EmptyBody, Condition::Has(in_query("validationToken"))],
     proof: Proof::Nothing,
-    status: 200,
-    headers: TEXT,
     body: Body::Text(&[Value::Echo(in_query("validationToken"))]),
-    confirm: None,
+    ..HandshakeRule::DEFAULTS
 };
 
 /// The same in SharePoint's spelling.
 const SHAREPOINT_VALIDATION: HandshakeRule = HandshakeRule {
     name: "validation",
-    when: &[
-        Condition::Method(Method::POST),
-        Condition::EmptyBody,
-        Condition::Has(in_query("validationtoken")),
-    ],
+    when: &[Condition::EmptyBody, Condition::Has(in_query("validationtoken"))],
     proof: Proof::Nothing,
-    status: 200,
-    headers: TEXT,
     body: Body::Text(&[Value::Echo(in_query("validationtoken"))]),
-    confirm: None,
+    ..HandshakeRule::DEFAULTS
 };

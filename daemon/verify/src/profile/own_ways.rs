@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::Method;
 
 use super::Profile;
-use super::table::{TEXT, UNTOLD, in_form, in_json, in_query};
-use crate::braintree_check::PUBLIC_KEY;
+use super::table::{UNTOLD, in_form, in_json, in_query};
+use crate::braintree_check::{CHALLENGE, PUBLIC_KEY};
 use crate::handshake::{Body, Condition, HandshakeRule, Hash, Proof, Value};
 use crate::scheme::{Encoding, Scheme};
 use crate::settings::Setting;
@@ -27,11 +27,9 @@ pub(super) const BRAINTREE: Profile = Profile {
         // What is asked for is signed as payloads are: nothing longer or other than a challenge.
         when: &[
             Condition::Method(Method::GET),
-            Condition::Hex { at: in_query("bt_challenge"), from: 20, to: 32 },
+            Condition::Shaped(in_query("bt_challenge"), CHALLENGE),
         ],
         proof: Proof::Nothing,
-        status: 200,
-        headers: TEXT,
         body: Body::Text(&[
             Value::Setting(PUBLIC_KEY),
             Value::Text("|"),
@@ -41,7 +39,7 @@ pub(super) const BRAINTREE: Profile = Profile {
                 encoding: Encoding::Hex,
             },
         ]),
-        confirm: None,
+        ..HandshakeRule::DEFAULTS
     }],
     summary: "The secret is the API's private key, and the setting `public_key` is the public one, \
               which names the signature that counts. A delivery is a form with the event as XML in \
@@ -60,10 +58,7 @@ pub(super) const EXACT_ONLINE: Profile = Profile {
         name: "validation",
         when: &[Condition::Method(Method::POST), Condition::EmptyBody],
         proof: Proof::Nothing,
-        status: 200,
-        headers: &[],
-        body: Body::Empty,
-        confirm: None,
+        ..HandshakeRule::DEFAULTS
     }],
     summary: "The secret is the app's webhook secret, which is not its client secret. The body is an \
               object of the content and a hash of it; there is no timestamp, and the key in it is \
@@ -84,10 +79,7 @@ pub(super) const MANDRILL: Profile = Profile {
             name: "probe",
             when: &[Condition::Method(Method::HEAD)],
             proof: Proof::Nothing,
-            status: 200,
-            headers: &[],
-            body: Body::Empty,
-            confirm: None,
+            ..HandshakeRule::DEFAULTS
         },
         HandshakeRule {
             name: "test",
@@ -96,10 +88,7 @@ pub(super) const MANDRILL: Profile = Profile {
                 Condition::Is(in_form("mandrill_events"), "[]"),
             ],
             proof: Proof::Nothing,
-            status: 200,
-            headers: &[],
-            body: Body::Empty,
-            confirm: None,
+            ..HandshakeRule::DEFAULTS
         },
     ],
     summary: "The secret is the webhook's own key, which there is only after it was made: the \
@@ -132,11 +121,8 @@ pub(super) const WECHAT: Profile = Profile {
     handshakes: &[HandshakeRule {
         name: "echostr",
         when: &[Condition::Method(Method::GET), Condition::Has(in_query("echostr"))],
-        proof: Proof::Signature,
-        status: 200,
-        headers: TEXT,
         body: Body::Text(&[Value::Echo(in_query("echostr"))]),
-        confirm: None,
+        ..HandshakeRule::DEFAULTS
     }],
     summary: "The secret is the server configuration's token. Timestamp and nonce in the query are \
               signed, and the body is not: a signature is good for one body. In safe mode it is for \

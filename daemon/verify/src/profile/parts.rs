@@ -2,13 +2,11 @@
 
 use std::borrow::Cow;
 
-use http::Method;
-
 use super::Profile;
 use super::table::{
-    DOT, JSON, NEW_LINE, UNTOLD, days, in_header, in_json, in_query, sha1, sha256, sha512,
+    DOT, NEW_LINE, UNTOLD, days, in_header, in_json, in_query, sha1, sha256, sha512,
 };
-use crate::handshake::{Body, Condition, HandshakeRule, Hash, Proof, Value};
+use crate::handshake::{Alphabet, Body, Condition, HandshakeRule, Hash, Proof, Shape, Value};
 use crate::location::Location;
 use crate::scheme::{Algorithm, Encoding, TimestampFormat};
 use crate::sealed::Seal;
@@ -75,19 +73,15 @@ pub(super) const LARK: Profile = Profile {
             name: "url_verification",
             when: URL_VERIFICATION,
             proof: Proof::Sealed(Seal::Lark, in_json("/token"), "verification_token"),
-            status: 200,
-            headers: JSON,
             body: Body::Json(&[("challenge", Value::Echo(in_json("/challenge")))]),
-            confirm: None,
+            ..HandshakeRule::DEFAULTS
         },
         HandshakeRule {
             name: "url_verification",
             when: URL_VERIFICATION,
             proof: Proof::Shows(in_json("/token"), "verification_token"),
-            status: 200,
-            headers: JSON,
             body: Body::Json(&[("challenge", Value::Echo(in_json("/challenge")))]),
-            confirm: None,
+            ..HandshakeRule::DEFAULTS
         },
     ],
     summary: "The secret is the app's encrypt key, without which events are not signed. Bodies are \
@@ -98,11 +92,13 @@ pub(super) const LARK: Profile = Profile {
     ..Profile::DEFAULTS
 };
 
+/// What a challenge looks like, and no event does.
+const CHALLENGE: Shape = Shape { of: Alphabet::Word, at_least: 1, at_most: 256 };
+
 /// The request with which the URL is tried out.
 const URL_VERIFICATION: &[Condition] = &[
-    Condition::Method(Method::POST),
     Condition::Is(in_json("/type"), "url_verification"),
-    Condition::Plain(in_json("/challenge")),
+    Condition::Shaped(in_json("/challenge"), CHALLENGE),
 ];
 
 pub(super) const MERCADO_PAGO: Profile = Profile {
@@ -205,28 +201,22 @@ pub(super) const SMARTCAR: Profile = Profile {
         HandshakeRule {
             name: "VERIFY",
             when: &[
-                Condition::Method(Method::POST),
                 Condition::Is(in_json("/eventType"), "VERIFY"),
-                Condition::Plain(in_json("/data/challenge")),
+                Condition::Shaped(in_json("/data/challenge"), CHALLENGE),
             ],
-            proof: Proof::Nothing,
-            status: 200,
-            headers: JSON,
+            proof: Proof::MaybeSigned,
             body: Body::Json(&[("challenge", hashed(SMARTCAR_CHALLENGE))]),
-            confirm: None,
+            ..HandshakeRule::DEFAULTS
         },
         HandshakeRule {
             name: "verify",
             when: &[
-                Condition::Method(Method::POST),
                 Condition::Is(in_json("/eventName"), "verify"),
-                Condition::Plain(in_json("/payload/challenge")),
+                Condition::Shaped(in_json("/payload/challenge"), CHALLENGE),
             ],
-            proof: Proof::Nothing,
-            status: 200,
-            headers: JSON,
+            proof: Proof::MaybeSigned,
             body: Body::Json(&[("challenge", hashed(SMARTCAR_OLD_CHALLENGE))]),
-            confirm: None,
+            ..HandshakeRule::DEFAULTS
         },
     ],
     summary: "The secret is the application management token. The request that tries the URL out is \
@@ -276,15 +266,9 @@ pub(super) const TEBEX: Profile = Profile {
     retry_span: UNTOLD,
     handshakes: &[HandshakeRule {
         name: "validation.webhook",
-        when: &[
-            Condition::Method(Method::POST),
-            Condition::Is(in_json("/type"), "validation.webhook"),
-        ],
-        proof: Proof::Signature,
-        status: 200,
-        headers: JSON,
+        when: &[Condition::Is(in_json("/type"), "validation.webhook")],
         body: Body::Json(&[("id", Value::Echo(in_json("/id")))]),
-        confirm: None,
+        ..HandshakeRule::DEFAULTS
     }],
     summary: "The secret is the webhook's own. What is signed is the body's SHA-256, in hexadecimal. \
               The request that tries the URL out is signed as well, and answered. There is no \

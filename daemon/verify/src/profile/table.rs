@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::mem::{ManuallyDrop, replace};
 use std::time::Duration;
 
-use crate::handshake::Value;
 use crate::location::Location;
 use crate::scheme::{
     Algorithm, Construction, Encoding, HmacScheme, KeyForm, Layout, Scheme, TimestampFormat,
@@ -19,16 +18,6 @@ pub(super) const UNTOLD: Duration = days(3);
 pub(super) const DOT: Piece = Piece::Text(Cow::Borrowed("."));
 pub(super) const NEW_LINE: Piece = Piece::Text(Cow::Borrowed("\n"));
 pub(super) const COLON: Piece = Piece::Text(Cow::Borrowed(":"));
-
-/// The headers of an answer that is text. What a stranger asks for is echoed: no browser may take it
-/// for something else.
-pub(super) const TEXT: &[(&str, Value)] = &[
-    ("content-type", Value::Text("text/plain")),
-    ("x-content-type-options", Value::Text("nosniff")),
-];
-
-/// The headers of an answer that is JSON.
-pub(super) const JSON: &[(&str, Value)] = &[("content-type", Value::Text("application/json"))];
 
 pub(super) const fn days(count: u64) -> Duration {
     Duration::from_secs(count * 86_400)
@@ -54,7 +43,6 @@ pub(super) const fn in_json(pointer: &'static str) -> Location {
     Location::Json(Cow::Borrowed(pointer))
 }
 
-/// One lower-case hexadecimal signature of the body in `header`, by HMAC-SHA256.
 pub(super) const fn sha256(header: &'static str) -> HmacScheme {
     HmacScheme::with(Algorithm::Sha256, Cow::Borrowed(header))
 }

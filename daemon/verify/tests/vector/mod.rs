@@ -1,26 +1,32 @@
 //! A recorded or derived request with the verdict that is right for it, and how it is judged.
 
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+#![allow(clippy::indexing_slicing, reason = "a panic is the failure that a test reports")]
+
 use std::path::Path;
 
 use bytes::Bytes;
 use data_encoding::BASE64;
 use hookyard_verify::{
     KeySource, Keyring, Profile, Reason, Received, Refused, Request, Secret, Settings, SetupError,
-    UnixTime, Verifier,
+    Takes, UnixTime, Verifier,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 /// Where a setting of a profile is in a vector, when not under its own name.
-const SETTINGS: &[(&str, &str)] =
-    &[("audience", "expected_aud"), ("email", "expected_email"), ("public_key", "bt_public_key")];
+const SETTINGS: &[(&str, &str)] = &[
+    ("audience", "expected_aud"),
+    ("email", "expected_email"),
+    ("public_key", "bt_public_key"),
+    ("verify_token", "secret"),
+];
 
 /// One vector.
 pub struct Vector(pub Value);
 
 /// Why a vector was refused.
 #[derive(Debug)]
-#[allow(dead_code, reason = "read by Debug alone, in the message of a test that fails")]
 pub enum Refusal {
     /// Its secret cannot be one of this sender.
     Setup(SetupError),
@@ -87,12 +93,26 @@ impl Vector {
         texts.into_iter().flatten().map(Secret::from).collect()
     }
 
+    /// The secrets that a route of the profile takes. A handshake that needs none has none.
+    fn secrets_for(&self, profile: &Profile) -> Vec<Secret> {
+        match profile.scheme.takes().expect("a scheme") {
+            Takes::Nothing => Vec::new(),
+            Takes::Secret | Takes::PublicKey => {
+                let secrets = self.secrets();
+                match secrets.is_empty() && !profile.teaches_secret() {
+                    true => vec![Secret::from("of no account")],
+                    false => secrets,
+                }
+            }
+        }
+    }
+
     pub fn settings(&self, profile: &Profile) -> Settings {
         let mut settings = Settings::default();
         for setting in profile.settings {
             let other = SETTINGS.iter().find(|(name, _)| *name == setting.name);
             let key = other.map_or(setting.name, |(_, key)| key);
-            if let Some(value) = self.0[key].as_str() {
+            if let Some(value) = setting.only.or(self.0[key].as_str()) {
                 settings.insert(setting.name, value);
             }
         }
@@ -111,15 +131,9 @@ impl Vector {
 
     /// What a route of the profile makes of it.
     pub fn judge(&self, profile: &Profile) -> Result<Received, Refusal> {
-        let set_up = |secrets| Verifier::for_profile(profile, secrets, self.settings(profile));
-        let verifier = match set_up(self.secrets()) {
-            // Recorded without one, because any will do.
-            Err(SetupError::NoSecret) if self.text("kind") == "handshake" => {
-                set_up(vec![Secret::from("any")])
-            }
-            verifier => verifier,
-        };
-        let verifier = verifier.map_err(Refusal::Setup)?;
+        let verifier =
+            Verifier::for_profile(profile, self.secrets_for(profile), self.settings(profile))
+                .map_err(Refusal::Setup)?;
         let mut keyring = Keyring::new();
         let mut request = self.request();
         // A key that is needed is fetched once; whoever needs it still has not found what it wants.
