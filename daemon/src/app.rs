@@ -12,17 +12,21 @@ use arc_swap::ArcSwap;
 use hookyard_runtime::{Compiler, Options, Plugins};
 use hookyard_store::Store;
 use hookyard_store::sqlite::{SqliteOptions, SqliteStore};
+use hookyard_verify::Keyring;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::admin::Admin;
+use crate::admin::{Admin, Guard};
 use crate::admission::{LiveAdmission, missing_plugins};
 use crate::cli::EXIT_BAD_CONFIG;
 use crate::config::{Config, Limits, MAX_PLUGIN_MEMORY};
 use crate::dispatch::Dispatcher;
 use crate::ingress::{self, Drain, Listener, Receiver, ServeOptions, TlsReloader};
+use crate::keys::{KeyCache, Online};
+use crate::learned::Learned;
 use crate::live::Live;
+use crate::outbound;
 use crate::reload::{self, Followed, Reloader};
 use crate::supervise::Tasks;
 
@@ -66,7 +70,12 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
         }
         None => None,
     };
+    let outbound = outbound(&config).await?;
     let store: Arc<dyn Store> = Arc::new(open_store(&config).await?);
+    let guard = Guard::new(Arc::clone(&live));
+    if let Some(file) = guard.prepare()? {
+        tracing::info!(file = %file.display(), "the token of the admin API is in this file");
+    }
     let plugins = tokio::select! {
         started = start_plugins(&config, &live) => started?,
         // Compiling many plugins takes a while; the compiler's processes end with this one.
@@ -86,11 +95,15 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
     let draining = Arc::new(AtomicBool::new(false));
     let addresses = (public.local_addr(), admin.local_addr());
 
+    let learned = Learned::new(Arc::clone(&store));
     let receiver = Receiver {
         live: Arc::clone(&live),
         store: Arc::clone(&store),
         plugins: Arc::clone(&plugins),
         dispatcher: Arc::clone(&dispatcher),
+        keys: KeyCache::new(Arc::new(Online::new(outbound.clone())), Keyring::new()),
+        learned: Arc::clone(&learned),
+        outbound,
     };
     if let Some(tls) = &tls {
         tasks.start("certificate", Arc::clone(tls).follow(drain.token()));
@@ -109,6 +122,8 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
         store: Arc::clone(&store),
         plugins: Arc::clone(&plugins),
         draining: Arc::clone(&draining),
+        learned,
+        guard,
     };
     let admin_drain = Drain::new();
     let admin_options = ServeOptions {
@@ -192,6 +207,15 @@ enum End {
     Asked,
     StoreFailed(String),
     TaskEnded(String),
+}
+
+/// The client for what the daemon itself fetches.
+async fn outbound(config: &Arc<Config>) -> anyhow::Result<outbound::Client> {
+    let config = Arc::clone(config);
+    // Reads the platform's certificates.
+    let made = tokio::task::spawn_blocking(move || outbound::Client::from_config(&config.outbound))
+        .await?;
+    made.context("failed to set up [outbound]")
 }
 
 async fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {

@@ -3,17 +3,22 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use hookyard_store::Dedupe;
+use hookyard_store::{Dedupe, DedupeKey};
 use hookyard_types::{Event, EventId, Headers, Source, Timestamp};
 use hookyard_verify::{Part, Verified};
 
 use crate::route::Route;
 
+/// For how long a one-time token is remembered at least. A route's `dedupe` says how long honest
+/// repetitions are recognised; making it shorter must not let forgeries in.
+const TOKEN_MEMORY: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// An event that is not stored yet, and how its repetitions are recognised.
 pub(crate) struct New {
     pub(crate) event: Event,
-    /// `None` where neither profile nor route names an id, or the request has none.
-    pub(crate) dedupe: Option<Dedupe>,
+    /// Empty where neither profile nor route names an id, or the request has none, and the sender
+    /// signs no one-time token.
+    pub(crate) dedupe: Vec<Dedupe>,
 }
 
 /// Makes the event of a request whose signature held.
@@ -25,6 +30,7 @@ pub(crate) fn from_verified(
 ) -> New {
     let kind = verified.kind().unwrap_or_default();
     let delivery_id = verified.delivery_id();
+    let token = verified.one_time_token().map(str::to_owned);
     let unauthenticated = verified.unauthenticated().iter().map(Part::to_string).collect();
     let request = verified.into_request();
     let tenant = route.tenant(&request.params);
@@ -37,8 +43,7 @@ pub(crate) fn from_verified(
         .first("traceparent")
         .and_then(|value| std::str::from_utf8(value).ok())
         .map(str::to_owned);
-    let dedupe =
-        delivery_id.as_deref().map(|id| dedupe(id, &request.params, route.config().dedupe));
+    let dedupe = keys(token, delivery_id.clone(), &scope(&request.params), route.config().dedupe);
     let event = Event {
         id: EventId::new(),
         source: Source::Route(route.config().name.clone()),
@@ -60,9 +65,30 @@ pub(crate) fn from_verified(
     New { event, dedupe }
 }
 
+/// The token first: it is signed, and what it says of a repetition counts before the id.
+fn keys(
+    token: Option<String>,
+    delivery_id: Option<String>,
+    scope: &str,
+    window: Duration,
+) -> Vec<Dedupe> {
+    let token = token.map(|token| Dedupe {
+        scope: scope.to_owned(),
+        key: DedupeKey::OneTimeToken(token),
+        window: window.max(TOKEN_MEMORY),
+    });
+    // A sender may sign a delivery anew when it sends it again: then only the id is the same.
+    let delivery = delivery_id.map(|id| Dedupe {
+        scope: scope.to_owned(),
+        key: DedupeKey::Delivery(id),
+        window,
+    });
+    token.into_iter().chain(delivery).collect()
+}
+
 /// One provider's ids are unique within one account of it, so the parameters, which tell accounts
-/// apart, belong to the key.
-fn dedupe(id: &str, params: &[(String, String)], window: Duration) -> Dedupe {
+/// apart, belong to the key. So they do to the secrets that a provider teaches.
+pub(crate) fn scope(params: &[(String, String)]) -> String {
     let mut scope = String::new();
     for (name, value) in params {
         scope.push_str(name);
@@ -70,5 +96,34 @@ fn dedupe(id: &str, params: &[(String, String)], window: Duration) -> Dedupe {
         scope.push_str(value);
         scope.push('\n');
     }
-    Dedupe { scope, key: id.as_bytes().to_vec(), window }
+    scope
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_remembered_for_a_week_at_least_and_speaks_first() {
+        let minute = Duration::from_secs(60);
+        let found = keys(Some("t".to_owned()), Some("d".to_owned()), "s", minute);
+        let [token, delivery] = found.as_slice() else { panic!("{found:?}") };
+        assert!(matches!(&token.key, DedupeKey::OneTimeToken(text) if text == "t"));
+        assert!(matches!(&delivery.key, DedupeKey::Delivery(text) if text == "d"));
+        assert_eq!((token.window, delivery.window), (TOKEN_MEMORY, minute));
+        let [token] = &keys(Some("t".to_owned()), None, "s", 2 * TOKEN_MEMORY)[..] else {
+            panic!("one key")
+        };
+        assert_eq!((token.window, token.scope.as_str()), (2 * TOKEN_MEMORY, "s"));
+        assert!(keys(None, None, "s", minute).is_empty());
+    }
+
+    #[test]
+    fn what_the_path_matched_keeps_keys_apart() {
+        let params = |list: &[(&str, &str)]| -> Vec<(String, String)> {
+            list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        assert_eq!(scope(&params(&[("a", "1"), ("b", "2")])), "a=1\nb=2\n");
+        assert_eq!(scope(&[]), "");
+    }
 }

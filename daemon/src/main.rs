@@ -4,12 +4,17 @@
 mod admin;
 mod admission;
 mod app;
+mod budget;
 mod cli;
 mod config;
 mod dispatch;
 mod event;
 mod ingress;
+mod keys;
+mod learned;
 mod live;
+mod moment;
+mod outbound;
 mod reload;
 mod route;
 mod secret;
@@ -32,6 +37,9 @@ fn main() -> ExitCode {
         Command::Check { config, json } => cli::check::run(&config.config, json),
         Command::Init { folder } => cli::init::run(&folder),
         Command::Events { command } => cli::events::run(command),
+        Command::Routes { command } => cli::routes::run(command),
+        Command::Send(arguments) => cli::send::run(&arguments),
+        Command::Verify { request, json } => cli::verify::run(&request, json),
         Command::CompilePlugin { arguments } => {
             return hookyard_runtime::compile_main(arguments.into_iter());
         }

@@ -13,11 +13,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::block_in_place;
 
 use crate::admission::{ConfigAdmission, missing_plugins};
-use crate::config::{self, Config, Limits};
+use crate::config::{Config, ConfigError, Limits};
 use crate::dispatch::Dispatcher;
-use crate::live::{Generation, Live};
-use crate::route::Routes;
-use crate::secret::{self, Stamp};
+use crate::live::{self, Generation, Live};
+use crate::secret::Stamp;
 
 /// Editors write a file in several steps; a change is looked at once it has rested for this long.
 const REST: Duration = Duration::from_millis(100);
@@ -108,7 +107,7 @@ impl Reloader {
                 }
                 Err(refusal) => refusal,
             },
-            Ok(Err(refusal)) => refusal,
+            Ok(Err(refusal)) => refusal.to_string(),
             Err(error) => error.to_string(),
         };
         self.live.set_refused(true);
@@ -145,35 +144,18 @@ impl Reloader {
     }
 }
 
-/// Loads a configuration and builds what is made from it alone.
-///
-/// # Errors
-/// Every problem, for a person.
-pub(crate) fn prepare(file: &Path) -> Result<Generation, String> {
-    // Before they are read, like those of the secrets: a change in between is then seen as one more.
-    let own = secret::stamp_of(file);
-    let (config, warnings) = config::load(file).map_err(|error| error.to_string())?;
+/// Loads a configuration and builds what is made from it alone. What should be known about it goes
+/// to the log.
+pub(crate) fn prepare(file: &Path) -> Result<Generation, ConfigError> {
+    let (generation, warnings) = Generation::load(file)?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let config = Arc::new(config);
-    let stamps = stamps(own, &config);
-    let routes = Routes::build(&config).map_err(|errors| errors.join("\n"))?;
-    Ok(Generation { config, routes, stamps })
-}
-
-/// The state of the configuration's file and of those that hold its secrets. Blocks.
-fn stamps(own: Option<Stamp>, config: &Config) -> Vec<Option<Stamp>> {
-    let base = config.file.parent().unwrap_or(Path::new(""));
-    let secrets = config.routes.iter().flat_map(|route| &route.secrets);
-    let secrets = secrets.map(|secret| secret::stamp(secret, base));
-    std::iter::once(own).chain(secrets).collect()
+    Ok(generation)
 }
 
 async fn current_stamps(config: Arc<Config>) -> Vec<Option<Stamp>> {
-    let looked =
-        tokio::task::spawn_blocking(move || stamps(secret::stamp_of(&config.file), &config));
-    looked.await.unwrap_or_default()
+    tokio::task::spawn_blocking(move || live::stamps(&config)).await.unwrap_or_default()
 }
 
 /// What is bound or opened once.
@@ -186,7 +168,7 @@ fn fixed_settings_changed(before: &Config, after: &Config) -> Vec<&'static str> 
     };
     compare(before.server.listen == after.server.listen, "[server] listen");
     compare(before.server.tls == after.server.tls, "[server.tls]");
-    compare(before.admin == after.admin, "[admin]");
+    compare(before.admin.listen == after.admin.listen, "[admin] listen");
     compare(before.store == after.store, "[store]");
     let (a, b) = (&before.runtime, &after.runtime);
     compare(a.plugins_dir == b.plugins_dir, "[runtime] plugins_dir");
@@ -194,6 +176,7 @@ fn fixed_settings_changed(before: &Config, after: &Config) -> Vec<&'static str> 
     compare(a.concurrency == b.concurrency, "[runtime] concurrency");
     compare(a.compile_timeout == b.compile_timeout, "[runtime] compile_timeout");
     compare(a.compile_memory == b.compile_memory, "[runtime] compile_memory");
+    compare(before.outbound == after.outbound, "[outbound]");
     changed
 }
 

@@ -1,22 +1,29 @@
-//! Which route a request is for, and the verifier that it must pass there.
+//! Which route a request is for, and what it is checked with there.
+
+mod checks;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hookyard_verify::{Request, Secret, Settings, SetupError, UnixTime, Verified, Verifier};
+use hookyard_verify::Secret;
 use http::Method;
-use parking_lot::Mutex;
 
+use crate::budget::Budget;
 use crate::config::{self, Config};
+use crate::event;
+use crate::learned::Learned;
 use crate::secret;
+pub(crate) use checks::{Checks, RouteChecks};
 
-/// How long a verifier made for one set of parameters is used before its secret is read again.
-const TENANT_SECRET_AGE: Duration = Duration::from_secs(10);
+/// Handshakes that a route answers: many at once when somebody saves their settings, few else. Most
+/// of them are not signed, and must be of no use for keeping the daemon busy.
+const HANDSHAKES: (u32, Duration) = (20, Duration::from_millis(100));
 
-/// How many sets of parameters have their verifiers kept.
-const TENANT_SECRETS_KEPT: usize = 4096;
+/// Documents with keys that a route's requests have fetched and that were not known: who sends has
+/// a say in which ones there are.
+const KEY_FETCHES: (u32, Duration) = (20, Duration::from_secs(3));
 
 /// Every route of a configuration, ready to match.
 #[derive(Debug)]
@@ -34,18 +41,12 @@ type Paths = HashMap<Method, matchit::Router<Arc<Route>>>;
 pub(crate) struct Route {
     config: Arc<Config>,
     index: usize,
-    verifier: RouteVerifier,
+    checks: RouteChecks,
+    /// For handshakes.
+    pub(crate) handshakes: Budget,
+    /// For fetches of keys.
+    pub(crate) key_fetches: Budget,
 }
-
-#[derive(Debug)]
-enum RouteVerifier {
-    Fixed(Verifier),
-    /// The secret's place depends on the path's parameters: looked up for each request.
-    PerTenant(Mutex<TenantVerifiers>),
-}
-
-/// By the path's parameters, each with the moment at which its secret was read.
-type TenantVerifiers = HashMap<Vec<(String, String)>, (Instant, Arc<Verifier>)>;
 
 /// The route that a request is for, and what its parameters matched.
 pub(crate) struct Matched {
@@ -60,47 +61,44 @@ pub(crate) enum NoRoute {
     MethodNotAllowed(Vec<Method>),
 }
 
-/// The request did not prove where it is from; details are for the log.
-pub(crate) enum NotVerified {
-    Refused(hookyard_verify::Refused),
-    /// There is no secret for these parameters, or it cannot be used.
+/// Why there is nothing to check a request with.
+#[derive(Debug)]
+pub(crate) enum NoChecks {
+    /// There is no secret for these parameters, or it cannot be used; details are for the log.
     NoSecret(String),
+    /// What was learned cannot be read now.
+    Store(hookyard_store::StoreError),
 }
 
 impl Routes {
-    /// Resolves every secret and builds every verifier.
-    ///
-    /// # Errors
-    /// One message for each route that cannot be served, naming it and its line.
-    pub(crate) fn build(config: &Arc<Config>) -> Result<Self, Vec<String>> {
+    /// Every route with what checks its requests, of which there is one for each, in their order.
+    pub(crate) fn new(config: &Arc<Config>, checks: Vec<RouteChecks>) -> Self {
         let mut hosts: HashMap<String, Paths> = HashMap::new();
         let mut any_host = Paths::new();
-        let mut errors = Vec::new();
-        for (index, route) in config.routes.iter().enumerate() {
-            let place = format!("{}:{}: route `{}`", config.file.display(), route.line, route.name);
-            let verifier = match RouteVerifier::build(config, route) {
-                Ok(verifier) => verifier,
-                Err(error) => {
-                    errors.push(format!("{place}: {error}"));
-                    continue;
-                }
-            };
-            let built = Arc::new(Route { config: Arc::clone(config), index, verifier });
+        for ((index, route), checks) in config.routes.iter().enumerate().zip(checks) {
+            let built = Arc::new(Route {
+                config: Arc::clone(config),
+                index,
+                checks,
+                handshakes: Budget::new(HANDSHAKES.0, HANDSHAKES.1),
+                key_fetches: Budget::new(KEY_FETCHES.0, KEY_FETCHES.1),
+            });
             let paths = match &route.host {
                 Some(host) => hosts.entry(host.to_ascii_lowercase()).or_default(),
                 None => &mut any_host,
             };
-            for method in &route.methods {
+            for method in route.methods.iter().chain(&route.handshake_methods()) {
                 let router = paths.entry(method.clone()).or_default();
-                if let Err(error) = router.insert(&route.path, Arc::clone(&built)) {
-                    errors.push(format!("{place}: its path cannot be added: {error}"));
-                }
+                router
+                    .insert(&route.path, Arc::clone(&built))
+                    .expect("the configuration's reader has put these paths into such a router");
             }
         }
-        if errors.is_empty() { Ok(Self { hosts, any_host }) } else { Err(errors) }
+        Self { hosts, any_host }
     }
 
-    /// The route for a request: one of its host before one of every host.
+    /// The route for a request: one of its host before one of every host. It may be one that takes
+    /// handshakes alone with this method: see [`Route::takes_events`].
     pub(crate) fn find(
         &self,
         host: Option<&str>,
@@ -117,7 +115,7 @@ impl Routes {
                 return Ok(matched);
             }
             for (other, router) in paths {
-                if matched(router, path).is_some() {
+                if matched(router, path).is_some_and(|matched| matched.route.takes_events(other)) {
                     allowed.push(other.clone());
                 }
             }
@@ -151,21 +149,33 @@ impl Route {
         &self.config.routes[self.index]
     }
 
-    /// Checks the request against the route's scheme and secrets.
-    pub(crate) async fn verify(
+    /// Whether events come with this method, and not handshakes alone.
+    pub(crate) fn takes_events(&self, method: &Method) -> bool {
+        self.config().methods.contains(method)
+    }
+
+    /// What a request with these parameters is checked with.
+    pub(crate) async fn checks(
         self: &Arc<Self>,
-        request: Request,
-        now: UnixTime,
-    ) -> Result<Verified, NotVerified> {
-        match &self.verifier {
-            RouteVerifier::Fixed(verifier) => {
-                verifier.verify(request, now).map_err(NotVerified::Refused)
-            }
-            RouteVerifier::PerTenant(_) => {
-                let verifier = self.tenant_verifier(&request.params).await?;
-                verifier.verify(request, now).map_err(NotVerified::Refused)
-            }
+        params: &[(String, String)],
+        learned: &Learned,
+    ) -> Result<Arc<Checks>, NoChecks> {
+        let checks = match &self.checks {
+            RouteChecks::Fixed(checks) => Arc::clone(checks),
+            RouteChecks::PerTenant(_) => self.tenant_checks(params).await?,
+        };
+        let config = self.config();
+        if !config.profile().is_some_and(|profile| profile.teaches_secret()) {
+            return Ok(checks);
         }
+        let secrets = learned.secrets(&config.name, &event::scope(params)).await;
+        let secrets = secrets.map_err(NoChecks::Store)?;
+        if secrets.is_empty() {
+            return Ok(checks);
+        }
+        let secrets = secrets.iter().map(|secret| Secret::new(secret.as_slice()));
+        let all = checks.with_learned(secrets);
+        all.map(Arc::new).map_err(|error| NoChecks::NoSecret(error.to_string()))
     }
 
     /// The tenant of a request with these parameters.
@@ -173,79 +183,31 @@ impl Route {
         self.config().tenant.as_deref().map(|text| fill(text, params)).unwrap_or_default()
     }
 
-    async fn tenant_verifier(
+    async fn tenant_checks(
         self: &Arc<Self>,
         params: &[(String, String)],
-    ) -> Result<Arc<Verifier>, NotVerified> {
-        let RouteVerifier::PerTenant(kept) = &self.verifier else {
-            return Err(NotVerified::NoSecret("the route's secret is fixed".to_owned()));
+    ) -> Result<Arc<Checks>, NoChecks> {
+        let RouteChecks::PerTenant(kept) = &self.checks else {
+            return Err(NoChecks::NoSecret("the route's secret is fixed".to_owned()));
         };
         let now = Instant::now();
-        if let Some((made, verifier)) = kept.lock().get(params)
-            && now.duration_since(*made) < TENANT_SECRET_AGE
-        {
-            return Ok(Arc::clone(verifier));
+        if let Some(checks) = kept.lock().get(params, now) {
+            return Ok(checks);
         }
         let route = Arc::clone(self);
         let owned = params.to_vec();
         let built = tokio::task::spawn_blocking(move || {
-            verifier(&route.config, route.config(), &owned).map(Arc::new)
+            let base = route.config.file.parent().unwrap_or(Path::new(""));
+            Checks::of_tenant(route.config(), &owned, base).map(Arc::new)
         });
         let built = match built.await {
             Ok(Ok(built)) => built,
-            Ok(Err(error)) => return Err(NotVerified::NoSecret(error)),
-            Err(_) => return Err(NotVerified::NoSecret("it could not be read".to_owned())),
+            Ok(Err(error)) => return Err(NoChecks::NoSecret(error)),
+            Err(_) => return Err(NoChecks::NoSecret("it could not be read".to_owned())),
         };
-        let mut kept = kept.lock();
-        if kept.len() >= TENANT_SECRETS_KEPT {
-            kept.retain(|_, (made, _)| now.duration_since(*made) < TENANT_SECRET_AGE);
-            if kept.len() >= TENANT_SECRETS_KEPT {
-                kept.clear();
-            }
-        }
-        kept.insert(params.to_vec(), (now, Arc::clone(&built)));
+        kept.lock().keep(params, now, &built);
         Ok(built)
     }
-}
-
-impl RouteVerifier {
-    fn build(config: &Config, route: &config::Route) -> Result<Self, String> {
-        let per_tenant = route.secrets.iter().any(config::SecretRef::has_params);
-        if per_tenant {
-            return Ok(Self::PerTenant(Mutex::default()));
-        }
-        verifier(config, route, &[]).map(Self::Fixed)
-    }
-}
-
-fn verifier(
-    config: &Config,
-    route: &config::Route,
-    params: &[(String, String)],
-) -> Result<Verifier, String> {
-    let base = config.file.parent().map(PathBuf::from).unwrap_or_default();
-    let mut secrets = Vec::with_capacity(route.secrets.len());
-    for reference in &route.secrets {
-        let value = secret::resolve(reference, params, &base).map_err(|error| error.to_string())?;
-        secrets.push(Secret::new(value.as_slice()));
-    }
-    let setup = |error: SetupError| error.to_string();
-    let mut verifier = match &route.verify {
-        config::Verify::Profile(profile) => {
-            Verifier::for_profile(profile, secrets, Settings::default()).map_err(setup)?
-        }
-        config::Verify::Scheme(scheme) => Verifier::new(scheme.clone(), secrets).map_err(setup)?,
-        config::Verify::None => {
-            Verifier::new(hookyard_verify::Scheme::None, secrets).map_err(setup)?
-        }
-    };
-    if let Some(kind) = &route.kind {
-        verifier = verifier.with_kind(vec![kind.clone()]);
-    }
-    if let Some(id) = &route.id {
-        verifier = verifier.with_delivery_id(vec![id.clone()]);
-    }
-    Ok(verifier)
 }
 
 /// Puts parameters into text with `{name}`s.
@@ -257,13 +219,22 @@ pub(crate) fn fill(text: &str, params: &[(String, String)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use hookyard_store::Store;
+    use hookyard_store::sqlite::{SqliteOptions, SqliteStore};
+    use hookyard_verify::{Request, UnixTime};
 
     use super::*;
 
     fn routes(text: &str) -> Routes {
-        let (config, _) = config::parse(Path::new("config.toml"), text).expect("valid");
-        Routes::build(&Arc::new(config)).expect("routes")
+        routes_of(Path::new("config.toml"), text)
+    }
+
+    fn routes_of(file: &Path, text: &str) -> Routes {
+        let base = file.parent().expect("a folder");
+        let loaded =
+            config::parse_with(file, text, &mut |route: &_| RouteChecks::build(route, base));
+        let loaded = loaded.unwrap_or_else(|error| panic!("{error}"));
+        Routes::new(&Arc::new(loaded.config), loaded.built)
     }
 
     fn found(routes: &Routes, host: Option<&str>, method: Method, path: &str) -> String {
@@ -334,8 +305,11 @@ mod tests {
             handlers = "echo/echo"
         "#;
         let file = folder.path().join("config.toml");
-        let (config, _) = config::parse(&file, text).expect("valid");
-        let routes = Routes::build(&Arc::new(config)).expect("routes");
+        let routes = routes_of(&file, text);
+        let store: Arc<dyn Store> = Arc::new(
+            SqliteStore::open(SqliteOptions::new(folder.path().join("store.db"))).await.unwrap(),
+        );
+        let learned = Learned::new(store);
         let verdict = async |tenant: &str, token: &'static str| {
             let path = format!("/of/{tenant}");
             let Ok(matched) = routes.find(None, &Method::POST, &path) else { panic!("no route") };
@@ -351,11 +325,12 @@ mod tests {
                 body: bytes::Bytes::new(),
             };
             assert_eq!(matched.route.tenant(&matched.params), tenant);
-            matched.route.verify(request, UnixTime::from_secs(0)).await
+            let checks = matched.route.checks(&matched.params, &learned).await?;
+            Ok(checks.verifier.verify(request, UnixTime::from_secs(0)).is_ok())
         };
-        assert!(verdict("acme", "acme-secret").await.is_ok());
-        assert!(matches!(verdict("acme", "other").await, Err(NotVerified::Refused(_))));
+        assert!(matches!(verdict("acme", "acme-secret").await, Ok(true)));
+        assert!(matches!(verdict("acme", "other").await, Ok(false)));
         let missing = verdict("initech", "acme-secret").await;
-        assert!(matches!(missing, Err(NotVerified::NoSecret(_))));
+        assert!(matches!(missing, Err(NoChecks::NoSecret(_))));
     }
 }

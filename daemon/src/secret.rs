@@ -1,6 +1,8 @@
 //! Reads secrets from where their references point. Values are wiped when they go and are never
 //! part of an error.
 
+mod advice;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -8,6 +10,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::config::SecretRef;
+pub(crate) use advice::cannot_be_right;
 
 /// No secret's file is larger, in bytes.
 const LARGEST: usize = 64 << 10;
@@ -23,10 +26,7 @@ pub(crate) enum SecretError {
     TooLarge { reference: SecretRef },
     #[error("{reference:?} is empty")]
     Empty { reference: SecretRef },
-    #[error(
-        "{reference:?}: $CREDENTIALS_DIRECTORY is not set; systemd sets it for a unit with \
-         LoadCredential="
-    )]
+    #[error("{reference:?}: $CREDENTIALS_DIRECTORY is not set")]
     NoCredentials { reference: SecretRef },
     #[error("{reference:?}: the request has no parameter {{{param}}}")]
     NoParam { reference: SecretRef, param: String },
@@ -35,6 +35,13 @@ pub(crate) enum SecretError {
          `-`, `_` and `.`"
     )]
     BadParam { reference: SecretRef, param: String },
+}
+
+impl SecretError {
+    /// There is no file of that name.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
 }
 
 /// A secret's bytes, wiped when they go.
@@ -108,7 +115,8 @@ pub(crate) fn is_plain_segment(value: &str) -> bool {
         && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
-fn read(path: &Path, reference: &SecretRef) -> Result<SecretValue, SecretError> {
+/// Reads a file as [`resolve`] does; an empty one is no error. `reference` is for messages.
+pub(crate) fn read(path: &Path, reference: &SecretRef) -> Result<SecretValue, SecretError> {
     let unreadable = |source| SecretError::Unreadable { reference: reference.clone(), source };
     let file = File::open(path).map_err(unreadable)?;
     // At its full size from the start: a vector that grows leaves copies that nobody wipes.

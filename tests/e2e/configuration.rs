@@ -86,7 +86,10 @@ fn a_secret_s_file_is_taken_up_when_it_changes_and_a_bad_one_is_not() {
 
     let mark = daemon.mark();
     fs::write(&file, "").unwrap();
-    daemon.until_logged_text(mark, "configuration refused");
+    let refused = daemon.until_logged_text(mark, "configuration refused").to_string();
+    for named in ["config.toml:", "^^^", "is empty", "put the secret into"] {
+        assert!(refused.contains(named), "`{named}` is not in {refused}");
+    }
     daemon.send(&signed("the first secret", "2")).accepted();
     assert_eq!(daemon.admin("/readyz").json()["status"], "degraded");
 
@@ -104,19 +107,30 @@ fn check_and_serve_refuse_the_same_file_with_78_and_all_its_errors() {
         .set("server", "lissten = \"127.0.0.1:1\"")
         .set("store", "wal_max = \"lots\"")
         .raw_route("path = \"/a\"\nprovider = \"githb\"\nhandlers = [\"x/y\"]")
+        .raw_route(
+            "path = \"/b\"\nprovider = \"github\"\nsecret = { env = \"HOOKYARD_TEST_SECRTE\" }\n\
+             handlers = [\"x/y\"]",
+        )
         .text();
     yard.write_config_text(&text);
+    let unset = "environment variable HOOKYARD_TEST_SECRTE is not set";
 
     let check = yard.command(&["check"]);
     assert_eq!(check.status.code(), Some(78));
     let said = String::from_utf8_lossy(&check.stderr).into_owned();
-    for named in ["config.toml", "lissten", "did you mean", "wal_max", "githb", "github", "^"] {
+    for named in
+        ["config.toml", "lissten", "did you mean", "wal_max", "githb", "github", "^", unset]
+    {
         assert!(said.contains(named), "`{named}` is not in:\n{said}");
     }
 
     let exit = Daemon::run_to_end(&yard.config_file());
     assert_eq!(exit.status.code(), Some(78), "{:?}", exit.log);
-    assert!(exit.log.join("\n").contains("lissten"));
+    let log = exit.log.join("\n");
+    for named in ["lissten", unset, "did you mean `HOOKYARD_TEST_SECRET`, which is set?"] {
+        assert!(log.contains(named), "`{named}` is not in:\n{log}");
+    }
+    assert!(!log.contains(SECRET), "{log}");
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hookyard_tests::{Request, Yard, attempts, outcomes};
+use hookyard_tests::{Config, Daemon, Request, Yard, attempts, outcomes, until_true};
+use serde_json::Value;
 
 const LATER: &str = r#"retry = { max_attempts = 5, first = "1h", max = "1h" }"#;
 const QUICK: &str = r#"deadline = "400ms""#;
@@ -134,6 +135,101 @@ fn resends_that_come_while_the_first_runs_wait_for_it() {
     let events = yard.events();
     assert_eq!(events.len(), 1);
     assert_eq!(outcomes(&yard.show(events[0]["id"].as_str().unwrap())), ["done"]);
+}
+
+/// A route that waits for `handler`, for as long as a busy machine may take.
+fn ask(yard: &Yard, handler: &str) -> Config {
+    let more = [r#"mode = "respond""#, r#"deadline = "15s""#, LATER];
+    yard.config().set("plugin.misbehave", r#"cpu = "20s""#).route("ask", handler, &more)
+}
+
+fn hand_over(yard: &Yard, daemon: &Daemon, handler: &str) {
+    let mark = daemon.mark();
+    yard.write_config(&ask(yard, handler));
+    daemon.until_logged_text(mark, "configuration reloaded");
+}
+
+/// The jobs of the one event: handler, state and number of attempts.
+fn jobs(yard: &Yard) -> Vec<(String, String, usize)> {
+    let events = yard.events();
+    assert_eq!(events.len(), 1, "{events:?}");
+    let shown = yard.show(events[0]["id"].as_str().unwrap());
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let job = |job: &Value| {
+        (text(&job["handler"]), text(&job["state"]), job["attempts"].as_array().unwrap().len())
+    };
+    shown["jobs"].as_array().unwrap().iter().map(job).collect()
+}
+
+fn job(handler: &str, state: &str, attempts: usize) -> (String, String, usize) {
+    (handler.to_owned(), state.to_owned(), attempts)
+}
+
+#[test]
+fn a_resend_is_tried_by_the_handler_that_the_route_has_by_then() {
+    let yard = Yard::with_plugins(&["misbehave"]);
+    let daemon = yard.start(&ask(&yard, "misbehave/trap"));
+    let request = Request::github("/ask", "push", "handed-over", r#"{"ms":600}"#);
+    assert_eq!(daemon.send(&request).status, 503);
+
+    // One that fails too is tried again like the first.
+    hand_over(&yard, &daemon, "misbehave/trap_once");
+    assert_eq!(daemon.send(&request).status, 503);
+    let answered = daemon.send(&request);
+    assert_eq!((answered.status, answered.header("x-attempt")), (200, Some("2")));
+
+    // It has succeeded: whatever the route says now, that is the answer.
+    for handler in ["misbehave/trap", "misbehave/reply"] {
+        hand_over(&yard, &daemon, handler);
+        let again = daemon.send(&request);
+        assert_eq!((again.status, again.text()), (200, answered.text()), "{handler}");
+    }
+    assert_eq!(
+        jobs(&yard),
+        [job("misbehave/trap", "dead-letter", 1), job("misbehave/trap_once", "succeeded", 2)]
+    );
+}
+
+#[test]
+fn resends_to_another_handler_that_come_together_are_one_attempt() {
+    let yard = Yard::with_plugins(&["misbehave"]);
+    let daemon = yard.start(&ask(&yard, "misbehave/trap"));
+    let request = Request::github("/ask", "push", "together", r#"{"ms":600}"#);
+    assert_eq!(daemon.send(&request).status, 503);
+    hand_over(&yard, &daemon, "misbehave/slow");
+
+    let replies: Vec<_> = thread::scope(|scope| {
+        let senders: Vec<_> = (0..4).map(|_| scope.spawn(|| daemon.send(&request))).collect();
+        senders.into_iter().map(|sender| sender.join().unwrap()).collect()
+    });
+
+    for reply in &replies {
+        assert_eq!((reply.status, reply.text().as_str()), (200, "worked for 600 ms"));
+    }
+    assert_eq!(
+        jobs(&yard),
+        [job("misbehave/trap", "dead-letter", 1), job("misbehave/slow", "succeeded", 1)]
+    );
+}
+
+#[test]
+fn a_resend_waits_while_the_former_handler_runs() {
+    let yard = Yard::with_plugins(&["misbehave"]);
+    let daemon = yard.start(&ask(&yard, "misbehave/slow"));
+    let request = Request::github("/ask", "push", "former", r#"{"ms":5000}"#);
+
+    thread::scope(|scope| {
+        let first = scope.spawn(|| daemon.send(&request));
+        until_true("the first attempt runs", Duration::from_secs(10), || {
+            yard.events().iter().any(|event| event["state"] == "pending")
+        });
+        hand_over(&yard, &daemon, "misbehave/reply");
+        assert_eq!(jobs(&yard), [job("misbehave/slow", "running", 0)], "it runs still");
+        let resent = daemon.send(&request);
+        assert_eq!((resent.status, resent.text().as_str()), (200, "worked for 5000 ms"));
+        assert_eq!(first.join().unwrap().text(), resent.text());
+    });
+    assert_eq!(jobs(&yard), [job("misbehave/slow", "succeeded", 1)]);
 }
 
 #[test]

@@ -1,18 +1,33 @@
-//! The admin listener: whether the daemon is alive, and whether it can serve.
+//! The admin listener: whether the daemon is alive, whether it can serve, and the API.
+
+mod problem;
+mod routes;
+mod token;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hookyard_runtime::{PluginState, Plugins};
 use hookyard_store::Store;
+use hookyard_types::Timestamp;
 use http::{Method, StatusCode, header};
 use http_body_util::Full;
 use serde_json::json;
 
 use crate::admission::missing_plugins;
 use crate::ingress::{Answer, Body, Peer, Response};
+use crate::learned::Learned;
 use crate::live::Live;
+use problem::Problem;
+
+pub(crate) use routes::describe;
+pub(crate) use token::{Guard, Token, configured, file, made, token};
+
+/// Most bytes of a body that the API reads, and how long it waits for them.
+const LARGEST_BODY: u64 = 64 << 10;
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Answers the admin listener.
 pub(crate) struct Admin {
@@ -21,11 +36,16 @@ pub(crate) struct Admin {
     pub(crate) plugins: Arc<Plugins>,
     /// The daemon is stopping: no new work should be sent here.
     pub(crate) draining: Arc<AtomicBool>,
+    pub(crate) learned: Arc<Learned>,
+    pub(crate) guard: Guard,
 }
 
 impl Answer for Admin {
     async fn answer(&self, request: http::Request<Body>, _peer: Peer) -> Response {
         let path = request.uri().path();
+        if path == "/v1" || path.starts_with("/v1/") {
+            return self.api(request).await.unwrap_or_else(Problem::into_response);
+        }
         if !matches!(path, "/healthz" | "/readyz") {
             return json_response(StatusCode::NOT_FOUND, &json!({ "error": "not found" }));
         }
@@ -46,6 +66,35 @@ impl Answer for Admin {
 }
 
 impl Admin {
+    /// One call of the API. Without the token nothing of it is told, not even what there is.
+    async fn api(&self, request: http::Request<Body>) -> Result<Response, Problem> {
+        if !self.guard.lets_in(request.headers()) {
+            return Err(Problem::unauthorized());
+        }
+        let (head, body) = request.into_parts();
+        let config = self.live.config();
+        let now = Timestamp::now();
+        let words: Vec<&str> = head.uri.path().split('/').skip(2).collect();
+        let answer = match (words.as_slice(), head.method.as_str()) {
+            (["routes"], "GET" | "HEAD") => routes::list(&config, &self.learned, now).await?,
+            (["routes"], _) => return Err(Problem::method_not_allowed("GET, HEAD")),
+            (["routes", name, "arm"], "POST") => {
+                let route = routes::learner(&config, name)?;
+                let body = body.read(LARGEST_BODY, BODY_TIMEOUT).await;
+                let body = body.map_err(|p| Problem::new(p.status(), p.message()))?;
+                routes::arm(&self.learned, route, &body, now).await?
+            }
+            (["routes", _, "arm"], _) => return Err(Problem::method_not_allowed("POST")),
+            (["routes", name, "secrets"], "DELETE") => {
+                let route = routes::learner(&config, name)?;
+                routes::forget(&self.learned, route).await?
+            }
+            (["routes", _, "secrets"], _) => return Err(Problem::method_not_allowed("DELETE")),
+            _ => return Err(Problem::new(StatusCode::NOT_FOUND, "the API has no such path")),
+        };
+        Ok(json_response(StatusCode::OK, &answer))
+    }
+
     /// Ready while events can be taken in. A plugin that is missing or was refused makes the
     /// daemon degraded, not unready: its events are stored and wait.
     fn readiness(&self) -> Response {

@@ -7,10 +7,11 @@ use anyhow::Context;
 use clap::Subcommand;
 use hookyard_store::sqlite::{SqliteReader, SqliteStore};
 use hookyard_store::{EventDetail, EventQuery, EventSummary, JobDetail};
-use hookyard_types::{EventId, Timestamp};
+use hookyard_types::EventId;
 use serde_json::{Value, json};
 
 use super::ConfigArgument;
+use crate::moment::text;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EventsCommand {
@@ -260,12 +261,6 @@ fn print_event(detail: &EventDetail) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// RFC 3339, in UTC.
-fn text(at: Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(at.as_millis())
-        .map_or_else(|_| at.as_millis().to_string(), |at| format!("{at:.3}"))
 }
 
 /// Text from outside for a terminal: no control characters, line breaks among them.

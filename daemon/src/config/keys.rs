@@ -33,8 +33,11 @@ impl Keys {
     }
 }
 
-pub(super) const ROOT: Keys =
-    Keys::new("the file", &["server", "admin", "store", "runtime", "plugin", "route"], "");
+pub(super) const ROOT: Keys = Keys::new(
+    "the file",
+    &["server", "admin", "store", "runtime", "outbound", "plugin", "route"],
+    "",
+);
 
 pub(super) const SERVER: Keys = Keys::new(
     "[server]",
@@ -60,7 +63,8 @@ pub(super) const LIMITS: Keys = Keys::new(
     "{ body = \"1MiB\" }",
 );
 
-pub(super) const ADMIN: Keys = Keys::new("[admin]", &["listen"], "{ listen = \"127.0.0.1:8081\" }");
+pub(super) const ADMIN: Keys =
+    Keys::new("[admin]", &["listen", "token"], "{ listen = \"127.0.0.1:8081\" }");
 
 pub(super) const STORE: Keys = Keys::new(
     "[store]",
@@ -86,6 +90,9 @@ pub(super) const RUNTIME: Keys = Keys::new(
     "{ plugins_dir = \"plugins\" }",
 );
 
+pub(super) const OUTBOUND: Keys =
+    Keys::new("[outbound]", &["resolve", "ca"], "{ ca = \"ca.pem\" }");
+
 pub(super) const PLUGIN: Keys = Keys::new(
     "[plugin.NAME]",
     &["timeout", "cpu", "memory", "concurrency", "log_bytes", "reply_bytes", "settings"],
@@ -103,6 +110,7 @@ pub(super) const ROUTE: Keys = Keys::new(
         "provider",
         "verify",
         "secret",
+        "public_key",
         "mode",
         "deadline",
         "fallback",
@@ -182,9 +190,9 @@ pub(super) const ALL: &[(&Keys, &str)] = &[
     (&SERVER, "[server]"),
     (&TLS, "[server.tls]"),
     (&LIMITS, "[server.limits]"),
-    (&ADMIN, "[admin]"),
     (&STORE, "[store]"),
     (&RUNTIME, "[runtime]"),
+    (&OUTBOUND, "[outbound]"),
     (&PLUGIN, "[plugin.NAME]"),
     (&ROUTE, "[[route]]"),
     (&HANDLER, "handlers"),
@@ -194,6 +202,8 @@ pub(super) const ALL: &[(&Keys, &str)] = &[
     (&TOKEN, "verify"),
     (&BEARER, "verify"),
     (&BASIC, "verify"),
+    // Last, because a `token` that is out of place is likelier one of `verify`.
+    (&ADMIN, "[admin]"),
 ];
 
 /// The table in which a key of this name is known, when there is one such.

@@ -1,16 +1,20 @@
 //! config.toml: from text to checked values, or to every problem at once with its place.
 //!
-//! [`load`] is the one way in: `check`, `serve` and a reload use it. The text is parsed with the
-//! places of all values kept, read by hand ([`reader`]), and what comes out is [`model`].
+//! [`load_with`] is the one way in: `check`, `serve` and a reload resolve secrets in it, and [`load`]
+//! is for commands that do not. The text is parsed with the places of all values kept, read by hand
+//! ([`reader`]), and what comes out is [`model`].
 
 mod conflicts;
 mod diagnostic;
 mod keys;
 mod model;
+mod provider;
 mod reader;
 mod references;
 mod route;
+mod route_keys;
 mod scheme;
+mod secrets;
 mod sections;
 #[cfg(test)]
 mod tests;
@@ -23,7 +27,9 @@ use toml::de::DeTable;
 
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use model::*;
+pub(crate) use reader::nearest;
 use reader::{Problems, Table};
+pub(crate) use secrets::{RoutePart, SecretProblem};
 
 /// Problems that are shown of one file; more are counted.
 const MOST_SHOWN: usize = 50;
@@ -37,15 +43,64 @@ pub(crate) enum ConfigError {
     Invalid(Vec<Diagnostic>),
 }
 
+/// Makes something of a configuration's parts from what is outside of the file: secrets and
+/// certificates. It is called with what is right by itself, and what it says is shown with all the
+/// rest that is wrong with the file, each in its place. A function makes something of routes alone.
+pub(crate) trait Build {
+    type Route;
+
+    fn route(&mut self, route: &Route) -> Result<Self::Route, Vec<RouteProblem>>;
+
+    /// What is wrong with the `token`.
+    fn admin(&mut self, _: &Admin) -> Result<(), SecretProblem> {
+        Ok(())
+    }
+
+    /// What is wrong with the `ca`.
+    fn outbound(&mut self, _: &Outbound) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl<T, F: FnMut(&Route) -> Result<T, Vec<RouteProblem>>> Build for F {
+    type Route = T;
+
+    fn route(&mut self, route: &Route) -> Result<T, Vec<RouteProblem>> {
+        self(route)
+    }
+}
+
+/// What is wrong with which part of a route.
+pub(crate) type RouteProblem = (RoutePart, SecretProblem);
+
+/// A configuration, and what was built of its routes.
+#[derive(Debug)]
+pub(crate) struct Loaded<T> {
+    pub(crate) config: Config,
+    /// In the order of [`Config::routes`].
+    pub(crate) built: Vec<T>,
+    /// What works and should be known to a person.
+    pub(crate) warnings: Vec<Diagnostic>,
+}
+
 /// Reads and checks the file. Relative paths in it become relative to its folder. Secrets are not
 /// resolved and plugins not looked at.
 ///
 /// The second part is what works and should be known to a person.
 pub(crate) fn load(file: &Path) -> Result<(Config, Vec<Diagnostic>), ConfigError> {
+    let loaded = load_with(file, &mut |_: &Route| Ok(()))?;
+    Ok((loaded.config, loaded.warnings))
+}
+
+/// As [`load`], and `build` makes of it what takes secrets.
+pub(crate) fn load_with<B: Build>(
+    file: &Path,
+    build: &mut B,
+) -> Result<Loaded<B::Route>, ConfigError> {
     let unreadable = |source: io::Error| ConfigError::Unreadable { file: file.to_owned(), source };
     let bytes = std::fs::read(file).map_err(unreadable)?;
     match String::from_utf8(bytes) {
-        Ok(text) => parse(file, &text),
+        Ok(text) => parse_with(file, &text, build),
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
             let text = String::from_utf8_lossy(error.as_bytes());
@@ -65,18 +120,34 @@ pub(crate) fn load(file: &Path) -> Result<(Config, Vec<Diagnostic>), ConfigError
 }
 
 /// As [`load`], of a text that was read from `file`.
+#[cfg(test)]
 pub(crate) fn parse(file: &Path, text: &str) -> Result<(Config, Vec<Diagnostic>), ConfigError> {
+    let loaded = parse_with(file, text, &mut |_: &Route| Ok(()))?;
+    Ok((loaded.config, loaded.warnings))
+}
+
+/// As [`load_with`], of a text that was read from `file`.
+pub(crate) fn parse_with<B: Build>(
+    file: &Path,
+    text: &str,
+    build: &mut B,
+) -> Result<Loaded<B::Route>, ConfigError> {
     let mut problems = Problems::default();
-    let config = read(file, text, &mut problems);
+    let read = read(file, text, build, &mut problems);
     let failed = problems.has_errors();
     let shown = diagnostic::attach(file, text, &problems.secrets, problems.drafts);
-    match config {
-        Some(config) if !failed => Ok((config, shown)),
+    match read {
+        Some((config, built)) if !failed => Ok(Loaded { config, built, warnings: shown }),
         _ => Err(ConfigError::Invalid(shown)),
     }
 }
 
-fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<Config> {
+fn read<B: Build>(
+    file: &Path,
+    text: &str,
+    build: &mut B,
+    problems: &mut Problems,
+) -> Option<(Config, Vec<B::Route>)> {
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         // What was recovered would give errors that only follow from these, and so would a line's
@@ -97,16 +168,19 @@ fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<Config> {
     let base = file.parent().unwrap_or(Path::new(""));
     let root = Table::of(document.get_ref(), 0..0, &keys::ROOT, problems);
     let server = sections::server(&root, base, problems);
-    let admin = sections::admin(&root, &server, problems);
+    let admin = sections::admin(&root, &server, build, problems);
     let store = sections::store(&root, base, problems);
     let runtime = sections::runtime(&root, base, &store, problems);
+    let outbound = sections::outbound(&root, base, build, problems);
     let plugins = sections::plugins(&root, &runtime.defaults, problems);
     let context =
         route::Context { text, body: server.limits.body, public_url: server.public_url.is_some() };
     let routes = route::routes(&root, context, problems);
     conflicts::check(&routes, problems);
+    let built = secrets::build(&routes, build, problems);
     let routes = routes.into_iter().filter_map(|read| read.route).collect();
-    Some(Config { file: file.to_owned(), server, admin, store, runtime, plugins, routes })
+    let file = file.to_owned();
+    Some((Config { file, server, admin, store, runtime, outbound, plugins, routes }, built))
 }
 
 /// Where the text is no TOML its values are not known: what follows the `=` of a key that sounds

@@ -356,15 +356,17 @@ impl<'a> Table<'a> {
     }
 }
 
-/// The name most like `name`, if one is.
-pub(super) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+/// The name most like `name`, if one is. Capitals make no difference.
+pub(crate) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     // Longer text is no typing mistake, and the comparison costs its square.
     if name.len() > 64 {
         return None;
     }
+    let name = name.to_lowercase();
     known
         .into_iter()
-        .map(|known| (strsim::damerau_levenshtein(&name.to_lowercase(), known), known))
+        .filter(|known| known.len() <= 128)
+        .map(|known| (strsim::damerau_levenshtein(&name, &known.to_lowercase()), known))
         .filter(|(distance, known)| *distance <= (known.len() / 3).max(1))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)

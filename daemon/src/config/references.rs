@@ -2,15 +2,13 @@
 
 use toml::de::DeValue;
 
+use super::diagnostic::Span;
 use super::keys;
 use super::model::SecretRef;
 use super::reader::{Entry, Problems, Table, nearest, show};
 
 /// The names of a path's parameters, in order.
 pub(super) type PathParams = Vec<String>;
-
-/// Secrets that a route may have at one time.
-const MOST_SECRETS: usize = 10;
 
 /// Checks a route's path. Segments are literal text or one `{parameter}` each.
 pub(super) fn path(entry: &Entry<'_>, problems: &mut Problems) -> Option<PathParams> {
@@ -109,34 +107,20 @@ pub(super) fn tenant(
     Some(text.to_owned())
 }
 
-/// One reference or a list of them.
-pub(super) fn secrets(
+/// One reference that no request has a part in.
+pub(super) fn fixed_secret(
     entry: &Entry<'_>,
-    params: Option<&PathParams>,
     problems: &mut Problems,
-) -> Vec<SecretRef> {
-    let mut secrets: Vec<SecretRef> = Vec::new();
-    for element in problems.one_or_many(entry) {
-        let span = element.span.clone();
-        if let Some(secret) = secret(&element, params, problems) {
-            if secrets.contains(&secret) {
-                problems.error(span, format!("`secret` lists {secret:?} twice"));
-            }
-            secrets.push(secret);
-        }
+) -> Option<(SecretRef, Span)> {
+    let (secret, place) = secret(entry, None, problems)?;
+    if secret.has_params() {
+        let key = entry.key;
+        problems
+            .error(entry.span.clone(), format!("`{key}` cannot have {{parameters}}"))
+            .label("there is no route whose path could have them");
+        return None;
     }
-    if let DeValue::Array(list) = entry.value {
-        if list.is_empty() {
-            problems
-                .error(entry.span.clone(), "`secret` is empty: nothing could match")
-                .help("for example `secret = { env = \"WEBHOOK_SECRET\" }`");
-        } else if list.len() > MOST_SECRETS {
-            problems
-                .error(entry.span.clone(), format!("a route has at most {MOST_SECRETS} secrets"))
-                .help("each is tried in turn; remove those that are no longer in use");
-        }
-    }
-    secrets
+    Some((secret, place))
 }
 
 /// Notes when `name` is not a parameter of the path. `params` is nothing when the path is wrong.
@@ -162,23 +146,24 @@ pub(super) fn check_param(
     };
 }
 
-fn secret(
+/// One reference, with the place of its name or path.
+pub(super) fn secret(
     entry: &Entry<'_>,
     params: Option<&PathParams>,
     problems: &mut Problems,
-) -> Option<SecretRef> {
+) -> Option<(SecretRef, Span)> {
     const EXAMPLE: &str = "{ env = \"WEBHOOK_SECRET\" }";
+    let key = entry.key;
     if !matches!(entry.value, DeValue::Table(_)) {
         // Whatever it is, it may be the secret itself.
         problems.hide(entry.span.clone());
         problems
             .error(entry.span.clone(), "a secret is a reference, never the value itself")
             .label("not shown here")
-            .help(
-                "put it into the environment and write `secret = { env = \"WEBHOOK_SECRET\" \
-                 }`, or `{ file = \"/run/secrets/webhook\" }`, or `{ credential = \"webhook\" \
-                 }` (systemd)",
-            )
+            .help(format!(
+                "put it into the environment and write `{key} = {EXAMPLE}`, or `{{ file = \
+                 \"/run/secrets/webhook\" }}`, or `{{ credential = \"webhook\" }}` (systemd)"
+            ))
             .help("if this was a real secret, treat it as known and make a new one");
         return None;
     }
@@ -188,10 +173,10 @@ fn secret(
         let (span, several) = (table.span, known.len() > 1);
         let what = "a secret is exactly one of `env`, `file` and `credential`";
         let draft = problems.error(span, what);
-        draft.help(if several {
+        draft.help(if several && key == "secret" {
             "for several secrets write a list of references".to_owned()
         } else {
-            format!("for example `secret = {EXAMPLE}`")
+            format!("for example `{key} = {EXAMPLE}`")
         });
         return None;
     };
@@ -201,7 +186,7 @@ fn secret(
         _ => "\"webhook\"",
     };
     let text = problems.text(entry, example)?;
-    match entry.key {
+    let secret = match entry.key {
         "env" if is_variable(text) => Some(SecretRef::Env(text.to_owned())),
         "env" => {
             problems.hide(entry.span.clone());
@@ -227,7 +212,8 @@ fn secret(
             );
             None
         }
-    }
+    };
+    Some((secret?, entry.span.clone()))
 }
 
 /// The text without its `{parameters}`, each of which the path must have.

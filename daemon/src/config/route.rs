@@ -8,9 +8,10 @@ use toml::de::DeValue;
 
 use super::diagnostic::{Span, line_of};
 use super::keys;
-use super::model::{Mode, Respond, Retry, Route, RouteHandler, SecretRef, Verify};
+use super::model::{Mode, Respond, Retry, Route, RouteHandler, Verify};
 use super::reader::{Entry, Problems, Table, nearest, show};
 use super::references::{self, PathParams};
+use super::route_keys::{self, KeyPlace};
 use super::scheme::{self, one_of};
 use super::sections::LARGEST_BODY;
 
@@ -21,12 +22,35 @@ const MS: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(super) struct ReadRoute<'a> {
     pub(super) line: usize,
-    pub(super) name: (String, Span),
+    pub(super) name: RouteName,
     pub(super) path: (&'a str, Span),
     pub(super) host: Option<String>,
     pub(super) methods: Vec<http::Method>,
+    /// Of the sender's handshakes alone.
+    pub(super) handshake_methods: Vec<http::Method>,
+    pub(super) places: Places,
     /// Nothing when something else is wrong with it.
     pub(super) route: Option<Route>,
+}
+
+/// Where the parts of a route are that are looked at last.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    /// Of `provider` or `verify`.
+    pub(super) verify: Option<Span>,
+    /// Of the provider's settings, in their order.
+    pub(super) settings: Vec<Span>,
+    /// Of [`Route::keys`].
+    pub(super) keys: Vec<KeyPlace>,
+}
+
+/// What a route is called.
+#[derive(Clone, Debug)]
+pub(super) struct RouteName {
+    pub(super) text: String,
+    /// Where it was taken from: its own key, else the path.
+    pub(super) span: Span,
+    pub(super) from_path: bool,
 }
 
 /// What the other tables say that routes need.
@@ -85,8 +109,17 @@ fn route<'a>(
     let name = name(table, path.as_ref().map(|(_, path, span)| (*path, span.clone())), problems);
     let methods = methods(table, problems);
     let host = table.entry("host").and_then(|entry| references::host(&entry, problems));
-    let verify = scheme::verify(table, problems);
-    let secrets = secrets(table, verify.as_ref(), params.as_ref(), problems);
+    let read = scheme::verify(table, params.as_ref(), problems);
+    let mut places = Places::default();
+    let verify = read.map(|read| {
+        (places.verify, places.settings) = (Some(read.span), read.settings);
+        read.verify
+    });
+    let keys;
+    (keys, places.keys) =
+        route_keys::keys(table, verify.as_ref(), params.as_ref(), problems).into_iter().unzip();
+    let handshake_methods =
+        verify.as_ref().map(|verify| verify.handshake_methods(&methods)).unwrap_or_default();
     let mode = mode(table, problems);
     let kinds = kinds(table, problems);
     let handlers = handlers(table, &kinds, problems);
@@ -104,17 +137,17 @@ fn route<'a>(
     let kind = location(table, "kind", params.as_ref(), problems);
     let id = location(table, "id", params.as_ref(), problems);
     let has_id = table.entry("id").is_some()
-        || matches!(&verify, Some(Verify::Profile(profile)) if !profile.delivery_id.is_empty());
+        || verify.as_ref().and_then(Verify::profile).is_some_and(|p| !p.delivery_id.is_empty());
     let dedupe = dedupe(table, verify.as_ref(), &mode, has_id, problems);
     let stored = !matches!(&mode, Mode::Respond(respond) if !respond.store);
     let store_ignored = store_ignored(table, stored, problems);
     let body = table.size("body", context.body, 1024..=LARGEST_BODY, problems);
 
-    if let (Some(verify), Some((name, _))) = (&verify, &name) {
+    if let (Some(verify), Some(RouteName { text: name, .. })) = (&verify, &name) {
         warn_of_verify(table, verify, context, name, problems);
         if let (Some(id), Some(entry)) = (&id, table.entry("id"))
             && stored
-            && matches!(scheme::scheme_of(verify), Scheme::Hmac(_))
+            && matches!(scheme::scheme_of(verify), Scheme::Template(_))
             && !scheme::scheme_of(verify).covers(id).unwrap_or(false)
         {
             problems
@@ -142,16 +175,16 @@ fn route<'a>(
         }
     }
     let (_, path, path_span) = path?;
-    let (name, name_span) = name?;
+    let name = name?;
     let line = line_of(context.text, table.span.start);
     let route = verify.filter(|_| !problems.errors_since(before)).map(|verify| Route {
-        name: name.clone(),
+        name: name.text.clone(),
         line,
         path: path.to_owned(),
         methods: methods.clone(),
         host: host.clone(),
         verify,
-        secrets,
+        keys,
         mode,
         handlers,
         kinds: kinds.into_iter().map(|(kind, _)| kind.to_owned()).collect(),
@@ -162,16 +195,15 @@ fn route<'a>(
         store_ignored,
         body,
     });
-    let (name, path) = ((name, name_span), (path, path_span));
-    Some(ReadRoute { line, name, path, host, methods, route })
+    let path = (path, path_span);
+    Some(ReadRoute { line, name, path, host, methods, handshake_methods, places, route })
 }
 
-/// The route's name and where it was taken from.
 fn name(
     table: &Table<'_>,
     path: Option<(&str, Span)>,
     problems: &mut Problems,
-) -> Option<(String, Span)> {
+) -> Option<RouteName> {
     const RULE: &str = "a name is 1 to 64 letters, digits, `-`, `_` and `.`";
     let valid = |name: &str| {
         (1..=64).contains(&name.len())
@@ -180,7 +212,7 @@ fn name(
     if let Some(entry) = table.entry("name") {
         let name = problems.text(&entry, "\"github\"")?;
         if valid(name) {
-            return Some((name.to_owned(), entry.span));
+            return Some(RouteName { text: name.to_owned(), span: entry.span, from_path: false });
         }
         problems
             .invalid(&entry, format!("{} cannot name a route", show(name)), "\"github\"")
@@ -190,7 +222,7 @@ fn name(
     let (path, span) = path?;
     let name = name_of(path);
     if valid(&name) {
-        return Some((name, span));
+        return Some(RouteName { text: name, span, from_path: true });
     }
     problems
         .error(span, "no name can be made from this path")
@@ -238,36 +270,6 @@ fn methods(table: &Table<'_>, problems: &mut Problems) -> Vec<http::Method> {
         problems.invalid(&entry, "the list is empty: nothing would match", "[\"POST\"]");
     }
     methods
-}
-
-fn secrets(
-    table: &Table<'_>,
-    verify: Option<&Verify>,
-    params: Option<&PathParams>,
-    problems: &mut Problems,
-) -> Vec<SecretRef> {
-    let entry = table.entry("secret");
-    let needed = verify.map(|verify| !matches!(scheme::scheme_of(verify), Scheme::None));
-    match (&entry, needed) {
-        (None, Some(true)) => {
-            problems
-                .error(table.span.clone(), "the route has no `secret` to check signatures with")
-                .help(
-                    "say where it is: `secret = { env = \"WEBHOOK_SECRET\" }`, `{ file = \
-                     \"/run/secrets/webhook\" }` or `{ credential = \"webhook\" }` (systemd)",
-                );
-        }
-        (Some(entry), Some(false)) => {
-            problems
-                .error(
-                    entry.key_span.clone(),
-                    "the route has a `secret` and checks nothing with it",
-                )
-                .help("remove `secret`, or say how it is used instead of `verify = \"none\"`");
-        }
-        _ => {}
-    }
-    entry.map(|entry| references::secrets(&entry, params, problems)).unwrap_or_default()
 }
 
 fn mode(table: &Table<'_>, problems: &mut Problems) -> Mode {
@@ -453,7 +455,7 @@ fn dedupe(
     problems: &mut Problems,
 ) -> Duration {
     let retried = match verify {
-        Some(Verify::Profile(profile)) => profile.retry_span + DAY,
+        Some(Verify::Profile(profile, _)) => profile.retry_span + DAY,
         _ => Duration::ZERO,
     };
     let default = retried.max(7 * DAY);

@@ -1,5 +1,5 @@
-//! Reads every table but the routes: `[server]`, `[admin]`, `[store]`, `[runtime]` and
-//! `[plugin.NAME]`.
+//! Reads every table but the routes: `[server]`, `[admin]`, `[store]`, `[runtime]`, `[outbound]`
+//! and `[plugin.NAME]`.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -8,13 +8,17 @@ use std::time::Duration;
 
 use hookyard_types::HandlerName;
 use ipnet::IpNet;
+use rustls::pki_types::DnsName;
 use toml::de::DeValue;
 
+use super::Build;
 use super::keys;
 use super::model::{
-    Admin, Limits, MAX_PLUGIN_MEMORY, Plugin, PluginLimits, Runtime, Server, Store, Tls,
+    Admin, Limits, MAX_PLUGIN_MEMORY, Outbound, Plugin, PluginLimits, Runtime, Server, Store, Tls,
 };
 use super::reader::{Entry, Problems, Table, bare, nearest, show};
+use super::references;
+use super::secrets;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -38,7 +42,12 @@ pub(super) fn server(root: &Table<'_>, base: &Path, problems: &mut Problems) -> 
     }
 }
 
-pub(super) fn admin(root: &Table<'_>, server: &Server, problems: &mut Problems) -> Admin {
+pub(super) fn admin(
+    root: &Table<'_>,
+    server: &Server,
+    build: &mut impl Build,
+    problems: &mut Problems,
+) -> Admin {
     let table = root.table("admin", &keys::ADMIN, problems);
     let listen = listen(&table, ([127, 0, 0, 1], 8081).into(), problems);
     // Port 0 is another free port each time.
@@ -55,7 +64,15 @@ pub(super) fn admin(root: &Table<'_>, server: &Server, problems: &mut Problems) 
             .error(span, format!("[server] and [admin] cannot both listen on {listen}"))
             .help("give [admin] a port of its own, for example `listen = \"127.0.0.1:8081\"`");
     }
-    Admin { listen }
+    let token = table.entry("token").and_then(|entry| references::fixed_secret(&entry, problems));
+    let (token, place) = token.unzip();
+    let admin = Admin { listen, token };
+    if let Some(place) = place
+        && let Err(problem) = build.admin(&admin)
+    {
+        secrets::note("[admin] token", place, problem, problems);
+    }
+    admin
 }
 
 pub(super) fn store(root: &Table<'_>, base: &Path, problems: &mut Problems) -> Store {
@@ -114,6 +131,72 @@ pub(super) fn runtime(
         compile_memory: table.size("compile_memory", 4 * GIB, 256 * MIB..=1 << 40, problems),
         defaults: plugin_limits(&table, "plugin_concurrency", &built_in, problems),
     }
+}
+
+pub(super) fn outbound(
+    root: &Table<'_>,
+    base: &Path,
+    build: &mut impl Build,
+    problems: &mut Problems,
+) -> Outbound {
+    let table = root.table("outbound", &keys::OUTBOUND, problems);
+    let outbound = Outbound {
+        resolve: table.entry("resolve").map(|entry| hosts(&entry, problems)).unwrap_or_default(),
+        ca: path(&table, "ca", base, problems),
+    };
+    if outbound.ca.is_some()
+        && let Some(entry) = table.entry("ca")
+        && let Err(wrong) = build.outbound(&outbound)
+    {
+        problems.error(entry.span, format!("`ca`: {wrong}")).help(
+            "it is a PEM file with the certificates of the authorities to trust besides the \
+             system's",
+        );
+    }
+    outbound
+}
+
+/// Host names, each with the address and port that stands for it.
+fn hosts(entry: &Entry<'_>, problems: &mut Problems) -> BTreeMap<String, SocketAddr> {
+    const EXAMPLE: &str = "{ \"keys.example.com\" = \"10.0.0.5:443\" }";
+    let mut hosts = BTreeMap::new();
+    let DeValue::Table(entries) = entry.value else {
+        problems.wrong_type(entry, "a table of hosts", EXAMPLE);
+        return hosts;
+    };
+    for (host, value) in entries {
+        let name = host.get_ref();
+        let valid = DnsName::try_from(name.as_ref()).ok().filter(|_| !name.ends_with('.'));
+        if valid.is_none() {
+            let message = format!("`resolve`: {} is not a host name", show(name));
+            problems
+                .error(host.span(), message)
+                .help(
+                    "without scheme and port; addresses are not looked up, so they cannot be here",
+                )
+                .help(format!("for example `resolve = {EXAMPLE}`"));
+        }
+        let address = match value.get_ref() {
+            DeValue::String(text) => text.parse::<SocketAddr>().ok(),
+            _ => None,
+        };
+        let Some(address) = address.filter(|address| address.port() != 0) else {
+            problems
+                .error(
+                    value.span(),
+                    format!("`resolve`: the address of {} cannot be read", show(name)),
+                )
+                .label("not an address and a port, as text")
+                .help(format!("for example `resolve = {EXAMPLE}`"));
+            continue;
+        };
+        let Some(name) = valid.map(|name| name.to_lowercase_owned()) else { continue };
+        if hosts.insert(name.as_ref().to_owned(), address).is_some() {
+            let message = format!("`resolve` has the host {} twice", show(name.as_ref()));
+            problems.error(host.span(), message).help("upper and lower case are the same host");
+        }
+    }
+    hosts
 }
 
 pub(super) fn plugins(
@@ -281,6 +364,7 @@ fn path(
         "plugins_dir" => "\"plugins\"",
         "cache_dir" => "\"data/plugin-cache\"",
         "cert" => "\"tls/cert.pem\"",
+        "ca" => "\"ca.pem\"",
         _ => "\"tls/key.pem\"",
     };
     let text = problems.text(&entry, example)?;

@@ -53,6 +53,11 @@ fn every_mistake_is_shown_in_its_place() {
         ("key_of_another_table", "[server]\nplugins_dir = \"plugins\"\n".into()),
         ("key_of_no_table", with("when = 'payload.private == false'")),
         ("secret_in_an_unknown_key", "[admin]\napi_token = \"hunter2\"\n".into()),
+        ("admin_token", "[admin]\ntoken = \"hunter2\"\n".into()),
+        (
+            "admin_token_with_parameters",
+            "[admin]\ntoken = { file = \"/run/secrets/{tenant}\" }\n".into(),
+        ),
         (
             "wrong_types",
             "[server]\nlisten = 8080\ntls = true\ndrain = 30\n[store]\nwal_max = \
@@ -92,6 +97,14 @@ fn every_mistake_is_shown_in_its_place() {
              [1, 99999999999999999999] }\n"
                 .into(),
         ),
+        (
+            "outbound",
+            "[outbound]\nca = \"\"\nresolve = { \"10.0.0.1\" = \"10.0.0.2:443\", \"a.test\" = \
+             \"b.test:443\", \"b.test\" = 443, \"https://c.test\" = \"[::1]\", \"d.test.\" = \
+             \"[::1]:0\", \"e.test\" = \"[::1]:1\", \"E.test\" = \"[::1]:1\" }\n"
+                .into(),
+        ),
+        ("outbound_key", "[outbound]\nresolv = {}\n".into()),
         ("one_bracket", "[route]\npath = \"/a\"\n".into()),
         ("empty_route", "[[route]]\n".into()),
         ("unknown_provider", without("provider", "provider = \"githb\"")),
@@ -194,6 +207,26 @@ fn every_mistake_is_shown_in_its_place() {
             format!("{ROUTE}{}", with("name = \"hooks-github\"\nhost = \"example.com\"")),
         ),
         (
+            "same_path_without_names",
+            format!("{ROUTE}{}{}", with("methods = [\"PUT\", \"POST\"]"), with("method = \"PUT\"")),
+        ),
+        (
+            "same_path_by_two_parameters",
+            format!(
+                "{}{}",
+                without("path", "path = \"/{tenant}\""),
+                without("path", "path = \"/{user}\"")
+            ),
+        ),
+        (
+            "same_name_from_two_paths",
+            format!(
+                "{ROUTE}{}{}",
+                without("path", "path = \"/hooks-github\""),
+                with("host = \"example.com\"")
+            ),
+        ),
+        (
             "same_path",
             format!(
                 "{ROUTE}methods = [\"PUT\", \"POST\"]\n{}",
@@ -254,6 +287,7 @@ fn an_empty_file_gives_every_default() {
     assert_eq!(config.store.path, Path::new("data/hookyard.db"));
     assert_eq!((config.store.wal_max, config.store.max_size), (64 << 20, None));
     assert_eq!(config.store.min_free, 256 << 20);
+    assert_eq!(config.outbound, Outbound::default());
     assert_eq!(config.runtime.plugins_dir, Path::new("plugins"));
     assert_eq!(config.runtime.cache_dir, Path::new("data/plugin-cache"));
     assert_eq!(config.runtime.concurrency, 64);
@@ -282,6 +316,26 @@ fn paths_are_relative_to_the_file() {
     assert_eq!(config.store.path, Path::new("/etc/hookyard/s/db"));
     assert_eq!(config.runtime.cache_dir, Path::new("/etc/hookyard/s/plugin-cache"));
     assert_eq!(config.runtime.plugins_dir, Path::new("/opt/plugins"));
+}
+
+#[test]
+fn hosts_have_addresses_instead_of_being_looked_up() {
+    let (config, _) = good(
+        "[outbound]\nca = \"ca.pem\"\n[outbound.resolve]\n\"SNS.us-east-1.amazonaws.com\" = \
+         \"127.0.0.1:8443\"\nlocalhost = \"[::1]:443\"\n",
+    );
+    let resolve: Vec<_> =
+        config.outbound.resolve.iter().map(|(host, at)| format!("{host} {at}")).collect();
+    assert_eq!(resolve, ["localhost [::1]:443", "sns.us-east-1.amazonaws.com 127.0.0.1:8443"]);
+    assert_eq!(config.outbound.ca.as_deref(), Some(Path::new("ca.pem")));
+}
+
+#[test]
+fn the_admin_token_is_a_reference() {
+    assert_eq!(good("").0.admin.token, None);
+    let (config, warnings) = good("[admin]\ntoken = { env = \"ADMIN_TOKEN\" }\n");
+    assert_eq!(config.admin.token, Some(SecretRef::Env("ADMIN_TOKEN".to_owned())));
+    assert!(warnings.is_empty(), "{warnings:?}");
 }
 
 #[test]
@@ -323,11 +377,11 @@ store_ignored = true
     assert_eq!((route.name.as_str(), route.line), ("events-tenant-kind", 2));
     assert_eq!(route.methods, [http::Method::POST, http::Method::PUT]);
     assert_eq!(route.host.as_deref(), Some("hooks.example.com"));
-    assert_eq!(route.secrets.len(), 2);
-    assert!(route.secrets[0].has_params() && !route.secrets[1].has_params());
+    let has_params: Vec<bool> = route.references().map(SecretRef::has_params).collect();
+    assert_eq!(has_params, [true, false]);
     assert_eq!((route.mode.clone(), route.body, route.store_ignored), (Mode::Queue, 2 << 20, true));
     assert_eq!(route.dedupe, Duration::from_secs(7 * 86_400));
-    let Verify::Scheme(hookyard_verify::Scheme::Hmac(hmac)) = &route.verify else {
+    let Verify::Scheme(hookyard_verify::Scheme::Template(hmac)) = &route.verify else {
         panic!("{:?}", route.verify)
     };
     assert_eq!((hmac.header.as_ref(), hmac.prefix.as_ref()), ("x-signature", "sha512="));
@@ -549,7 +603,7 @@ proptest! {
             (
                 prop::sample::select(vec![
                     "[server]", "[server.limits]", "[server.tls]", "[admin]", "[store]",
-                    "[runtime]", "[plugin.a]", "[plugin.b]", "[[route]]", "[[route]]", "[route]",
+                    "[runtime]", "[outbound]", "[plugin.a]", "[plugin.b]", "[[route]]", "[[route]]", "[route]",
                 ]),
                 prop::collection::btree_map(prop::sample::select(all_keys()), a_value(), 0..8),
             ),

@@ -328,12 +328,12 @@ mod tests {
         let target = Target::Handler("p/h".parse().expect("a name"));
         let ingest = async || {
             let job = NewJob { target: target.clone(), order_key: None, lease: true };
-            let new = NewEvent { event: event(), dedupe: None, jobs: vec![job] };
+            let new = NewEvent { event: event(), dedupe: Vec::new(), jobs: vec![job] };
             match store.ingest(new).await.expect("stores") {
                 Ingested::Stored(stored) => {
                     (stored.id(), stored.into_leases().remove(0).expect("is leased"))
                 }
-                Ingested::Duplicate(_) => panic!("a duplicate"),
+                other => panic!("{other:?}"),
             }
         };
 

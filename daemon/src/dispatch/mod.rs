@@ -102,7 +102,7 @@ impl Dispatcher {
     pub(crate) async fn enqueue(
         self: &Arc<Self>,
         event: Event,
-        dedupe: Option<Dedupe>,
+        dedupe: Vec<Dedupe>,
         targets: Vec<Target>,
     ) -> Result<Ingested, StoreError> {
         let (answer, answered) = oneshot::channel();
@@ -116,7 +116,7 @@ impl Dispatcher {
     async fn store_and_start(
         self: Arc<Self>,
         event: Event,
-        dedupe: Option<Dedupe>,
+        dedupe: Vec<Dedupe>,
         targets: Vec<Target>,
         answer: oneshot::Sender<Result<Ingested, StoreError>>,
     ) {
@@ -131,7 +131,7 @@ impl Dispatcher {
         let ingested = self.store.ingest(new).await;
         let leases = match &ingested {
             Ok(Ingested::Stored(stored)) => stored.leases().to_vec(),
-            Ok(Ingested::Duplicate(_)) | Err(_) => Vec::new(),
+            Ok(Ingested::Duplicate(_) | Ingested::TokenReused) | Err(_) => Vec::new(),
         };
         // The sender may have gone; the event is stored all the same.
         let _ = answer.send(ingested);

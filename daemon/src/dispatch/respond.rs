@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hookyard_store::{
-    Claimed, Duplicate, Ingested, JobClaim, NewEvent, Next, StoreError, Stored, StoredReply,
+    Claimed, Duplicate, Ingested, NewEvent, Next, Resend, StoreError, Stored, StoredReply,
 };
 use hookyard_types::{Event, HandlerName, JobId, Target};
 use tokio::sync::watch;
@@ -25,6 +25,8 @@ pub(crate) enum Respond {
     Queued(Ingested),
     /// The deadline came first, and the route has no fallback.
     TooLate,
+    /// A forgery: its one-time token came with another body before. Nothing of it is stored.
+    TokenReused,
 }
 
 /// The event was not taken in; the sender has to come back.
@@ -46,8 +48,8 @@ impl From<StoreError> for Unavailable {
 impl Dispatcher {
     /// Stores the event, which has one job, runs it and waits for the outcome until the deadline.
     ///
-    /// A repeated delivery whose job has not succeeded is tried again at once, or waits for the
-    /// attempt that is running.
+    /// A repeated delivery that has not succeeded is tried again at once, by the handler that the
+    /// route has now, or waits for the attempt that is running.
     ///
     /// The work is done in a task of its own: a sender that hangs up must not leave a lease that
     /// nobody uses.
@@ -92,6 +94,7 @@ impl Dispatcher {
             Ingested::Duplicate(duplicate) => {
                 self.resent(permit, duplicate, target, route, deadline).await
             }
+            Ingested::TokenReused => Ok(Respond::TokenReused),
         }
     }
 
@@ -136,22 +139,22 @@ impl Dispatcher {
                 },
             };
             let now = hookyard_types::Timestamp::now();
-            match self.store.claim_job(id, target, now).await? {
-                JobClaim::Claimed(claimed) => {
+            match self.store.resend(id, target, now).await? {
+                Resend::Claimed(claimed) => {
                     let durable = Ingested::Duplicate(duplicate);
                     return Ok(self
                         .run_until(permit_now, *claimed, route, deadline, durable)
                         .await);
                 }
-                JobClaim::Succeeded(reply) => return Ok(Respond::Again(reply)),
-                JobClaim::Running(job) => {
+                Resend::Succeeded(reply) => return Ok(Respond::Again(reply)),
+                Resend::Running(job) => {
                     // Others can use it meanwhile.
                     drop(permit_now);
                     if tokio::time::timeout_at(deadline, self.attempt_over(job)).await.is_err() {
                         return Ok(too_late(route, Ingested::Duplicate(duplicate)));
                     }
                 }
-                JobClaim::Ended => return Ok(Respond::TooLate),
+                Resend::Gone => return Ok(Respond::TooLate),
             }
         }
     }
@@ -209,18 +212,19 @@ impl Dispatcher {
         let duplicate = match self.store.ingest(new).await? {
             stored @ Ingested::Stored(_) => return Ok(Respond::Queued(stored)),
             Ingested::Duplicate(duplicate) => duplicate,
+            Ingested::TokenReused => return Ok(Respond::TokenReused),
         };
         // The sender may be told that the queue has it only if the queue does.
         let now = hookyard_types::Timestamp::now();
-        match self.store.claim_job(duplicate.id(), target, now).await? {
-            JobClaim::Claimed(claimed) => {
+        match self.store.resend(duplicate.id(), target, now).await? {
+            Resend::Claimed(claimed) => {
                 // Given back unused, a dead letter is due again.
                 LeaseGuard::new(Arc::clone(&self.store), claimed.lease, None).release().await;
                 Ok(Respond::Queued(Ingested::Duplicate(duplicate)))
             }
-            JobClaim::Running(_) => Ok(Respond::Queued(Ingested::Duplicate(duplicate))),
-            JobClaim::Succeeded(reply) => Ok(Respond::Again(reply)),
-            JobClaim::Ended => Ok(Respond::TooLate),
+            Resend::Running(_) => Ok(Respond::Queued(Ingested::Duplicate(duplicate))),
+            Resend::Succeeded(reply) => Ok(Respond::Again(reply)),
+            Resend::Gone => Ok(Respond::TooLate),
         }
     }
 

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hookyard_store::sqlite::{SqliteOptions, SqliteStore};
 use hookyard_store::{
-    AttemptOutcome, AttemptRecord, Completed, Completion, Dedupe, Ingested, LaneWant, NewEvent,
-    NewJob, Next, Store,
+    AttemptOutcome, AttemptRecord, Completed, Completion, Dedupe, DedupeKey, Ingested, LaneWant,
+    NewEvent, NewJob, Next, Store,
 };
 use hookyard_types::{Event, EventId, Source, Target, Timestamp};
 
@@ -27,11 +27,11 @@ fn event(n: u64, body: &Bytes) -> NewEvent {
     ];
     let delivery = format!("{n:032x}");
     NewEvent {
-        dedupe: Some(Dedupe {
+        dedupe: vec![Dedupe {
             scope: String::new(),
-            key: delivery.clone().into_bytes(),
+            key: DedupeKey::Delivery(delivery.clone()),
             window: Duration::from_secs(7 * 86_400),
-        }),
+        }],
         jobs: vec![NewJob {
             target: Target::Handler("github-push/record".parse().expect("a handler's name")),
             order_key: None,

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod learned;
 mod model;
 pub mod sqlite;
 
@@ -12,31 +13,71 @@ use async_trait::async_trait;
 use hookyard_types::{EventId, Timestamp};
 
 pub use error::StoreError;
+pub use learned::{LearnedSecret, Learning, LearningRoute};
 pub use model::*;
 
 /// What every backend does. All calls are durable when they return `Ok`.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Stores an event with its jobs and its dedupe key in one transaction, or recognises it as a
-    /// duplicate. Returns only after the event is durable.
+    /// Stores an event with its jobs and its dedupe keys in one transaction, or recognises it as a
+    /// duplicate, or refuses it because a one-time token was used before with another body.
+    /// Returns only after the event is durable.
     ///
     /// Jobs of which [`NewJob::lease`] is set come back leased to this process, for the caller to
     /// run at once; the others are due now and found by [`Store::claim`].
     async fn ingest(&self, event: NewEvent) -> Result<Ingested, StoreError>;
+
+    /// Uses up the one-time tokens among `dedupe` without storing the event: for one that is not
+    /// to be stored, and that must not lend its token to another body. Other keys are left alone.
+    async fn spend(
+        &self,
+        event: &hookyard_types::Event,
+        dedupe: Vec<Dedupe>,
+    ) -> Result<TokenUse, StoreError>;
+
+    /// Lets a route learn one secret before `until`, in place of what was said of it before.
+    async fn arm(&self, route: &str, until: Timestamp) -> Result<(), StoreError>;
+
+    /// Until when a route takes a secret, if it does.
+    async fn armed(&self, route: &str, now: Timestamp) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Keeps a secret for (route, scope) and disarms the route, in one transaction, if the route is
+    /// armed. The two newest of each scope are kept; one that is known becomes the newest.
+    async fn learn(
+        &self,
+        route: &str,
+        scope: &str,
+        secret: LearnedSecret,
+        now: Timestamp,
+    ) -> Result<Learning, StoreError>;
+
+    /// The secrets of (route, scope), newest first.
+    async fn learned(&self, route: &str, scope: &str) -> Result<Vec<LearnedSecret>, StoreError>;
+
+    /// The routes that are armed or have secrets, by name.
+    async fn learning(&self, now: Timestamp) -> Result<Vec<LearningRoute>, StoreError>;
+
+    /// Drops the secrets of a route, of every scope, and disarms it. Returns how many there were.
+    async fn forget(&self, route: &str) -> Result<u64, StoreError>;
 
     /// Leases up to `max` due jobs of each lane, the longest due first and the oldest `seq` first
     /// among equals. Lanes that are not named are left alone: their plugin is missing, paused or
     /// busy.
     async fn claim(&self, lanes: Vec<LaneWant>, now: Timestamp) -> Result<Claims, StoreError>;
 
-    /// Leases the job of (event, target) for a `respond` route's resend, whatever its due time and
-    /// though it be a dead letter, or says what stands in the way.
-    async fn claim_job(
+    /// Begins another attempt of an event whose delivery was sent again to a `respond` route, or says
+    /// what stands in the way: an attempt that runs or a success, of whichever target.
+    ///
+    /// Leases the job of (event, target), whatever its due time and though it be a dead letter. An
+    /// event that has none, as the route sends to another target since, gets one in the same
+    /// transaction; of resends that come together one leases it. What the queue still has to do for
+    /// the former target stays with the queue.
+    async fn resend(
         &self,
         event: EventId,
         target: &hookyard_types::Target,
         now: Timestamp,
-    ) -> Result<JobClaim, StoreError>;
+    ) -> Result<Resend, StoreError>;
 
     /// Ends an attempt: its record, the job's next state and what the handler changed, in one
     /// transaction. Does nothing but say so when the lease is no longer held.

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug)]
 pub struct NewEvent {
     pub event: Event,
-    pub dedupe: Option<Dedupe>,
+    /// Any of them tells a repetition; the first one that is known says of which event. A
+    /// one-time token that is known with another body refuses the event, whatever the others say.
+    pub dedupe: Vec<Dedupe>,
     /// Empty when the route stores ignored events.
     pub jobs: Vec<NewJob>,
 }
@@ -20,10 +22,19 @@ pub struct NewEvent {
 pub struct Dedupe {
     /// What else must be equal: the route's parameters, tenants among them.
     pub scope: String,
-    /// The provider's id of the delivery. Stored as a hash.
-    pub key: Vec<u8>,
+    pub key: DedupeKey,
     /// For how long after `received_at` a repetition is recognised.
     pub window: Duration,
+}
+
+/// What repetitions have in common. Stored as a hash; a token and an id are never the same key.
+#[derive(Clone, Debug)]
+pub enum DedupeKey {
+    /// The provider's id of the delivery.
+    Delivery(String),
+    /// A nonce that the provider signs in place of the body, and uses once: it is bound to the
+    /// first body that it comes with.
+    OneTimeToken(String),
 }
 
 #[derive(Clone, Debug)]
@@ -40,6 +51,19 @@ pub struct NewJob {
 pub enum Ingested {
     Stored(Stored),
     Duplicate(Duplicate),
+    /// A one-time token of it came with another body before: it is a forgery, and nothing of it
+    /// is stored.
+    TokenReused,
+}
+
+/// The answer to [`crate::Store::spend`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum TokenUse {
+    /// The tokens are new, or came with this very body before.
+    Allowed,
+    /// One came with another body before: the event is a forgery.
+    Reused,
 }
 
 /// Proof that an event is durable. Only a store makes one.
@@ -144,16 +168,17 @@ pub struct Claims {
     pub next_due: Option<Timestamp>,
 }
 
-/// The answer to [`crate::Store::claim_job`].
+/// The answer to [`crate::Store::resend`].
 #[derive(Debug)]
-pub enum JobClaim {
+pub enum Resend {
     Claimed(Box<Claimed>),
-    /// An attempt of it is being made now, or it waits behind another job of its key.
+    /// An attempt of the event is being made now, by this job, or this job of the target waits
+    /// behind another of its key.
     Running(JobId),
-    /// It ended well, ignored included, with this reply if it gave one.
+    /// A job of the event ended well, ignored included, with this reply if one gave one.
     Succeeded(Option<StoredReply>),
-    /// There is no such job.
-    Ended,
+    /// There is no such event.
+    Gone,
 }
 
 /// How an attempt ended and what is to be recorded of it.

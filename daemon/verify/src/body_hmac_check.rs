@@ -117,9 +117,9 @@ impl Family for BodyHmacCheck {
         Ok(Keyed::new(self.scheme.algorithm, &secret.key(&self.scheme.key)?))
     }
 
-    /// A body is what is looked at, whatever it says.
     fn is_carried(&self, request: &Request) -> bool {
-        !request.body.is_empty()
+        let signatures: Vec<&str> = self.scheme.signatures.iter().map(AsRef::as_ref).collect();
+        self.scheme.values.has_any(request, &signatures)
     }
 
     /// The place of the last key that an object's signature matches: where old and new ones are in

@@ -33,9 +33,8 @@ impl Family for BodySecretCheck {
         }
     }
 
-    /// A body is what is looked at, whatever it says.
     fn is_carried(&self, request: &Request) -> bool {
-        !request.body.is_empty()
+        self.values.has_any(request, &[&self.name])
     }
 
     /// The place of the last secret that an object has: where old and new ones are in use side by

@@ -67,9 +67,9 @@ impl Family for BraintreeCheck {
         Ok(Keyed::new(Algorithm::Sha1, &Sha1::digest(secret.checked()?)))
     }
 
-    /// A body is what is looked at, whatever it says.
     fn is_carried(&self, request: &Request) -> bool {
-        !request.body.is_empty()
+        let form = Form::read(&request.headers, &request.body).ok().flatten();
+        form.is_some_and(|form| form.names().any(|name| name == SIGNATURE))
     }
 
     fn check(&self, keys: &[Keyed], seen: Seen<'_>) -> Result<Option<usize>, Reason> {

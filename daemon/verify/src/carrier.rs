@@ -2,19 +2,22 @@
 
 use http::HeaderName;
 
-use crate::mac::{Tag, describe};
 use crate::reason::Reason;
-use crate::scheme::{HmacScheme, Layout, TimestampPlace};
+use crate::scheme::{Construction, Layout, TemplateScheme, TimestampPlace};
 use crate::setup::SetupError;
 use crate::template::Piece;
+use crate::template_key::{Candidate, describe};
 
 /// The most lists of [`Layout::Groups`] that are read. Each costs a hash of the body.
 const MOST_GROUPS: usize = 4;
 
+/// The most signatures of key pairs that are read in one header. Each costs a hash of the body.
+const MOST_SIGNATURES: usize = 8;
+
 /// The part of a scheme that says how its header is written.
 #[derive(Clone, Copy)]
 pub(crate) struct Carrier<'s> {
-    scheme: &'s HmacScheme,
+    scheme: &'s TemplateScheme,
     /// The name of the entry with the timestamp.
     entry: Option<&'s str>,
     /// Whether the first item is the timestamp.
@@ -37,10 +40,10 @@ pub(crate) struct Marks<'v> {
 }
 
 /// What was signed of a list and the signatures that may match.
-pub(crate) type Candidates<'v> = (Marks<'v>, Vec<Tag>);
+pub(crate) type Candidates<'v> = (Marks<'v>, Vec<Candidate>);
 
 impl<'s> Carrier<'s> {
-    pub(crate) fn of(scheme: &'s HmacScheme) -> Self {
+    pub(crate) fn of(scheme: &'s TemplateScheme) -> Self {
         let (entry, first) = match scheme.timestamp.as_ref().map(|rule| &rule.at) {
             Some(TimestampPlace::Entry(name)) => (Some(name.as_ref()), false),
             Some(TimestampPlace::First) => (None, true),
@@ -53,17 +56,18 @@ impl<'s> Carrier<'s> {
         Self { scheme, entry, first, nonce }
     }
 
-    /// The header's value with one signature.
+    /// The header's value with one signature of the way at `way`.
     pub(crate) fn write(
         &self,
+        way: usize,
         signature: &str,
         timestamp: Option<&str>,
         nonce: Option<&str>,
     ) -> String {
         match &self.scheme.layout {
             Layout::Single => signature.to_owned(),
-            Layout::Entries { between, joint, version }
-            | Layout::Groups { between, joint, version, .. } => {
+            Layout::Entries { between, joint, .. } | Layout::Groups { between, joint, .. } => {
+                let version = self.versions().nth(way).unwrap_or_default();
                 let marks = [(self.entry, timestamp), (self.nonce, nonce)];
                 let marks = marks.into_iter().filter_map(|(name, text)| Some((name?, text?)));
                 marks.fold(String::new(), |list, (name, text)| {
@@ -79,6 +83,17 @@ impl<'s> Carrier<'s> {
         }
     }
 
+    /// The names of the versions, in the order of the scheme's ways; none without a list.
+    fn versions(&self) -> impl Iterator<Item = &'s str> + use<'s> {
+        let own = match &self.scheme.layout {
+            Layout::Entries { version, .. } | Layout::Groups { version, .. } => {
+                Some(version.as_ref())
+            }
+            Layout::Single | Layout::Positional { .. } | Layout::Beside { .. } => None,
+        };
+        own.into_iter().chain(self.scheme.versions.iter().map(|version| version.name.as_ref()))
+    }
+
     /// Whether the separators and names can be told from what stands between them.
     pub(crate) fn check(&self) -> Result<(), SetupError> {
         let prefix = &self.scheme.prefix;
@@ -89,20 +104,22 @@ impl<'s> Carrier<'s> {
                 || prefix.contains(mark)
         };
         let invalid = match &self.scheme.layout {
-            Layout::Single => false,
-            Layout::Entries { between, joint, version } => {
-                splits(*between) || !self.names(version, *between, *joint)
+            Layout::Single => !self.scheme.versions.is_empty(),
+            Layout::Entries { between, joint, .. } => {
+                splits(*between) || !self.names(*between, *joint)
             }
-            Layout::Groups { apart, between, joint, version } => {
+            Layout::Groups { apart, between, joint, .. } => {
                 splits(*apart)
                     || splits(*between)
                     || apart == between
                     || apart == joint
-                    || version.contains(*apart)
-                    || !self.names(version, *between, *joint)
+                    || self.versions().any(|version| version.contains(*apart))
+                    || !self.names(*between, *joint)
             }
-            Layout::Positional { between } => splits(*between),
-            Layout::Beside { label, between } => splits(*between) || label.contains(*between),
+            Layout::Positional { between } => splits(*between) || !self.scheme.versions.is_empty(),
+            Layout::Beside { label, between } => {
+                splits(*between) || label.contains(*between) || !self.scheme.versions.is_empty()
+            }
         };
         // One is read; a second name would stand for it unseen.
         let another = self.scheme.signed.pieces().iter().any(|piece| match piece {
@@ -126,18 +143,17 @@ impl<'s> Carrier<'s> {
         Ok(())
     }
 
-    /// Whether the version and the timestamp have names of their own.
-    fn names(&self, version: &str, between: char, joint: char) -> bool {
+    /// Whether the versions and the timestamp have names of their own.
+    fn names(&self, between: char, joint: char) -> bool {
         let named = |name: &str| {
             !name.is_empty() && name.trim() == name && !name.contains([between, joint])
         };
-        joint.is_ascii()
-            && between != joint
-            && named(version)
-            && self.entry.is_none_or(|entry| named(entry) && entry != version)
-            && self
-                .nonce
-                .is_none_or(|nonce| named(nonce) && nonce != version && self.entry != Some(nonce))
+        let mut names: Vec<&str> = self.versions().chain(self.entry).chain(self.nonce).collect();
+        let all = joint.is_ascii() && between != joint && names.iter().all(|name| named(name));
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        all && names.len() == count
     }
 
     /// What a header's value offers, each with its own timestamp.
@@ -165,7 +181,7 @@ impl<'s> Carrier<'s> {
                 let end = value.iter().position(|byte| char::from(*byte) == *between);
                 let (first, rest) = end
                     .and_then(|end| Some((value.get(..end)?, value.get(end + 1..)?)))
-                    .ok_or_else(|| self.malformed(header, "a timestamp and "))?;
+                    .ok_or_else(|| self.malformed(header, &[0]))?;
                 let marks = Marks { timestamp: Some(first.trim_ascii()), nonce: None };
                 Ok(vec![Ok(Offer { marks, list: rest })])
             }
@@ -174,7 +190,7 @@ impl<'s> Carrier<'s> {
                 let (first, rest) = end
                     .and_then(|end| Some((value.get(..end)?, value.get(end + 1..)?)))
                     .and_then(|(first, rest)| Some((first.strip_prefix(label.as_bytes())?, rest)))
-                    .ok_or_else(|| self.malformed(header, "a timestamp and "))?;
+                    .ok_or_else(|| self.malformed(header, &[0]))?;
                 let marks = Marks { timestamp: Some(first), nonce: None };
                 Ok(vec![Ok(Offer { marks, list: rest })])
             }
@@ -224,65 +240,99 @@ impl<'s> Carrier<'s> {
         )
     }
 
-    /// The signatures of a list, in the version and shape that this scheme takes.
-    fn candidates(&self, header: &HeaderName, list: &[u8]) -> Result<Vec<Tag>, Reason> {
-        let (found, shape): (Vec<Tag>, _) = match &self.scheme.layout {
-            Layout::Single => (self.decode(list).into_iter().collect(), String::new()),
-            Layout::Beside { .. } => {
-                (self.decode(list).into_iter().collect(), "a timestamp and ".to_owned())
+    /// The signatures of a list, in the shape that this scheme takes and of one of `ways`.
+    fn candidates(
+        &self,
+        header: &HeaderName,
+        list: &[u8],
+        ways: &[usize],
+    ) -> Result<Vec<Candidate>, Reason> {
+        let own = self.scheme.construction;
+        let found: Vec<Candidate> = match &self.scheme.layout {
+            Layout::Single | Layout::Beside { .. } => {
+                self.decode(list, 0, own).into_iter().collect()
             }
             Layout::Positional { between } => {
                 let items = list.split(|byte| char::from(*byte) == *between);
-                let found = items.filter_map(|item| self.decode(item.trim_ascii())).collect();
-                (found, "a timestamp and ".to_owned())
+                items.filter_map(|item| self.decode(item.trim_ascii(), 0, own)).collect()
             }
-            Layout::Entries { version, .. } | Layout::Groups { version, .. } => {
-                let mut of_version = self
+            Layout::Entries { .. } | Layout::Groups { .. } => {
+                let named: Vec<(usize, &str, Construction)> = self
+                    .versions()
+                    .zip(self.scheme.ways())
+                    .enumerate()
+                    .filter(|(way, _)| ways.contains(way))
+                    .map(|(way, (name, (construction, _)))| (way, name, construction))
+                    .collect();
+                let mut known = self
                     .entries(list)
-                    .filter(|(name, _)| *name == version.as_bytes())
-                    .map(|(_, value)| value)
+                    .filter_map(|(name, text)| {
+                        let way = named.iter().find(|(_, known, _)| known.as_bytes() == name)?;
+                        Some((way, text))
+                    })
                     .peekable();
-                if of_version.peek().is_none() {
-                    let (header, version) = (header.clone(), version.clone().into_owned());
+                if known.peek().is_none() {
+                    let names: Vec<&str> = named.iter().map(|(_, name, _)| *name).collect();
+                    let (header, version) = (header.clone(), names.join("` or `"));
                     return Err(Reason::NoKnownVersion { header, version });
                 }
-                let found = of_version.filter_map(|text| self.decode(text)).collect();
-                (found, format!("a list with an entry `{version}` of "))
+                known.filter_map(|((way, _, how), text)| self.decode(text, *way, *how)).collect()
             }
         };
         if found.is_empty() {
-            return Err(self.malformed(header, &shape));
+            return Err(self.malformed(header, ways));
+        }
+        if found.iter().filter(|candidate| candidate.is_of_key_pair()).count() > MOST_SIGNATURES {
+            let expected = format!("a list with at most {MOST_SIGNATURES} signatures");
+            return Err(Reason::MalformedSignature { header: header.clone(), expected });
         }
         Ok(found)
     }
 
-    fn decode(&self, text: &[u8]) -> Option<Tag> {
+    fn decode(&self, text: &[u8], way: usize, construction: Construction) -> Option<Candidate> {
         let scheme = self.scheme;
         let bare = match text.strip_prefix(scheme.prefix.as_bytes()) {
             None if scheme.prefix_optional => text,
             stripped => stripped?,
         };
-        Tag::decode(bare, scheme.encoding, scheme.algorithm.output_len())
+        Candidate::decode(bare, scheme.encoding, way, construction)
     }
 
-    fn malformed(&self, header: &HeaderName, shape: &str) -> Reason {
-        let encoded = describe(self.scheme.encoding, self.scheme.algorithm.output_len());
-        let expected = match self.scheme.prefix.as_ref() {
-            "" => format!("{shape}{encoded}"),
-            prefix => format!("{shape}`{prefix}` and {encoded}"),
+    fn malformed(&self, header: &HeaderName, ways: &[usize]) -> Reason {
+        let prefix = match self.scheme.prefix.as_ref() {
+            "" => String::new(),
+            prefix => format!("`{prefix}` and "),
         };
+        let mut expected = Vec::new();
+        for (way, (construction, _)) in self.scheme.ways().enumerate() {
+            if !ways.contains(&way) {
+                continue;
+            }
+            let shape = match &self.scheme.layout {
+                Layout::Single => String::new(),
+                Layout::Positional { .. } | Layout::Beside { .. } => "a timestamp and ".to_owned(),
+                Layout::Entries { .. } | Layout::Groups { .. } => {
+                    let version = self.versions().nth(way).unwrap_or_default();
+                    format!("a list with an entry `{version}` of ")
+                }
+            };
+            let encoded = describe(self.scheme.encoding, construction);
+            expected.push(format!("{shape}{prefix}{encoded}"));
+        }
+        let expected = expected.join(", or ");
         Reason::MalformedSignature { header: header.clone(), expected }
     }
 }
 
 impl<'v> Offer<'v> {
-    /// The offer's signatures.
+    /// The offer's signatures of these ways.
     pub(crate) fn read(
         self,
         carrier: &Carrier<'_>,
         header: &HeaderName,
+        ways: &[usize],
     ) -> Result<Candidates<'v>, Reason> {
-        Ok((self.marks, carrier.candidates(header, self.list)?))
+        Ok((self.marks, carrier.candidates(header, self.list, ways)?))
     }
 }
 
@@ -295,8 +345,8 @@ mod tests {
     use crate::scheme::{Algorithm, TimestampFormat, TimestampRule};
 
     /// A timestamp after `label` that is the one in the body.
-    fn beside(label: &'static str, between: char, at: TimestampPlace) -> HmacScheme {
-        let mut scheme = HmacScheme::new(Algorithm::Sha1, "x-signature");
+    fn beside(label: &'static str, between: char, at: TimestampPlace) -> TemplateScheme {
+        let mut scheme = TemplateScheme::new(Algorithm::Sha1, "x-signature");
         scheme.layout = Layout::Beside { label: Cow::Borrowed(label), between };
         let (format, tolerance) = (TimestampFormat::Millis, Duration::from_secs(300));
         scheme.timestamp = Some(TimestampRule { at, format, tolerance });
@@ -306,7 +356,7 @@ mod tests {
     #[test]
     fn a_timestamp_beside_a_signature_is_that_of_the_body() {
         let body = || TimestampPlace::Body("/timestamp".into());
-        let check = |scheme: &HmacScheme| Carrier::of(scheme).check();
+        let check = |scheme: &TemplateScheme| Carrier::of(scheme).check();
         assert_eq!(check(&beside("t=", ';', body())), Ok(()));
         let entry = TimestampPlace::Entry("t".into());
         assert_eq!(check(&beside("t=", ';', entry)), Err(SetupError::EntryWithoutList));
@@ -327,7 +377,7 @@ mod tests {
             assert_eq!(offers.len(), 1);
             let offer = offers.into_iter().next().expect("one")?;
             let timestamp = offer.marks.timestamp.map(<[u8]>::to_vec);
-            offer.read(&carrier, &header).map(|(_, tags)| (timestamp, tags.len()))
+            offer.read(&carrier, &header, &[0]).map(|(_, tags)| (timestamp, tags.len()))
         };
         assert_eq!(read(&format!("t=17;{zeros}")), Ok((Some(b"17".to_vec()), 1)));
         for wrong in [

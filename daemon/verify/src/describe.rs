@@ -4,14 +4,15 @@
 use std::fmt;
 
 use crate::scheme::{
-    BodyHmacScheme, Construction, HmacScheme, KeyForm, Layout, Scheme, TimestampPlace,
+    BodyHmacScheme, Construction, KeyForm, Layout, Scheme, SignatureAlgorithm, TemplateScheme,
+    TimestampPlace,
 };
 use crate::values::BodyValues;
 
 impl fmt::Display for Scheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Hmac(hmac) => hmac.fmt(f),
+            Self::Template(template) => template.fmt(f),
             Self::Token { header } => write!(f, "the secret itself in `{header}`"),
             Self::Bearer => f.write_str("the secret itself as a bearer token"),
             Self::Basic { user } => write!(f, "basic authentication as `{user}`"),
@@ -45,6 +46,10 @@ impl fmt::Display for Scheme {
                 "plain SHA1 of the sorted secret, `query:timestamp` and `query:nonce`, hex in \
                  `query:signature`; seconds, {} s either way",
                 tolerance.as_secs()
+            ),
+            Self::Ebay => f.write_str(
+                "ECDSA-SHA1 on P-256 of `{body}`, in a JSON object in base64 in `x-ebay-signature`; \
+                 public key fetched from eBay by its id in there",
             ),
             Self::FirstOf(ways) => {
                 for (index, way) in ways.iter().enumerate() {
@@ -95,16 +100,12 @@ impl fmt::Display for BodyHmacScheme {
     }
 }
 
-impl fmt::Display for HmacScheme {
+impl fmt::Display for TemplateScheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let construction = match self.construction {
-            Construction::Digest => "plain ",
-            Construction::Hmac => "HMAC-",
-        };
         write!(
             f,
-            "{construction}{} of `{}`, {} in `{}`",
-            self.algorithm.as_str().to_uppercase(),
+            "{} of `{}`, {} in `{}`",
+            self.construction,
             self.signed.to_string().replace('\n', "\\n"),
             self.encoding,
             self.header
@@ -117,6 +118,9 @@ impl fmt::Display for HmacScheme {
             &self.layout
         {
             write!(f, " as `{version}{joint}`")?;
+            for version in self.versions.iter() {
+                write!(f, ", or {} as `{}{joint}`", version.construction, version.name)?;
+            }
         }
         if let Layout::Beside { label, between } = &self.layout {
             write!(f, " after `{label}…{between}`")?;
@@ -141,7 +145,11 @@ impl fmt::Display for HmacScheme {
             let seconds = rule.tolerance.as_secs();
             write!(f, "; {} in {place}, {seconds} s either way", rule.format)?;
         }
-        f.write_str(key_words(&self.key))
+        f.write_str(key_words(&self.key))?;
+        match &self.key_id_header {
+            Some(header) => write!(f, ", named by `{header}`"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -153,5 +161,29 @@ fn key_words(key: &KeyForm) -> &'static str {
         KeyForm::Base64 { .. } => "; key in base64",
         KeyForm::TaggedBase64 { or_text: true, .. } => "; key in base64 after its tag, else text",
         KeyForm::TaggedBase64 { .. } => "; key in base64 after its tag",
+        KeyForm::PublicKey { .. } => "; public key",
+    }
+}
+
+impl fmt::Display for Construction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hmac(algorithm) => write!(f, "HMAC-{}", algorithm.as_str().to_uppercase()),
+            Self::Digest(algorithm) => write!(f, "plain {}", algorithm.as_str().to_uppercase()),
+            Self::KeyPair(algorithm) => f.write_str(match algorithm {
+                SignatureAlgorithm::Ed25519 => "Ed25519",
+                SignatureAlgorithm::EcdsaSha256 => "ECDSA-SHA256 on P-256",
+                SignatureAlgorithm::EcdsaSha256Fixed => {
+                    "ECDSA-SHA256 on P-256, its numbers side by side,"
+                }
+                SignatureAlgorithm::EcdsaSha1 => "ECDSA-SHA1 on P-256",
+                SignatureAlgorithm::RsaSha1 => "RSA-SHA1",
+                SignatureAlgorithm::RsaSha256 => "RSA-SHA256",
+                SignatureAlgorithm::RsaSha256Twice => "RSA-SHA256 of the SHA-256",
+                SignatureAlgorithm::RsaSha384 => "RSA-SHA384",
+                SignatureAlgorithm::RsaSha512 => "RSA-SHA512",
+                SignatureAlgorithm::RsaPssSha512 => "RSA-PSS-SHA512",
+            }),
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::secret::{Secret, SecretError};
 use crate::settings::Settings;
 use crate::sign::SignError;
 use crate::template::Piece;
+use crate::values::BodyValues;
 
 const CONTENT: &str = "Content";
 const HASH_CODE: &str = "HashCode";
@@ -80,9 +81,8 @@ impl Family for ExactCheck {
         Ok(Keyed::new(Algorithm::Sha256, secret.checked()?))
     }
 
-    /// A body is what is looked at, whatever it says.
     fn is_carried(&self, request: &Request) -> bool {
-        !request.body.is_empty()
+        BodyValues::Json("".into()).has_any(request, &[HASH_CODE])
     }
 
     fn check(&self, keys: &[Keyed], seen: Seen<'_>) -> Result<Option<usize>, Reason> {

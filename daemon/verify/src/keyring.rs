@@ -25,13 +25,22 @@ pub enum KeySource {
         /// The key that is wanted of it.
         key_id: String,
     },
+    /// `GET url` with an application token of eBay's, got with the settings `client_id` and
+    /// `client_secret` from the same host: a JSON object with one `key` in PEM. A key stays the same;
+    /// eBay asks to keep it for an hour.
+    Ebay {
+        /// `https`, of eBay's API, with the id at its end.
+        url: String,
+        /// The key that is wanted.
+        key_id: String,
+    },
 }
 
 impl KeySource {
     /// Where the document is.
     pub fn url(&self) -> &str {
         match self {
-            Self::Certificates { url } | Self::Jwks { url, .. } => url,
+            Self::Certificates { url } | Self::Jwks { url, .. } | Self::Ebay { url, .. } => url,
         }
     }
 }
@@ -41,6 +50,7 @@ impl fmt::Display for KeySource {
         match self {
             Self::Certificates { url } => write!(f, "the certificate at {url}"),
             Self::Jwks { url, key_id } => write!(f, "the key `{key_id}` of {url}"),
+            Self::Ebay { url, .. } => write!(f, "the key at {url}"),
         }
     }
 }

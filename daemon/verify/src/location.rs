@@ -62,7 +62,7 @@ pub enum LocationError {
 
 impl Location {
     /// The text at this place, when there is one that is fit for use.
-    pub(crate) fn find(&self, request: &Request) -> Option<String> {
+    pub fn find(&self, request: &Request) -> Option<String> {
         let found = match self {
             Self::Header(name) => {
                 let mut lines = request.headers.get_all(name.as_ref()).iter();

@@ -93,11 +93,7 @@ impl Tag {
     }
 
     pub(crate) fn encode(&self, encoding: Encoding) -> String {
-        let text = codec(encoding).encode(self.as_slice());
-        match encoding {
-            Encoding::HexBase64 => BASE64.encode(text.as_bytes()),
-            _ => text,
-        }
+        encode(self.as_slice(), encoding)
     }
 
     /// Reads a signature of exactly `len` bytes, in its one spelling.
@@ -123,7 +119,16 @@ impl Tag {
     }
 }
 
-fn codec(encoding: Encoding) -> data_encoding::Encoding {
+/// A signature as text.
+pub(crate) fn encode(bytes: &[u8], encoding: Encoding) -> String {
+    let text = codec(encoding).encode(bytes);
+    match encoding {
+        Encoding::HexBase64 => BASE64.encode(text.as_bytes()),
+        _ => text,
+    }
+}
+
+pub(crate) fn codec(encoding: Encoding) -> data_encoding::Encoding {
     match encoding {
         // Of the digits that base64 is made of.
         Encoding::Hex | Encoding::HexBase64 => HEXLOWER,

@@ -7,8 +7,10 @@ mod body_secret;
 mod body_values;
 mod challenged;
 mod credentials;
+mod ebay;
 mod entries;
 mod github;
+mod key_pairs;
 mod meta;
 mod own_header;
 mod own_ways;
@@ -110,12 +112,14 @@ const PROFILES: &[Profile] = &[
     own_header::BOX,
     own_ways::BRAINTREE,
     standard_senders::BREX,
+    key_pairs::BRIDGE,
     entries::BUILDKITE,
     body_hex::CAL_COM,
     entries::CALENDLY,
     own_header::CASHFREE,
     credentials::CHARGEBEE,
     body_hex::CHECKOUT_COM,
+    key_pairs::CIRCLE,
     body_hex::CIRCLECI,
     standard_senders::CLERK,
     teaching::CLIO,
@@ -127,16 +131,19 @@ const PROFILES: &[Profile] = &[
     body_base64::COMMERCELAYER,
     several_ways::CONTENTFUL,
     own_header::CUSTOMERIO,
+    key_pairs::DISCORD,
     body_base64::DOCUSIGN,
     challenged::DROPBOX,
     body_values::DROPBOX_SIGN,
     body_hex::EASYPOST,
+    ebay::EBAY,
     entries::ELEVENLABS,
     standard_senders::ETSY,
     own_ways::EXACT_ONLINE,
     parts::FAVRO,
     body_secret::FIGMA,
     standard_senders::FINCH,
+    key_pairs::FIREBLOCKS,
     asking::FRONT,
     standard_senders::GEMINI,
     body_hex::GITEA,
@@ -194,6 +201,7 @@ const PROFILES: &[Profile] = &[
     body_hex::PLAIN,
     body_hex::PLANETSCALE,
     standard_senders::POLAR,
+    key_pairs::POSTAL,
     credentials::POSTMARK,
     body_hex::PUSHER,
     body_base64::QUICKBOOKS,
@@ -208,6 +216,7 @@ const PROFILES: &[Profile] = &[
     asking::RINGCENTRAL,
     entries::SANITY,
     body_hex::SEGMENT,
+    key_pairs::SENDGRID,
     body_hex::SENTRY,
     body_secret::SHAREPOINT,
     standard_senders::SHIPBOB,
@@ -227,20 +236,24 @@ const PROFILES: &[Profile] = &[
     body_base64::TALLY,
     parts::TEBEX,
     credentials::TELEGRAM,
+    key_pairs::TELNYX,
     body_hex::TERRAFORM_CLOUD,
     entries::TIKTOK,
     parts::TIKTOK_SHOP,
+    key_pairs::TOKEN_IO,
     challenged::TRELLO,
     several_ways::TWILIO,
     asking::TWITCH,
     body_base64::TYPEFORM,
     body_hex::UBER,
     own_ways::UNISENDER_GO,
+    key_pairs::UTILA,
     standard_senders::VANTA,
     body_hex::VERCEL,
     parts::WALMART,
     own_header::WEBFLOW,
     own_ways::WECHAT,
+    key_pairs::WECHAT_PAY,
     meta::WHATSAPP,
     asking::WOOCOMMERCE,
     entries::WORKOS,
@@ -290,7 +303,7 @@ pub fn profile(name: &str) -> Result<&'static Profile, UnknownName> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Secret, Settings, Verifier};
+    use crate::{Secret, Settings, Verifier, generate_key_pair};
 
     #[test]
     fn the_table_is_sorted_and_its_names_are_listed() {
@@ -306,14 +319,13 @@ mod tests {
             for setting in profile.settings.iter().filter(|setting| setting.required) {
                 settings.insert(setting.name, setting.only.unwrap_or("something"));
             }
-            let secrets = match profile.scheme {
-                Scheme::None => vec![vec![]],
-                _ => ["MDEyMzQ1Njc4OWFiY2RlZg", "user:password", "00ff"]
-                    .map(|secret| vec![Secret::from(secret)])
-                    .to_vec(),
-            };
+            let secrets = ["MDEyMzQ1Njc4OWFiY2RlZg", "user:password", "00ff"].map(Secret::from);
+            let pair = generate_key_pair(profile.scheme).ok().map(|pair| Secret::from(pair.public));
             let mut made = secrets
                 .into_iter()
+                .chain(pair)
+                .map(|secret| vec![secret])
+                .chain([Vec::new()])
                 .map(|secrets| Verifier::for_profile(profile, secrets, settings.clone()));
             assert!(made.any(|made| made.is_ok()), "{}", profile.name);
             for location in profile.kind.iter().chain(profile.delivery_id) {

@@ -85,6 +85,8 @@ pub enum Reason {
          changed on its way"
     )]
     Mismatch { secrets: usize },
+    #[error("the header `{header}` names a key that is none of the configured ones")]
+    UnknownKey { header: HeaderName },
     #[error("{0} is not at hand")]
     KeyNeeded(KeySource),
     #[error(
@@ -149,7 +151,7 @@ impl Reason {
             Self::MalformedCredentials { .. } => "malformed-credentials",
             Self::Mismatch { .. } => "mismatch",
             Self::WrongCredentials { .. } => "wrong-credentials",
-            Self::KeyNeeded(_) => "unknown-key",
+            Self::KeyNeeded(_) | Self::UnknownKey { .. } => "unknown-key",
             Self::NotTaught => "not-taught",
             Self::BadHandshake(_) => "bad-handshake",
         }

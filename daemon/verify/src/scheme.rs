@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::family::Takes;
 use crate::location::Location;
 use crate::names::UnknownName;
+use crate::public_key::KeyKind;
 use crate::setup::SetupError;
 use crate::template::{Piece, Template};
 use crate::values::BodyValues;
@@ -21,8 +22,8 @@ pub const DEFAULT_TOLERANCE: Duration = Duration::from_secs(300);
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Scheme {
-    /// A keyed hash over a template.
-    Hmac(HmacScheme),
+    /// A keyed hash or the signature of a key pair over a template.
+    Template(TemplateScheme),
     /// The secret itself in a header of its own. It says who sends and protects no content.
     Token {
         /// The header whose whole value is the secret.
@@ -70,6 +71,9 @@ pub enum Scheme {
         /// The greatest distance of the timestamp from now, in both directions.
         tolerance: Duration,
     },
+    /// What eBay does: ECDSA with SHA-1 of the body, in a JSON object in base64 in `X-EBAY-SIGNATURE`
+    /// that names the key, which eBay's Notification API gives out. It takes no secret.
+    Ebay,
     /// Several ways in which one sender sends, best first. The first of which the request carries
     /// the signature header, and the fixed headers, decides alone: when it fails, no other is tried.
     /// A secret counts for those that it fits, and has to fit one.
@@ -92,6 +96,17 @@ impl Scheme {
         })
     }
 
+    /// Whether a public key is, or can be among, what it takes.
+    pub fn takes_public_key(&self) -> bool {
+        match self {
+            Self::Template(template) => template
+                .ways()
+                .any(|(construction, _)| matches!(construction, Construction::KeyPair(_))),
+            Self::FirstOf(schemes) => schemes.iter().any(Self::takes_public_key),
+            _ => false,
+        }
+    }
+
     /// Whether the signature, in each alternative, covers what is at `location`.
     ///
     /// # Errors
@@ -104,8 +119,8 @@ impl Scheme {
     /// as the sender knows it.
     pub fn signs_url(&self) -> bool {
         match self {
-            Self::Hmac(hmac) => {
-                let pieces = hmac.signed.pieces();
+            Self::Template(template) => {
+                let pieces = template.signed.pieces();
                 pieces.contains(&Piece::Url) || pieces.contains(&Piece::DecodedUrl)
             }
             Self::FirstOf(schemes) => schemes.iter().any(Self::signs_url),
@@ -113,16 +128,17 @@ impl Scheme {
             Self::BodyHmac(_) | Self::BodySecret { .. } => false,
             Self::Braintree | Self::ExactOnline | Self::UnisenderGo | Self::WeChat { .. } => false,
             Self::Mandrill | Self::Twilio => true,
-            Self::None => false,
+            Self::Ebay | Self::None => false,
         }
     }
 }
 
-/// A keyed hash over a template, and how a request carries it. Header names are case-insensitive.
+/// A keyed hash or the signature of a key pair over a template, and how a request carries it. Header
+/// names are case-insensitive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HmacScheme {
-    /// The hash; no request can choose another.
-    pub algorithm: Algorithm,
+pub struct TemplateScheme {
+    /// What is done with the key and the template; no request can choose otherwise.
+    pub construction: Construction,
     /// The header that carries the signature.
     pub header: Cow<'static, str>,
     /// How the signature is written as text.
@@ -139,8 +155,12 @@ pub struct HmacScheme {
     pub id_header: Option<Cow<'static, str>>,
     /// How a secret's text becomes a key.
     pub key: KeyForm,
-    /// How the key goes into the hash.
-    pub construction: Construction,
+    /// Further versions of signatures in the same list, over the same bytes. An entry is checked with
+    /// the secrets of its own version and no others.
+    pub versions: Cow<'static, [Version]>,
+    /// The header that names the key. A secret is the key's name, a colon and the key then, and only
+    /// keys of that name are tried.
+    pub key_id_header: Option<Cow<'static, str>>,
     /// Further headers that may carry a signature, for senders that use one header a key. Each may
     /// be absent; what holds for `header` holds for them.
     pub also: Cow<'static, [Cow<'static, str>]>,
@@ -153,36 +173,65 @@ pub struct HmacScheme {
     pub one_time: Option<Location>,
 }
 
-impl HmacScheme {
-    /// One signature of the body in `header`: lower-case hexadecimal, no prefix, no timestamp, the
+impl TemplateScheme {
+    /// One HMAC of the body in `header`: lower-case hexadecimal, no prefix, no timestamp, the
     /// secret's text as the key. Change the fields that differ.
     ///
     /// ```
-    /// use hookyard_verify::{Algorithm, HmacScheme, TimestampRule};
+    /// use hookyard_verify::{Algorithm, TemplateScheme, TimestampRule};
     ///
-    /// let mut scheme = HmacScheme::new(Algorithm::Sha256, "x-signature");
+    /// let mut scheme = TemplateScheme::new(Algorithm::Sha256, "x-signature");
     /// scheme.prefix = "sha256=".into();
     /// scheme.signed = "{timestamp}.{body}".parse()?;
     /// scheme.timestamp = Some(TimestampRule::header("x-timestamp"));
     /// # Ok::<(), hookyard_verify::TemplateError>(())
     /// ```
     pub fn new(algorithm: Algorithm, header: impl Into<Cow<'static, str>>) -> Self {
-        Self::with(algorithm, header.into())
+        Self::with(Construction::Hmac(algorithm), header.into())
     }
 
-    /// As [`new`](Self::new), for a table of constants.
-    pub(crate) const fn with(algorithm: Algorithm, header: Cow<'static, str>) -> Self {
+    /// One signature of the body by a key pair in `header`: base64, no prefix, no timestamp. The
+    /// public key takes the place of the secret. Change the fields that differ.
+    ///
+    /// ```
+    /// use hookyard_verify::{Scheme, Secret, SignatureAlgorithm, TemplateScheme, Verifier};
+    ///
+    /// let mut scheme = TemplateScheme::key_pair(SignatureAlgorithm::Ed25519, "x-signature");
+    /// scheme.encoding = "hex".parse()?;
+    /// let key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+    /// let verifier = Verifier::new(Scheme::Template(scheme), [Secret::from(key)])?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn key_pair(algorithm: SignatureAlgorithm, header: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(Construction::KeyPair(algorithm), header.into())
+    }
+
+    /// Its own way of signing and those of the further versions, with the form of their keys.
+    pub(crate) fn ways(&self) -> impl Iterator<Item = (Construction, &KeyForm)> {
+        let more = self.versions.iter().map(|version| (version.construction, &version.key));
+        std::iter::once((self.construction, &self.key)).chain(more)
+    }
+
+    /// Either of these, for a table of constants.
+    pub(crate) const fn with(construction: Construction, header: Cow<'static, str>) -> Self {
+        let (encoding, key) = match construction {
+            Construction::Hmac(_) | Construction::Digest(_) => (Encoding::Hex, KeyForm::Text),
+            Construction::KeyPair(_) => {
+                (Encoding::Base64, KeyForm::PublicKey { tag: Cow::Borrowed("") })
+            }
+        };
         Self {
-            algorithm,
+            construction,
             header,
-            encoding: Encoding::Hex,
+            encoding,
             prefix: Cow::Borrowed(""),
             layout: Layout::Single,
             signed: Template::body(),
             timestamp: None,
             id_header: None,
-            key: KeyForm::Text,
-            construction: Construction::Hmac,
+            key,
+            versions: Cow::Borrowed(&[]),
+            key_id_header: None,
             also: Cow::Borrowed(&[]),
             prefix_optional: false,
             fixed: Cow::Borrowed(&[]),
@@ -238,17 +287,30 @@ pub struct BodyTimestamp {
     pub tolerance: Duration,
 }
 
-/// How the key goes into the hash.
+/// What is done with the key and the bytes that the template stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Construction {
     /// HMAC, as it should be.
-    Hmac,
+    Hmac(Algorithm),
     /// A plain hash over a template in which `{secret}` stands once. Senders that came up with it
     /// themselves do that. With the secret in front, the algorithms here could have the message
     /// extended by someone who knows one signature; the only senders that do put it there send JSON,
     /// which does not survive what an extension has to contain.
-    Digest,
+    Digest(Algorithm),
+    /// The signature of a key pair: the sender has the private key, and here is the public one.
+    KeyPair(SignatureAlgorithm),
+}
+
+/// A version of signatures beside that of the scheme: `v1a` of Standard Webhooks beside `v1`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// The name of its entries in the list.
+    pub name: Cow<'static, str>,
+    /// What is done with its keys.
+    pub construction: Construction,
+    /// How a secret's text becomes one of its keys.
+    pub key: KeyForm,
 }
 
 /// The hash under the HMAC. It is fixed by the scheme: no header of a request can choose another.
@@ -270,6 +332,66 @@ impl Algorithm {
             Self::Sha1 => 20,
             Self::Sha256 => 32,
             Self::Sha512 => 64,
+        }
+    }
+}
+
+/// How a key pair signs. It is fixed by the scheme: no header of a request can choose another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SignatureAlgorithm {
+    /// Ed25519, verified strictly: no weak keys, one form of each signature.
+    Ed25519,
+    /// ECDSA on P-256 with SHA-256, the signature in DER. Of each signature of ECDSA everyone can
+    /// make a second that holds as well: tell deliveries apart by their ids, not by this.
+    EcdsaSha256,
+    /// ECDSA on P-256 with SHA-1, the signature in DER. Only for senders that know nothing better:
+    /// who can choose what they sign could have two bodies of one signature made.
+    EcdsaSha1,
+    /// ECDSA on P-256 with SHA-256, the signature as its two numbers of 32 bytes each.
+    EcdsaSha256Fixed,
+    /// RSA with PKCS#1 v1.5 and SHA-1. Only for senders that know nothing better, as
+    /// [`EcdsaSha1`](Self::EcdsaSha1).
+    RsaSha1,
+    /// RSA with PKCS#1 v1.5 and SHA-256.
+    RsaSha256,
+    /// As [`RsaSha256`](Self::RsaSha256), of the SHA-256 of the message in place of the message.
+    RsaSha256Twice,
+    /// RSA with PKCS#1 v1.5 and SHA-384.
+    RsaSha384,
+    /// RSA with PKCS#1 v1.5 and SHA-512.
+    RsaSha512,
+    /// RSA with PSS and SHA-512, with a salt of 64 bytes.
+    RsaPssSha512,
+}
+
+impl SignatureAlgorithm {
+    /// The lengths in bytes that a signature can have.
+    pub(crate) const fn signature_len(self) -> (usize, usize) {
+        match self {
+            Self::Ed25519 | Self::EcdsaSha256Fixed => (64, 64),
+            Self::EcdsaSha256 | Self::EcdsaSha1 => (8, 72),
+            // As long as the modulus, of 2048 to 8192 bits.
+            Self::RsaSha1
+            | Self::RsaSha256
+            | Self::RsaSha256Twice
+            | Self::RsaSha384
+            | Self::RsaSha512
+            | Self::RsaPssSha512 => (256, 1024),
+        }
+    }
+
+    /// What its keys are.
+    pub(crate) const fn key_kind(self) -> KeyKind {
+        match self {
+            Self::Ed25519 => KeyKind::Ed25519,
+            Self::EcdsaSha256 | Self::EcdsaSha1 | Self::EcdsaSha256Fixed => KeyKind::P256,
+            Self::RsaSha1
+            | Self::RsaSha256
+            | Self::RsaSha256Twice
+            | Self::RsaSha384
+            | Self::RsaSha512
+            | Self::RsaPssSha512 => KeyKind::Rsa,
         }
     }
 }
@@ -427,6 +549,12 @@ pub enum KeyForm {
     Nfkd,
     /// Hexadecimal, in either case.
     Hex,
+    /// A public key as its sender hands it out: in PEM, as base64 of its DER, and for Ed25519 also its
+    /// 32 bytes in hexadecimal or base64. It is the only form for the signature of a key pair.
+    PublicKey {
+        /// What has to stand before it, such as `whpk_`; may be empty.
+        tag: Cow<'static, str>,
+    },
 }
 
 macro_rules! words {
@@ -462,6 +590,13 @@ macro_rules! words {
 
 words!(Algorithm, "algorithm", "sha1" => Sha1, "sha256" => Sha256, "sha512" => Sha512);
 words!(
+    SignatureAlgorithm, "algorithm",
+    "ed25519" => Ed25519, "ecdsa-sha256" => EcdsaSha256, "ecdsa-sha1" => EcdsaSha1,
+    "ecdsa-sha256-fixed" => EcdsaSha256Fixed, "rsa-sha1" => RsaSha1, "rsa-sha256" => RsaSha256,
+    "rsa-sha256-twice" => RsaSha256Twice, "rsa-sha384" => RsaSha384, "rsa-sha512" => RsaSha512,
+    "rsa-pss-sha512" => RsaPssSha512,
+);
+words!(
     Encoding, "encoding",
     "hex" => Hex, "hex-upper" => HexUpper, "base64" => Base64, "base64url" => Base64Url,
     "hex-base64" => HexBase64,
@@ -480,6 +615,9 @@ mod tests {
     fn words_survive_printing_and_parsing_and_slips_are_named() {
         for name in Algorithm::NAMES {
             assert_eq!(name.parse::<Algorithm>().expect(name).as_str(), *name);
+        }
+        for name in SignatureAlgorithm::NAMES {
+            assert_eq!(name.parse::<SignatureAlgorithm>().expect(name).as_str(), *name);
         }
         for name in Encoding::NAMES {
             assert_eq!(name.parse::<Encoding>().expect(name).as_str(), *name);

@@ -24,6 +24,11 @@ impl Secret {
         Self(Zeroizing::new(bytes.into()))
     }
 
+    /// The secret itself, for whoever has to keep it.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
@@ -70,6 +75,8 @@ impl Secret {
                 None if *or_text => Ok(Zeroizing::new(bytes.to_vec())),
                 None => Err(SecretError::MissingTag { tag: tag.clone().into_owned() }),
             },
+            // No key of a hash; `TemplateCheck` reads it and has seen to that.
+            KeyForm::PublicKey { .. } => Err(SecretError::Asymmetric),
         }
     }
 }
@@ -148,6 +155,18 @@ pub enum SecretError {
     Asymmetric,
     #[error("it has characters that no header can carry")]
     NotAHeaderValue,
+    #[error("it is not the key's name, a colon and the key")]
+    NoKeyId,
+    #[error("it is not {expected}")]
+    NotAPublicKey { expected: &'static str },
+    #[error("it is a private key, which nobody but the sender should have; take the public one")]
+    PrivateKey,
+    #[error("it is a weak public key, for which anyone can sign")]
+    WeakKey,
+    #[error("it is an RSA key of {bits} bits, and less than 2048 can be broken")]
+    ShortRsaKey { bits: u32 },
+    #[error("it is not a private key of the kind that this scheme signs with")]
+    NotAPrivateKey,
 }
 
 fn after_prefix(prefix: &str) -> String {

@@ -53,6 +53,8 @@ pub enum SetupError {
         "the template of a plain hash has `{{secret}}` exactly once, and that of an HMAC has none"
     )]
     SecretInTemplate,
+    #[error("the form of the key does not go with the way of signing")]
+    KeyFormMismatch,
     #[error("alternatives are one or more schemes that verify something, none with alternatives")]
     InvalidAlternatives,
     #[error("the template signs the header that carries the signature")]

@@ -21,7 +21,7 @@ use crate::secret::{Secret, SecretError};
 use crate::settings::Settings;
 use crate::sign::SignError;
 use crate::template::Piece;
-use crate::values::reason;
+use crate::values::{BodyValues, reason};
 
 /// The member that has the hash.
 const AUTH: &str = "auth";
@@ -60,9 +60,8 @@ impl Family for UnisenderCheck {
         Ok(Zeroizing::new(secret.checked()?.to_vec()))
     }
 
-    /// A body is what is looked at, whatever it says.
     fn is_carried(&self, request: &Request) -> bool {
-        !request.body.is_empty()
+        BodyValues::Json("".into()).has_any(request, &[AUTH])
     }
 
     fn check(&self, keys: &[Zeroizing<Vec<u8>>], seen: Seen<'_>) -> Result<Option<usize>, Reason> {

@@ -73,6 +73,15 @@ impl BodyValues {
         }
     }
 
+    /// Whether one of the values is there, right or wrong.
+    pub(crate) fn has_any(&self, request: &Request, names: &[&str]) -> bool {
+        match self.read(request, names) {
+            Ok(items) => items.iter().flatten().any(Option::is_some),
+            Err(Reason::MissingValue { .. } | Reason::MalformedBody { .. }) => false,
+            Err(_) => true,
+        }
+    }
+
     /// Where a value is, for an error.
     pub(crate) fn place(&self, name: &str) -> String {
         match self {

@@ -9,10 +9,10 @@ use crate::body_hmac_check::BodyHmacCheck;
 use crate::body_secret_check::BodySecretCheck;
 use crate::braintree_check::BraintreeCheck;
 use crate::credential_check::CredentialCheck;
+use crate::ebay_check::EbayCheck;
 use crate::exact_check::ExactCheck;
 use crate::family::{AnyFamily, Keys, Seen, Takes, Unchecked};
 use crate::handshake::{Handshake, HandshakeRule, Known, Proof};
-use crate::hmac_check::HmacCheck;
 use crate::keyring::Keyring;
 use crate::location::Location;
 use crate::mandrill_check::MandrillCheck;
@@ -24,6 +24,7 @@ use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::setup::{SetupError, header_name};
 use crate::template::Piece;
+use crate::template_check::TemplateCheck;
 use crate::twilio_check::TwilioCheck;
 use crate::unisender_check::UnisenderCheck;
 use crate::verified::{Facts, Part, Verified};
@@ -103,6 +104,7 @@ impl Verifier {
         handshakes: &'static [HandshakeRule],
     ) -> Result<Self, SetupError> {
         let families: Families = families(scheme)?.into();
+        families.iter().try_for_each(|family| family.check_settings(&settings))?;
         let taught = handshakes.iter().any(HandshakeRule::teaches);
         let fitting = fit(&families, &secrets, taught)?;
         let facts = Arc::new(facts(&families, Vec::new(), Vec::new()));
@@ -280,9 +282,14 @@ pub(crate) fn families(scheme: Scheme) -> Result<Vec<Box<dyn AnyFamily>>, SetupE
     schemes.iter().cloned().map(family).collect()
 }
 
+/// Whether a request has what the scheme looks at, right or wrong.
+pub(crate) fn is_carried(scheme: &Scheme, request: &Request) -> bool {
+    families(scheme.clone()).is_ok_and(|all| all.iter().any(|family| family.is_carried(request)))
+}
+
 fn family(scheme: Scheme) -> Result<Box<dyn AnyFamily>, SetupError> {
     Ok(match scheme {
-        Scheme::Hmac(scheme) => Box::new(HmacCheck::new(scheme)?),
+        Scheme::Template(scheme) => Box::new(TemplateCheck::new(scheme)?),
         Scheme::Token { header } => {
             Box::new(CredentialCheck::Token { header: header_name(&header)? })
         }
@@ -303,6 +310,7 @@ fn family(scheme: Scheme) -> Result<Box<dyn AnyFamily>, SetupError> {
         Scheme::UnisenderGo => Box::new(UnisenderCheck),
         Scheme::WeChat { tolerance } if tolerance.is_zero() => return Err(SetupError::NoTolerance),
         Scheme::WeChat { tolerance } => Box::new(WeChatCheck { tolerance }),
+        Scheme::Ebay => Box::new(EbayCheck),
         Scheme::None => Box::new(Unchecked),
         Scheme::FirstOf(_) => return Err(SetupError::InvalidAlternatives),
     })

@@ -7,7 +7,8 @@ mod vector;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use hookyard_verify::{Location, Profile, Takes, profile, profiles};
+use hookyard_verify::handshake::Proof;
+use hookyard_verify::{Location, Profile, Setting, Takes, profile, profiles};
 
 use vector::Vector;
 
@@ -19,44 +20,63 @@ fn snippet(profile: &Profile) -> String {
     }
     let name = profile.name;
     let variable = name.to_uppercase().replace('-', "_");
-    let _ = writeln!(snippet, "[[route]]\npath = \"/hooks/{name}\"");
-    let settings: Vec<String> = profile
-        .settings
-        .iter()
-        .filter(|setting| setting.required)
-        .map(|setting| match (setting.name, setting.secret) {
-            (name, _) if setting.only.is_some() => {
-                format!("{name} = {}", setting.only.unwrap_or_default())
-            }
-            (name, true) => format!("{name} = {{ env = \"{variable}_{}\" }}", name.to_uppercase()),
-            (name, false) => format!("{name} = \"…\""),
-        })
-        .collect();
-    let _ = match settings.as_slice() {
-        [] => writeln!(snippet, "provider = \"{name}\""),
-        _ => {
-            writeln!(snippet, "provider = {{ name = \"{name}\", {} }}", settings.join(", "))
+    let required: Vec<&Setting> = profile.settings.iter().filter(|s| s.required).collect();
+    let provider = match required.as_slice() {
+        [] => format!("\"{name}\""),
+        settings => {
+            let values = settings.iter().map(|setting| match (setting.only, setting.secret) {
+                (Some(only), _) => format!(", {} = {only}", setting.name),
+                (None, true) => {
+                    let name = setting.name.to_uppercase();
+                    format!(", {} = {{ env = \"{variable}_{name}\" }}", setting.name)
+                }
+                (None, false) => format!(", {} = \"{}\"", setting.name, example(setting.name)),
+            });
+            format!("{{ name = \"{name}\"{} }}", values.collect::<String>())
         }
     };
+    let _ = writeln!(snippet, "[[route]]\npath = \"/hooks/{name}\"\nprovider = {provider}");
     let _ = match profile.scheme.takes().expect(name) {
-        // It is told in a handshake.
-        Takes::Secret if profile.teaches_secret() => Ok(()),
-        Takes::Secret => writeln!(snippet, "secret = {{ env = \"{variable}_SECRET\" }}"),
-        Takes::PublicKey => writeln!(snippet, "public_key = {{ env = \"{variable}_PUBLIC_KEY\" }}"),
         Takes::Nothing => Ok(()),
+        _ if profile.teaches_secret() => Ok(()),
+        Takes::PublicKey => writeln!(snippet, "public_key = {{ env = \"{variable}_PUBLIC_KEY\" }}"),
+        Takes::Secret => writeln!(snippet, "secret = {{ env = \"{variable}_SECRET\" }}"),
     };
     snippet.push_str("handlers = [\"orders/record\"]\n");
     snippet
 }
 
-/// What can be said besides the secret.
-fn settings(profile: &Profile) -> String {
-    let mut text = String::new();
+/// What a setting looks like.
+fn example(setting: &str) -> &'static str {
+    match setting {
+        "topic_arn" => "arn:aws:sns:us-east-1:123456789012:orders",
+        "jwks_url" => "https://keys.example.com/jwks.json",
+        "audience" => "https://hooks.example.com/hooks/google-pubsub",
+        "email" => "push@project.iam.gserviceaccount.com",
+        _ => "the-value",
+    }
+}
+
+/// What a sender can be told, and what it asks before it sends.
+fn particulars(profile: &Profile) -> String {
+    let mut lines = String::new();
     for setting in profile.settings {
         let need = if setting.required { "required" } else { "optional" };
-        let _ = write!(text, "\n\n`{}`, {need}: {}.", setting.name, setting.summary);
+        let kind = if setting.secret { ", a secret" } else { "" };
+        let _ = writeln!(lines, "- `{}` ({need}{kind}): {}", setting.name, setting.summary);
     }
-    text
+    for rule in profile.handshakes {
+        let proof = match rule.proof {
+            Proof::Signature => "signed as events are",
+            Proof::MaybeSigned => "signed or not",
+            Proof::Shows(..) => "shows a token",
+            Proof::Teaches(_) => "brings the secret, taken while the route is armed",
+            _ => "not signed",
+        };
+        let _ =
+            writeln!(lines, "- handshake *{}*, {proof}: answered with {}", rule.name, rule.status);
+    }
+    if lines.is_empty() { lines } else { format!("\n{lines}") }
 }
 
 /// The documentation of all senders.
@@ -84,9 +104,9 @@ fn documentation() -> String {
         );
         let _ = writeln!(
             sections,
-            "\n### {title}\n\n{}{}\n\n```toml\n{}```",
+            "\n### {title}\n\n{}\n{}\n```toml\n{}```",
             profile.summary,
-            settings(profile),
+            particulars(profile),
             snippet(profile)
         );
     }

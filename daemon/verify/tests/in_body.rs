@@ -6,9 +6,9 @@
 use bytes::Bytes;
 use data_encoding::BASE64;
 use hookyard_verify::{
-    Handshake, HmacScheme, Keyring, Layout, Location, Part, Profile, Reason, Received, Request,
-    Scheme, Secret, Settings, SetupError, SignError, TimestampRule, UnixTime, Verified, Verifier,
-    profile, sign,
+    Case, Handshake, Keyring, Layout, Location, Part, Profile, Reason, Received, Request, Scheme,
+    Secret, Settings, SetupError, SignError, TemplateScheme, TimestampRule, UnixTime, Verified,
+    Verifier, explain, profile, sign,
 };
 use http::{HeaderMap, HeaderValue, Method};
 use proptest::prelude::*;
@@ -496,13 +496,13 @@ fn what_is_needed_is_there_before_it_is_signed() {
 #[test]
 fn an_entry_that_is_signed_has_a_name_of_its_own() {
     let error = |signed: &str, listed: bool| {
-        let mut scheme = HmacScheme::new("sha256".parse().expect("known"), "x-signature");
+        let mut scheme = TemplateScheme::new("sha256".parse().expect("known"), "x-signature");
         scheme.signed = signed.parse().expect(signed);
         if listed {
             scheme.layout = Layout::Entries { between: ',', joint: '=', version: "v1".into() };
             scheme.timestamp = signed.contains("{timestamp}").then(|| TimestampRule::entry("t"));
         }
-        Verifier::new(Scheme::Hmac(scheme), [Secret::from("s")]).err()
+        Verifier::new(Scheme::Template(scheme), [Secret::from("s")]).err()
     };
     assert_eq!(error("{entry:n}{body}", true), None);
     assert_eq!(error("{entry:n}{timestamp}{body}{entry:n}", true), None);
@@ -566,7 +566,28 @@ fn adyen_s_items_are_cut_in_one_way() {
         assert_eq!(reason.label(), "malformed-value", "{changes}: {reason}");
     }
     let none = with_body(genuine, |_| r#"{"notificationItems":[]}"#.to_owned());
-    assert_eq!(refusal("adyen", none).label(), "missing-value");
+    assert_eq!(refusal("adyen", none).label(), "missing-header");
+}
+
+/// A signature in the body is what tells whose delivery it is.
+#[test]
+fn another_sender_s_signature_is_recognised() {
+    let github = profile("github").expect("known");
+    // `Authorization` is many senders' header.
+    for kind in KINDS.iter().filter(|kind| kind.0 != "tiktok-shop") {
+        let request = signed(*kind, "x", NOW);
+        let (secrets, settings) = ([Secret::from("s")], Settings::default());
+        let case = Case {
+            profile: github,
+            secrets: &secrets,
+            settings: &settings,
+            request: &request,
+            now: NOW,
+        };
+        let explained = explain(&case, |_| None, Keyring::new()).expect("explained");
+        let hints = explained.hints.join(" ");
+        assert!(hints.contains(&format!("`{}`", kind.0)), "{}: {hints}", kind.0);
+    }
 }
 
 #[test]

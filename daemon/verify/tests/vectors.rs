@@ -5,7 +5,7 @@
 mod vector;
 
 use hookyard_verify::{
-    Algorithm, Encoding, HandshakeReply, HmacScheme, Layout, Profile, Received, Scheme, Secret,
+    Algorithm, Encoding, HandshakeReply, Layout, Profile, Received, Scheme, Secret, TemplateScheme,
     TimestampRule, Verified, Verifier, profiles,
 };
 use serde_json::Value;
@@ -145,8 +145,8 @@ fn run(vectors: &[Vector], base: &Verifier) -> (usize, usize) {
     verdicts
 }
 
-fn generic(scheme: HmacScheme) -> Verifier {
-    Verifier::new(Scheme::Hmac(scheme), [Secret::from("replaced")]).expect("a scheme")
+fn generic(scheme: TemplateScheme) -> Verifier {
+    Verifier::new(Scheme::Template(scheme), [Secret::from("replaced")]).expect("a scheme")
 }
 
 /// Senders whose scheme is a keyed hash of the body in one header, as a user would write them.
@@ -158,7 +158,7 @@ fn a_written_scheme_reads_senders_that_sign_the_body() {
         let [_, algorithm, encoding] =
             first.text("scheme").split('-').collect::<Vec<_>>().try_into().expect(name);
         let algorithm = algorithm.parse::<Algorithm>().expect(name);
-        let mut scheme = HmacScheme::new(algorithm, first.text("sig_header").to_owned());
+        let mut scheme = TemplateScheme::new(algorithm, first.text("sig_header").to_owned());
         scheme.encoding = encoding.parse::<Encoding>().expect(name);
         scheme.prefix = first.text("prefix").to_owned().into();
         let (valid, invalid) = run(&vectors, &generic(scheme));
@@ -168,7 +168,7 @@ fn a_written_scheme_reads_senders_that_sign_the_body() {
 
 #[test]
 fn a_written_scheme_reads_lists_with_their_own_timestamp() {
-    let mut scheme = HmacScheme::new(Algorithm::Sha256, "Stripe-Signature");
+    let mut scheme = TemplateScheme::new(Algorithm::Sha256, "Stripe-Signature");
     scheme.signed = "{timestamp}.{body}".parse().expect("a template");
     scheme.layout = Layout::Entries { between: ',', joint: '=', version: "v1".into() };
     scheme.timestamp = Some(TimestampRule::entry("t"));
@@ -178,21 +178,21 @@ fn a_written_scheme_reads_lists_with_their_own_timestamp() {
 
 #[test]
 fn a_written_scheme_reads_rotation_lists_without_a_timestamp() {
-    let mut scheme = HmacScheme::new(Algorithm::Sha256, "X-PagerDuty-Signature");
+    let mut scheme = TemplateScheme::new(Algorithm::Sha256, "X-PagerDuty-Signature");
     scheme.layout = Layout::Entries { between: ',', joint: '=', version: "v1".into() };
     assert_eq!(run(&Vector::read("pagerduty"), &generic(scheme)), (2, 4));
 }
 
 #[test]
 fn a_written_scheme_reads_timestamps_in_headers() {
-    let mut scheme = HmacScheme::new(Algorithm::Sha256, "X-Slack-Signature");
+    let mut scheme = TemplateScheme::new(Algorithm::Sha256, "X-Slack-Signature");
     scheme.prefix = "v0=".into();
     scheme.signed = "v0:{timestamp}:{body}".parse().expect("a template");
     scheme.timestamp = Some(TimestampRule::header("X-Slack-Request-Timestamp"));
     let (valid, invalid) = run(&Vector::read("slack"), &generic(scheme));
     assert!(valid >= 2 && invalid >= 8, "{valid} and {invalid}");
 
-    let mut scheme = HmacScheme::new(Algorithm::Sha256, "x-oura-signature");
+    let mut scheme = TemplateScheme::new(Algorithm::Sha256, "x-oura-signature");
     scheme.encoding = Encoding::HexUpper;
     scheme.signed = "{timestamp}{body}".parse().expect("a template");
     scheme.timestamp = Some(TimestampRule::header("x-oura-timestamp"));

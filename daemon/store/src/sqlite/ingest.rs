@@ -1,9 +1,9 @@
-//! Storing an event, with its jobs and its dedupe key.
+//! Storing an event, with its jobs and the keys of its repetitions.
 
-use hookyard_types::{EventId, JobId, Timestamp};
+use hookyard_types::{EventId, JobId};
 use rusqlite::{Connection, OptionalExtension, params};
-use sha2::{Digest, Sha256};
 
+use super::dedupe::{Keys, Verdict};
 use super::fault::Fault;
 use super::rows::{self, Encoded};
 use super::verb::{Batch, Verb};
@@ -14,55 +14,13 @@ use crate::{Duplicate, Ingested, Lease, NewEvent, NewJob, StoreError, Stored};
 pub(super) struct Ingest {
     new: NewEvent,
     encoded: Encoded,
-    key: Option<Key>,
-}
-
-#[derive(Debug)]
-struct Key {
-    hash: [u8; 32],
-    expires_at: Timestamp,
+    keys: Keys,
 }
 
 impl Ingest {
-    pub(super) fn of(new: NewEvent) -> Result<Self, StoreError> {
-        let key = new.dedupe.as_ref().map(|dedupe| Key {
-            hash: Sha256::digest(&dedupe.key).into(),
-            expires_at: new.event.received_at.saturating_add(dedupe.window),
-        });
-        Ok(Self { encoded: Encoded::of(&new.event)?, key, new })
-    }
-
-    /// Takes the dedupe key for this event, or says which event has it.
-    fn take_key(&self, conn: &Connection) -> Result<Option<EventId>, Fault> {
-        let (Some(dedupe), Some(key)) = (&self.new.dedupe, &self.key) else { return Ok(None) };
-        let event = &self.new.event;
-        let taken = conn
-            .prepare_cached(
-                "INSERT INTO dedupe (route, scope, key_hash, tenant, event_id, expires_at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-                 ON CONFLICT (route, scope, key_hash) DO UPDATE SET \
-                 tenant = excluded.tenant, event_id = excluded.event_id, \
-                 expires_at = excluded.expires_at \
-                 WHERE dedupe.expires_at <= ?7",
-            )?
-            .execute(params![
-                event.source.name(),
-                dedupe.scope,
-                key.hash,
-                event.tenant,
-                event.id.as_bytes(),
-                key.expires_at.as_millis(),
-                event.received_at.as_millis(),
-            ])?;
-        if taken == 1 {
-            return Ok(None);
-        }
-        let first = conn
-            .prepare_cached(
-                "SELECT event_id FROM dedupe WHERE route = ?1 AND scope = ?2 AND key_hash = ?3",
-            )?
-            .query_row(params![event.source.name(), dedupe.scope, key.hash], |r| r.get(0))?;
-        Ok(Some(EventId::from_bytes(first)))
+    pub(super) fn of(mut new: NewEvent) -> Result<Self, StoreError> {
+        let keys = Keys::of(&new.event, std::mem::take(&mut new.dedupe));
+        Ok(Self { encoded: Encoded::of(&new.event)?, keys, new })
     }
 }
 
@@ -76,12 +34,16 @@ impl Verb for Ingest {
 
     fn run(&self, batch: &mut Batch<'_>) -> Result<Ingested, Fault> {
         let conn = batch.conn;
-        if let Some(first) = self.take_key(conn)? {
-            let reply = reply_of(conn, first)?;
-            return Ok(Ingested::Duplicate(Duplicate { id: first, reply }));
+        let event = &self.new.event;
+        match self.keys.take(conn, event.id)? {
+            Verdict::New => {}
+            Verdict::Duplicate(first) => {
+                let reply = reply_of(conn, first)?;
+                return Ok(Ingested::Duplicate(Duplicate { id: first, reply }));
+            }
+            Verdict::TokenReused => return Ok(Ingested::TokenReused),
         }
         let seq = batch.next_seq;
-        let event = &self.new.event;
         conn.prepare_cached(
             "INSERT INTO events (seq, id, tenant, source_kind, source, kind, delivery_id, \
              received_at, method, path, query, params, headers, client, unauthenticated, \
@@ -120,7 +82,7 @@ impl Verb for Ingest {
     fn leases(output: &Ingested) -> Vec<Lease> {
         match output {
             Ingested::Stored(stored) => stored.leases.iter().flatten().cloned().collect(),
-            Ingested::Duplicate(_) => Vec::new(),
+            Ingested::Duplicate(_) | Ingested::TokenReused => Vec::new(),
         }
     }
 }
@@ -182,7 +144,10 @@ fn insert_job(
 }
 
 /// What the event's succeeded job answered, if one did.
-fn reply_of(conn: &Connection, event: EventId) -> Result<Option<crate::StoredReply>, Fault> {
+pub(super) fn reply_of(
+    conn: &Connection,
+    event: EventId,
+) -> Result<Option<crate::StoredReply>, Fault> {
     let mut statement = conn.prepare_cached(
         "SELECT j.reply_status, j.reply_headers, j.reply_body FROM events e \
          JOIN jobs j ON j.event = e.seq \

@@ -1,14 +1,12 @@
 //! Leasing jobs, ending their attempts, giving them back.
 
-use hookyard_types::{EventId, Target, Timestamp};
+use hookyard_types::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::fault::Fault;
 use super::rows::{self, EVENT_COLUMNS, EVENT_WIDTH};
 use super::verb::{Batch, Verb};
-use crate::{
-    Claimed, Claims, Completed, Completion, JobClaim, JobState, LaneWant, Lease, Next, StoreError,
-};
+use crate::{Claimed, Claims, Completed, Completion, LaneWant, Lease, Next, StoreError};
 
 /// See [`crate::Store::claim`].
 #[derive(Debug)]
@@ -78,7 +76,7 @@ fn due_jobs(conn: &Connection, want: &LaneWant, now: Timestamp) -> Result<Vec<i6
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-fn read_due(conn: &Connection, job: i64) -> Result<Claimed, Fault> {
+pub(super) fn read_due(conn: &Connection, job: i64) -> Result<Claimed, Fault> {
     let mut statement = conn.prepare_cached(&format!(
         "SELECT {EVENT_COLUMNS}, j.job, j.id, j.target_kind, j.target, j.attempts, j.leases \
          FROM jobs j JOIN events e ON e.seq = j.event JOIN bodies b ON b.event = j.event \
@@ -115,7 +113,8 @@ fn set_aside(batch: &mut Batch<'_>, job: i64, now: Timestamp, why: &str) -> Resu
     Ok(())
 }
 
-fn lease(
+/// Begins an attempt of a job that was read.
+pub(super) fn lease(
     batch: &Batch<'_>,
     job: i64,
     mut claimed: Claimed,
@@ -138,52 +137,6 @@ fn lease(
             now.as_millis()
         ])?;
     Ok(claimed)
-}
-
-/// See [`crate::Store::claim_job`].
-#[derive(Debug)]
-pub(super) struct ClaimJob {
-    pub(super) event: EventId,
-    pub(super) target: Target,
-    pub(super) now: Timestamp,
-}
-
-impl Verb for ClaimJob {
-    type Output = JobClaim;
-
-    fn run(&self, batch: &mut Batch<'_>) -> Result<JobClaim, Fault> {
-        let (kind, target) = rows::target_columns(&self.target);
-        // Of several jobs of one target the unfinished one counts, else the youngest.
-        let mut statement = batch.conn.prepare_cached(&format!(
-            "SELECT {EVENT_COLUMNS}, j.job, j.id, j.target_kind, j.target, j.attempts, j.leases, \
-             j.state, j.reply_status, j.reply_headers, j.reply_body \
-             FROM events e JOIN jobs j ON j.event = e.seq JOIN bodies b ON b.event = e.seq \
-             WHERE e.id = ?1 AND j.target_kind = ?2 AND j.target = ?3 \
-             ORDER BY j.state IN ('ready', 'waiting', 'running') DESC, j.job DESC LIMIT 1",
-        ))?;
-        let mut found = statement.query(params![self.event.as_bytes(), kind, target])?;
-        let Some(row) = found.next()? else { return Ok(JobClaim::Ended) };
-        let state: String = row.get(EVENT_WIDTH + 6)?;
-        match rows::state(&state)? {
-            JobState::Ready | JobState::DeadLetter => {
-                let (job, claimed) = candidate(row)?;
-                drop(found);
-                Ok(JobClaim::Claimed(Box::new(lease(batch, job, claimed, self.now)?)))
-            }
-            JobState::Waiting | JobState::Running => {
-                Ok(JobClaim::Running(rows::job_id(row, EVENT_WIDTH + 1)?))
-            }
-            JobState::Succeeded => Ok(JobClaim::Succeeded(rows::reply(row, EVENT_WIDTH + 7)?)),
-            JobState::Ignored => Ok(JobClaim::Succeeded(None)),
-        }
-    }
-
-    fn leases(output: &JobClaim) -> Vec<Lease> {
-        match output {
-            JobClaim::Claimed(claimed) => vec![claimed.lease.clone()],
-            _ => Vec::new(),
-        }
-    }
 }
 
 /// See [`crate::Store::complete`].

@@ -2,13 +2,16 @@
 //! it, and checkpoints beside both.
 
 mod checkpoint;
+mod dedupe;
 mod fault;
 mod ingest;
 mod intake;
 mod jobs;
+mod learn;
 mod lock;
 mod open;
 mod reader;
+mod resend;
 mod rows;
 mod shared;
 mod space;
@@ -20,15 +23,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
-use hookyard_types::{EventId, Target, Timestamp};
+use hookyard_types::{Event, EventId, Target, Timestamp};
 use tokio::sync::mpsc;
 
 pub use open::OpenError;
 pub use reader::SqliteReader;
 
 use crate::{
-    Claims, Completed, Completion, EventDetail, EventPage, EventQuery, Ingested, JobClaim,
-    LaneWant, Lease, NewEvent, Store, StoreError,
+    Claims, Completed, Completion, Dedupe, EventDetail, EventPage, EventQuery, Ingested, LaneWant,
+    LearnedSecret, Learning, LearningRoute, Lease, NewEvent, Resend, Store, StoreError, TokenUse,
 };
 use checkpoint::Keeper;
 use reader::Readers;
@@ -186,17 +189,57 @@ impl Store for SqliteStore {
         self.submit(ingest::Ingest::of(event)?).await
     }
 
+    async fn spend(&self, event: &Event, dedupe: Vec<Dedupe>) -> Result<TokenUse, StoreError> {
+        if !self.shared.closing.load(Ordering::Acquire) {
+            self.health()?;
+        }
+        self.submit(dedupe::Spend(dedupe::Keys::of(event, dedupe))).await
+    }
+
+    async fn arm(&self, route: &str, until: Timestamp) -> Result<(), StoreError> {
+        self.submit(learn::Arm { route: route.to_owned(), until }).await
+    }
+
+    async fn armed(&self, route: &str, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let route = route.to_owned();
+        self.readers.run(move |conn| learn::armed(conn, &route, now)).await
+    }
+
+    async fn learn(
+        &self,
+        route: &str,
+        scope: &str,
+        secret: LearnedSecret,
+        now: Timestamp,
+    ) -> Result<Learning, StoreError> {
+        let (route, scope) = (route.to_owned(), scope.to_owned());
+        self.submit(learn::Learn { route, scope, secret, now }).await
+    }
+
+    async fn learned(&self, route: &str, scope: &str) -> Result<Vec<LearnedSecret>, StoreError> {
+        let (route, scope) = (route.to_owned(), scope.to_owned());
+        self.readers.run(move |conn| learn::learned(conn, &route, &scope)).await
+    }
+
+    async fn learning(&self, now: Timestamp) -> Result<Vec<LearningRoute>, StoreError> {
+        self.readers.run(move |conn| learn::learning(conn, now)).await
+    }
+
+    async fn forget(&self, route: &str) -> Result<u64, StoreError> {
+        self.submit(learn::Forget { route: route.to_owned() }).await
+    }
+
     async fn claim(&self, lanes: Vec<LaneWant>, now: Timestamp) -> Result<Claims, StoreError> {
         self.submit(jobs::Claim { lanes, now }).await
     }
 
-    async fn claim_job(
+    async fn resend(
         &self,
         event: EventId,
         target: &Target,
         now: Timestamp,
-    ) -> Result<JobClaim, StoreError> {
-        self.submit(jobs::ClaimJob { event, target: target.clone(), now }).await
+    ) -> Result<Resend, StoreError> {
+        self.submit(resend::ResendEvent { event, target: target.clone(), now }).await
     }
 
     async fn complete(

@@ -1,6 +1,7 @@
 //! Opening a store file: settings of connections, migrations, recovery of what a dead process left.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +13,11 @@ use super::fault::is_damage;
 use super::jobs;
 
 /// The migrations, numbered from 1. They only go forward.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+];
 
 /// In the header of every store file, so that a stranger's database is not taken for one: "Hkyd".
 const APPLICATION_ID: i32 = 0x486b_7964;
@@ -77,7 +82,8 @@ pub(super) struct Opened {
 /// Opens the file at `path` for writing, creates or migrates it, and recovers. The caller holds
 /// the lock.
 pub(super) fn for_writing(path: &Path, max_size: Option<u64>) -> Result<Opened, OpenError> {
-    let created = !path.exists();
+    let created =
+        create_private(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
     let opened = writable(path, max_size).map_err(|error| at(path, error))?;
     if created {
         // The file's name must survive a power cut as its content does.
@@ -90,6 +96,28 @@ pub(super) fn for_writing(path: &Path, max_size: Option<u64>) -> Result<Opened, 
             .map_err(|source| OpenError::Io { path: parent.to_owned(), source })?;
     }
     Ok(opened)
+}
+
+/// Makes the file if there is none; whether it was made. SQLite takes an empty file for a new
+/// database and gives the log and its index the mode of the database, so that none of the three,
+/// which hold learned secrets and what senders sent, can be read by others.
+fn create_private(path: &Path) -> std::io::Result<bool> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => return Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    let mode = fs::metadata(path)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        // Whether a group is meant to read it, only its owner knows.
+        tracing::warn!(
+            path = %path.display(),
+            mode = format!("{:o}", mode & 0o777),
+            "others than the owner may open the store, which holds secrets: `chmod 600` it and \
+             the files beside it that have its name"
+        );
+    }
+    Ok(false)
 }
 
 /// A connection that reads the file at `path`, whether or not a daemon has it.

@@ -107,7 +107,7 @@ impl Readers {
         lock(&self.idle).clear();
     }
 
-    async fn run<T, F>(self: &Arc<Self>, read: F) -> Result<T, StoreError>
+    pub(super) async fn run<T, F>(self: &Arc<Self>, read: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,

@@ -2,6 +2,8 @@
 
 #![allow(clippy::indexing_slicing, reason = "a panic is the failure that a test reports")]
 
+mod resend;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use hookyard_store::*;
 use hookyard_types::{Event, EventId, Headers, Source, Target, Timestamp};
+
+pub(crate) use resend::*;
 
 /// A place where a store is kept, for one test.
 pub(crate) trait Backend: Send + Sync {
@@ -65,17 +69,25 @@ pub(crate) fn ordered(name: &str, key: &str) -> NewJob {
 }
 
 pub(crate) fn new_event(body: &str, jobs: Vec<NewJob>) -> NewEvent {
-    NewEvent { event: event(body), dedupe: None, jobs }
+    NewEvent { event: event(body), dedupe: Vec::new(), jobs }
 }
 
 pub(crate) fn keyed(key: &str, received_at: Timestamp) -> NewEvent {
     let mut new = new_event(key, vec![job("p/h")]);
     new.event.received_at = received_at;
-    new.dedupe = Some(Dedupe {
-        scope: "acme".to_owned(),
-        key: key.as_bytes().to_vec(),
-        window: Duration::from_secs(60),
-    });
+    new.dedupe = vec![key_of(DedupeKey::Delivery(key.to_owned()))];
+    new
+}
+
+pub(crate) fn key_of(key: DedupeKey) -> Dedupe {
+    Dedupe { scope: "acme".to_owned(), key, window: Duration::from_secs(60) }
+}
+
+/// An event with a one-time token, and perhaps an id of its delivery.
+pub(crate) fn tokened(token: &str, body: &str, id: Option<&str>) -> NewEvent {
+    let mut new = new_event(body, vec![job("p/h")]);
+    new.dedupe = vec![key_of(DedupeKey::OneTimeToken(token.to_owned()))];
+    new.dedupe.extend(id.map(|id| key_of(DedupeKey::Delivery(id.to_owned()))));
     new
 }
 
@@ -119,8 +131,21 @@ pub(crate) fn retry_at(at: Timestamp) -> Completion {
 pub(crate) async fn stored(store: &dyn Store, new: NewEvent) -> Stored {
     match store.ingest(new).await.expect("is stored") {
         Ingested::Stored(stored) => stored,
-        Ingested::Duplicate(first) => panic!("is a duplicate of {}", first.id()),
+        other => panic!("is not stored: {other:?}"),
     }
+}
+
+/// The event of which `new` is a duplicate.
+pub(crate) async fn first_of(store: &dyn Store, new: NewEvent) -> EventId {
+    match store.ingest(new).await.expect("runs") {
+        Ingested::Duplicate(first) => first.id(),
+        other => panic!("is no duplicate: {other:?}"),
+    }
+}
+
+/// Whether a one-time token of `new` was used with another body.
+pub(crate) async fn is_forged(store: &dyn Store, new: NewEvent) -> bool {
+    matches!(store.ingest(new).await.expect("runs"), Ingested::TokenReused)
 }
 
 pub(crate) async fn claim(store: &dyn Store, lane: &str, now: Timestamp) -> Vec<Claimed> {
@@ -186,9 +211,7 @@ pub(crate) async fn an_equal_key_is_a_duplicate<B: Backend>() {
     assert!(again.reply().is_none());
     // Another scope or another route has keys of its own.
     let mut other = keyed("k", T0);
-    if let Some(dedupe) = &mut other.dedupe {
-        dedupe.scope = "other".to_owned();
-    }
+    other.dedupe[0].scope = "other".to_owned();
     stored(&*store, other).await;
     let mut other = keyed("k", T0);
     other.event.source = Source::Route("stripe".to_owned());
@@ -212,6 +235,7 @@ pub(crate) async fn equal_keys_sent_together_are_stored_once<B: Backend>() {
         match task.await.expect("ends") {
             Ingested::Stored(stored) => drop(firsts.insert(stored.id())),
             Ingested::Duplicate(duplicate) => duplicates.push(duplicate.id()),
+            Ingested::TokenReused => panic!("an id is taken for a token"),
         }
     }
     assert_eq!((firsts.len(), duplicates.len()), (10, 190));
@@ -229,6 +253,111 @@ pub(crate) async fn an_expired_key_is_taken_over<B: Backend>() {
         panic!("the key was not taken over");
     };
     assert_eq!(again.id(), second);
+}
+
+pub(crate) async fn a_one_time_token_is_for_one_body<B: Backend>() {
+    let place = B::new();
+    let store = place.open().await;
+    let first = stored(&*store, tokened("t", "a", None)).await.id();
+    assert_eq!(first_of(&*store, tokened("t", "a", None)).await, first);
+    assert!(is_forged(&*store, tokened("t", "b", None)).await);
+    // Neither a new id nor that of an honest delivery helps a forgery.
+    assert!(is_forged(&*store, tokened("t", "b", Some("new"))).await);
+    let other = stored(&*store, keyed("known", T0)).await.id();
+    assert!(is_forged(&*store, tokened("t", "b", Some("known"))).await);
+    // What was refused took no key.
+    let new = stored(&*store, keyed("new", T0)).await.id();
+    assert_ne!(new, other);
+    // A token is no id, an id no token.
+    stored(&*store, keyed("t", T0)).await;
+    stored(&*store, tokened("known", "c", None)).await;
+    // Another scope has tokens of its own.
+    let mut elsewhere = tokened("t", "b", None);
+    elsewhere.dedupe[0].scope = "other".to_owned();
+    stored(&*store, elsewhere).await;
+    store.close().await;
+
+    let store = place.open().await;
+    assert!(is_forged(&*store, tokened("t", "b", None)).await, "forgotten at a restart");
+    assert_eq!(first_of(&*store, tokened("t", "a", None)).await, first);
+    // After its time the token is free, as an id is.
+    let mut late = tokened("t", "b", None);
+    late.event.received_at = after(60_000);
+    let late = stored(&*store, late).await.id();
+    let mut again = tokened("t", "a", None);
+    again.event.received_at = after(119_999);
+    assert!(is_forged(&*store, again).await, "the row was not taken over");
+    let mut again = tokened("t", "b", None);
+    again.event.received_at = after(119_999);
+    assert_eq!(first_of(&*store, again).await, late);
+}
+
+pub(crate) async fn a_token_and_an_id_both_tell_a_repetition<B: Backend>() {
+    let place = B::new();
+    let store = place.open().await;
+    let first = stored(&*store, tokened("t1", "a", Some("d1"))).await.id();
+    assert_eq!(first_of(&*store, tokened("t1", "a", Some("d1"))).await, first);
+    assert_eq!(first_of(&*store, keyed("d1", T0)).await, first, "the id alone");
+    // Sent again with a fresh token, which is used by that.
+    assert_eq!(first_of(&*store, tokened("t2", "a", Some("d1"))).await, first);
+    assert!(is_forged(&*store, tokened("t2", "b", Some("d2"))).await, "a token lent to a forgery");
+    assert_eq!(first_of(&*store, tokened("t2", "a", None)).await, first);
+    // Sent again with another id, which may be anybody's: it is not taken.
+    assert_eq!(first_of(&*store, tokened("t1", "a", Some("d3"))).await, first);
+    stored(&*store, tokened("t3", "c", Some("d3"))).await;
+    // Of two known keys the first one speaks.
+    let second = stored(&*store, keyed("d4", T0)).await.id();
+    assert_ne!(second, first);
+    assert_eq!(first_of(&*store, tokened("t1", "a", Some("d4"))).await, first);
+}
+
+pub(crate) async fn equal_tokens_sent_together_are_for_one_body<B: Backend>() {
+    let place = B::new();
+    let store = place.open().await;
+    let mut tasks = Vec::new();
+    for n in 0..200 {
+        let store = Arc::clone(&store);
+        tasks.push(tokio::spawn(async move {
+            let body = (n / 10 % 2).to_string();
+            let new = tokened(&format!("t{}", n % 10), &body, None);
+            (n % 10, body, store.ingest(new).await.expect("runs"))
+        }));
+    }
+    let (mut let_in, mut forged) = (HashSet::new(), 0);
+    let mut firsts = 0;
+    for task in tasks {
+        let (token, body, outcome) = task.await.expect("ends");
+        match outcome {
+            Ingested::Stored(_) => {
+                firsts += 1;
+                let_in.insert((token, body));
+            }
+            Ingested::Duplicate(_) => drop(let_in.insert((token, body))),
+            Ingested::TokenReused => forged += 1,
+        }
+    }
+    assert_eq!((firsts, let_in.len(), forged), (10, 10, 100));
+}
+
+pub(crate) async fn a_token_is_spent_without_an_event<B: Backend>() {
+    let place = B::new();
+    let store = place.open().await;
+    let spend = async |store: &Arc<dyn Store>, new: NewEvent| {
+        store.spend(&new.event, new.dedupe).await.expect("runs")
+    };
+    assert_eq!(spend(&store, tokened("t", "a", Some("d"))).await, TokenUse::Allowed);
+    assert_eq!(spend(&store, tokened("t", "a", Some("d"))).await, TokenUse::Allowed);
+    assert_eq!(spend(&store, tokened("t", "b", None)).await, TokenUse::Reused);
+    store.close().await;
+    let store = place.open().await;
+    assert!(is_forged(&*store, tokened("t", "b", None)).await);
+    // There is no event yet of which the same body could be a duplicate, and the id is not taken.
+    let first = stored(&*store, tokened("t", "a", Some("d"))).await.id();
+    assert_eq!(first_of(&*store, tokened("t", "a", None)).await, first);
+    assert_eq!(spend(&store, tokened("t", "a", None)).await, TokenUse::Allowed);
+    assert_eq!(spend(&store, tokened("t", "b", None)).await, TokenUse::Reused);
+    let page = store.events(EventQuery { limit: 10, before: None }).await.expect("reads");
+    assert_eq!(page.events.len(), 1);
 }
 
 pub(crate) async fn a_refused_item_leaves_its_neighbours<B: Backend>() {
@@ -432,57 +561,6 @@ pub(crate) async fn each_lane_gets_its_share<B: Backend>() {
     assert!(rest.jobs.is_empty());
 }
 
-pub(crate) async fn a_resend_finds_its_job<B: Backend>() {
-    let place = B::new();
-    let store = place.open().await;
-    let new = || keyed("interaction", T0);
-    let id = stored(&*store, new()).await.id();
-    let to = target("p/h");
-    let ended = store.claim_job(id, &target("p/other"), T0).await.expect("runs");
-    assert!(matches!(ended, JobClaim::Ended), "{ended:?}");
-    let JobClaim::Claimed(first) = store.claim_job(id, &to, T0).await.expect("runs") else {
-        panic!("the job is not leased");
-    };
-    assert_eq!(first.event.id, id);
-    let job = first.lease.job();
-    let running = store.claim_job(id, &to, T0).await.expect("runs");
-    assert!(matches!(running, JobClaim::Running(id) if id == job), "{running:?}");
-    store.complete(first.lease, retry_at(after(60_000))).await.expect("runs");
-    // A resend does not wait for the retry's time.
-    let JobClaim::Claimed(second) = store.claim_job(id, &to, after(1)).await.expect("runs") else {
-        panic!("the job is not leased");
-    };
-    assert_eq!(second.lease.attempt(), 2);
-    let reply = StoredReply {
-        status: 200,
-        headers: [("content-type".to_owned(), b"text/plain".to_vec())].into_iter().collect(),
-        body: Bytes::from_static(b"\x00pong"),
-    };
-    let succeeded = Next::Succeeded { reply: Some(reply.clone()) };
-    let end = completion(succeeded, AttemptOutcome::Done);
-    store.complete(second.lease, end).await.expect("runs");
-    match store.claim_job(id, &to, after(2)).await.expect("runs") {
-        JobClaim::Succeeded(Some(again)) => assert_eq!(again, reply),
-        other => panic!("{other:?}"),
-    }
-    match store.ingest(new()).await.expect("runs") {
-        Ingested::Duplicate(again) => assert_eq!(again.reply(), Some(&reply)),
-        other => panic!("{other:?}"),
-    }
-    let id = stored(&*store, new_event("dead", vec![leased("p/h")])).await;
-    let (id, lease) = (id.id(), id.into_leases().remove(0).expect("is leased"));
-    store.complete(lease, dead()).await.expect("runs");
-    assert!(claim(&*store, "p", after(100_000)).await.is_empty(), "nobody else tries it again");
-    // A resend does: its sender was told that it failed.
-    let JobClaim::Claimed(again) = store.claim_job(id, &to, T0).await.expect("runs") else {
-        panic!("the dead letter is not leased");
-    };
-    assert_eq!(again.lease.attempt(), 2);
-    store.release(again.lease).await.expect("runs");
-    let found = claim_one(&*store, "p", after(100)).await;
-    assert_eq!(found.event.id, id, "a lease given back is found, whatever the job was before");
-}
-
 pub(crate) async fn pages_go_back_in_time<B: Backend>() {
     let place = B::new();
     let store = place.open().await;
@@ -526,8 +604,8 @@ pub(crate) async fn a_lease_that_nobody_receives_comes_back<B: Backend>() {
     stored(&*store, new_event("last", Vec::new())).await;
     let page = store.events(EventQuery { limit: 100, before: None }).await.expect("reads");
     for event in page.events.iter().filter(|event| given_up.contains(&event.id)) {
-        let claim = store.claim_job(event.id, &target("p/h"), T0).await.expect("runs");
-        let JobClaim::Claimed(claimed) = claim else { panic!("a lease is lost: {claim:?}") };
+        let claim = store.resend(event.id, &target("p/h"), T0).await.expect("runs");
+        let Resend::Claimed(claimed) = claim else { panic!("a lease is lost: {claim:?}") };
         assert_eq!(claimed.lease.attempt(), 1);
     }
 }
@@ -572,6 +650,101 @@ pub(crate) async fn a_closed_store_says_so<B: Backend>() {
     assert_eq!(detail(&*store, id).await.seq, 1);
 }
 
+pub(crate) async fn a_route_learns_one_secret_while_it_is_armed<B: Backend>() {
+    let place = B::new();
+    let store = place.open().await;
+    let secret = |text: &str| LearnedSecret::new(text.as_bytes().to_vec());
+    let learn = async |store: &Arc<dyn Store>, scope: &str, text: &str, at| {
+        store.learn("asana", scope, secret(text), at).await.expect("runs")
+    };
+    assert_eq!(learn(&store, "", "early", T0).await, Learning::NotArmed);
+    store.arm("asana", after(100)).await.expect("arms");
+    store.arm("notion", after(100)).await.expect("arms");
+    assert_eq!(store.armed("asana", after(99)).await.expect("reads"), Some(after(100)));
+    assert_eq!(store.armed("asana", after(100)).await.expect("reads"), None, "it is over");
+    assert_eq!(store.armed("other", T0).await.expect("reads"), None);
+    assert_eq!(learn(&store, "", "late", after(100)).await, Learning::NotArmed);
+    // A new arming replaces the old one, also by a shorter one.
+    store.arm("asana", after(50)).await.expect("arms");
+    assert_eq!(learn(&store, "", "late", after(60)).await, Learning::NotArmed);
+    store.arm("asana", after(200)).await.expect("arms");
+    store.close().await;
+
+    let store = place.open().await;
+    assert_eq!(learn(&store, "", "one", after(199)).await, Learning::Learned);
+    assert_eq!(learn(&store, "", "two", after(199)).await, Learning::NotArmed, "learned twice");
+    assert_eq!(store.armed("asana", T0).await.expect("reads"), None);
+    store.close().await;
+
+    let store = place.open().await;
+    let learned = async |store: &Arc<dyn Store>, scope: &str| {
+        let secrets = store.learned("asana", scope).await.expect("reads");
+        secrets
+            .iter()
+            .map(|s| String::from_utf8_lossy(s.as_bytes()).into_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(learned(&store, "").await, ["one"]);
+    assert!(learned(&store, "tenant=acme\n").await.is_empty(), "another scope's");
+    // The last two are kept, newest first; one that is taught again pushes none out.
+    for (text, kept) in [
+        ("two", vec!["two", "one"]),
+        ("two", vec!["two", "one"]),
+        ("one", vec!["one", "two"]),
+        ("three", vec!["three", "one"]),
+    ] {
+        store.arm("asana", after(300)).await.expect("arms");
+        assert_eq!(learn(&store, "", text, after(250)).await, Learning::Learned);
+        assert_eq!(learned(&store, "").await, kept);
+    }
+    store.arm("asana", after(300)).await.expect("arms");
+    assert_eq!(learn(&store, "tenant=acme\n", "acme's", after(250)).await, Learning::Learned);
+    assert_eq!(learned(&store, "").await, ["three", "one"]);
+    store.arm("asana", after(300)).await.expect("arms");
+
+    let known = |route: &str, armed_until, secrets| LearningRoute {
+        route: route.to_owned(),
+        armed_until,
+        secrets,
+    };
+    let all = store.learning(T0).await.expect("reads");
+    let notion = known("notion", Some(after(100)), 0);
+    assert_eq!(all, [known("asana", Some(after(300)), 3), notion]);
+    let all = store.learning(after(300)).await.expect("reads");
+    assert_eq!(all, [known("asana", None, 3)]);
+
+    assert_eq!(store.forget("asana").await.expect("runs"), 3);
+    assert!(
+        learned(&store, "").await.is_empty() && learned(&store, "tenant=acme\n").await.is_empty()
+    );
+    assert_eq!(learn(&store, "", "again", after(250)).await, Learning::NotArmed);
+    assert_eq!(store.forget("asana").await.expect("runs"), 0);
+    assert_eq!(format!("{:?}", secret("hunter2")), "LearnedSecret(…)");
+}
+
+pub(crate) async fn of_handshakes_that_come_together_one_is_taken<B: Backend>() {
+    let place = B::new();
+    let store = place.open().await;
+    store.arm("asana", after(100)).await.expect("arms");
+    let mut tasks = Vec::new();
+    for n in 0..50 {
+        let store = Arc::clone(&store);
+        tasks.push(tokio::spawn(async move {
+            let secret = LearnedSecret::new(vec![n]);
+            (n, store.learn("asana", "", secret, T0).await.expect("runs"))
+        }));
+    }
+    let mut taken = Vec::new();
+    for task in tasks {
+        if let (n, Learning::Learned) = task.await.expect("ends") {
+            taken.push(vec![n]);
+        }
+    }
+    let kept = store.learned("asana", "").await.expect("reads");
+    assert_eq!(kept.iter().map(|secret| secret.as_bytes().to_vec()).collect::<Vec<_>>(), taken);
+    assert_eq!(taken.len(), 1);
+}
+
 /// The suite's tests, on `$backend`.
 #[macro_export]
 macro_rules! store_contract {
@@ -581,6 +754,10 @@ macro_rules! store_contract {
             an_equal_key_is_a_duplicate
             equal_keys_sent_together_are_stored_once
             an_expired_key_is_taken_over
+            a_one_time_token_is_for_one_body
+            a_token_and_an_id_both_tell_a_repetition
+            equal_tokens_sent_together_are_for_one_body
+            a_token_is_spent_without_an_event
             a_refused_item_leaves_its_neighbours
             a_lease_given_at_once_is_the_first_attempt
             a_retry_is_due_at_its_time
@@ -590,10 +767,15 @@ macro_rules! store_contract {
             jobs_of_one_key_run_one_at_a_time
             each_lane_gets_its_share
             a_resend_finds_its_job
+            a_resend_to_another_target_gets_a_job_of_its_own
+            a_job_added_by_a_resend_is_the_queue_s_when_given_back
+            resends_that_come_together_begin_one_attempt
             pages_go_back_in_time
             a_lease_that_nobody_receives_comes_back
             acknowledged_events_survive_a_drop
             a_closed_store_says_so
+            a_route_learns_one_secret_while_it_is_armed
+            of_handshakes_that_come_together_one_is_taken
         );
     };
     (@ $backend:ty: $($name:ident)*) => {

@@ -5,6 +5,7 @@ mod contract;
 mod crash;
 mod file;
 mod full;
+mod migrations;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -36,12 +37,12 @@ async fn a_newer_schema_is_refused_by_both_versions() {
     let file = File::new();
     file.sqlite(file.options()).await.close().await;
     let conn = Connection::open(file.path()).expect("opens");
-    conn.execute("UPDATE meta SET value = 7 WHERE name = 'schema'", []).expect("updates");
+    conn.execute("UPDATE meta SET value = 77 WHERE name = 'schema'", []).expect("updates");
     drop(conn);
     let error = SqliteStore::open(file.options()).await.expect_err("is newer");
-    assert!(matches!(error, OpenError::NewerSchema { found: 7, known: 1, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::NewerSchema { found: 77, known: 3, .. }), "{error:?}");
     let text = error.to_string();
-    assert!(text.contains("schema 7") && text.contains("up to 1"), "{text}");
+    assert!(text.contains("schema 77") && text.contains("up to 3"), "{text}");
     let error = SqliteStore::open_reader(file.path()).await.expect_err("is newer");
     assert!(matches!(error, OpenError::NewerSchema { .. }), "{error:?}");
 }
@@ -302,6 +303,30 @@ async fn a_reader_needs_no_lock() {
     stored(&*store, new_event("c", Vec::new())).await;
     assert_eq!(reader.events(page(10)).await.expect("reads").events.len(), 3);
     store.close().await;
+}
+
+#[tokio::test]
+async fn what_is_made_is_the_owner_s_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let file = File::new();
+    let store = file.sqlite(file.options()).await;
+    stored(&*store, new_event("a", Vec::new())).await;
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(file.folder.path()).expect("lists") {
+        let entry = entry.expect("reads");
+        let mode = entry.metadata().expect("is there").permissions().mode() & 0o777;
+        let name = entry.file_name().into_string().expect("text");
+        assert_eq!(mode, 0o600, "{name} has mode {mode:o}");
+        names.push(name);
+    }
+    names.sort();
+    assert_eq!(names, ["store.db", "store.db-shm", "store.db-wal", "store.db.lock"]);
+    store.close().await;
+    // What the owner has opened to others stays so.
+    std::fs::set_permissions(file.path(), PermissionsExt::from_mode(0o640)).expect("changes");
+    file.sqlite(file.options()).await.close().await;
+    let mode = std::fs::metadata(file.path()).expect("is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o640);
 }
 
 /// The statements that must not slow down as finished jobs pile up use their partial indexes.

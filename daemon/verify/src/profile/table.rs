@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::location::Location;
 use crate::scheme::{
-    Algorithm, Construction, Encoding, HmacScheme, KeyForm, Layout, Scheme, TimestampFormat,
-    TimestampPlace, TimestampRule,
+    Algorithm, Construction, Encoding, KeyForm, Layout, Scheme, SignatureAlgorithm, TemplateScheme,
+    TimestampFormat, TimestampPlace, TimestampRule, Version,
 };
 use crate::template::{Piece, Template};
 
@@ -35,24 +35,33 @@ pub(super) const fn in_form(field: &'static str) -> Location {
     Location::Form(Cow::Borrowed(field))
 }
 
-pub(super) const fn in_query(name: &'static str) -> Location {
-    Location::Query(Cow::Borrowed(name))
-}
-
 pub(super) const fn in_json(pointer: &'static str) -> Location {
     Location::Json(Cow::Borrowed(pointer))
 }
 
-pub(super) const fn sha256(header: &'static str) -> HmacScheme {
-    HmacScheme::with(Algorithm::Sha256, Cow::Borrowed(header))
+pub(super) const fn in_query(name: &'static str) -> Location {
+    Location::Query(Cow::Borrowed(name))
 }
 
-pub(super) const fn sha1(header: &'static str) -> HmacScheme {
-    HmacScheme::with(Algorithm::Sha1, Cow::Borrowed(header))
+/// One lower-case hexadecimal signature of the body in `header`, by HMAC-SHA256.
+pub(super) const fn sha256(header: &'static str) -> TemplateScheme {
+    TemplateScheme::with(Construction::Hmac(Algorithm::Sha256), Cow::Borrowed(header))
 }
 
-pub(super) const fn sha512(header: &'static str) -> HmacScheme {
-    HmacScheme::with(Algorithm::Sha512, Cow::Borrowed(header))
+pub(super) const fn sha1(header: &'static str) -> TemplateScheme {
+    TemplateScheme::with(Construction::Hmac(Algorithm::Sha1), Cow::Borrowed(header))
+}
+
+pub(super) const fn sha512(header: &'static str) -> TemplateScheme {
+    TemplateScheme::with(Construction::Hmac(Algorithm::Sha512), Cow::Borrowed(header))
+}
+
+/// One signature of the body by a key pair in `header`, in base64.
+pub(super) const fn key_pair(
+    algorithm: SignatureAlgorithm,
+    header: &'static str,
+) -> TemplateScheme {
+    TemplateScheme::with(Construction::KeyPair(algorithm), Cow::Borrowed(header))
 }
 
 /// The secret itself in `header`.
@@ -61,9 +70,9 @@ pub(super) const fn token(header: &'static str) -> Scheme {
 }
 
 /// Each changes one field and says nothing that the field does not.
-impl HmacScheme {
+impl TemplateScheme {
     pub(super) const fn scheme(self) -> Scheme {
-        Scheme::Hmac(self)
+        Scheme::Template(self)
     }
 
     pub(super) const fn encoded(mut self, encoding: Encoding) -> Self {
@@ -154,7 +163,21 @@ impl HmacScheme {
 
     /// A plain hash in which the key stands where the template says.
     pub(super) const fn digest(mut self) -> Self {
-        self.construction = Construction::Digest;
+        if let Construction::Hmac(algorithm) = self.construction {
+            self.construction = Construction::Digest(algorithm);
+        }
+        self
+    }
+
+    /// Further versions in the same list.
+    pub(super) const fn versions(mut self, versions: &'static [Version]) -> Self {
+        put(&mut self.versions, Cow::Borrowed(versions));
+        self
+    }
+
+    /// The header that names the key.
+    pub(super) const fn key_id(mut self, header: &'static str) -> Self {
+        put(&mut self.key_id_header, Some(Cow::Borrowed(header)));
         self
     }
 

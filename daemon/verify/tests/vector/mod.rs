@@ -12,13 +12,14 @@ use hookyard_verify::{
     Takes, UnixTime, Verifier,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Where a setting of a profile is in a vector, when not under its own name.
 const SETTINGS: &[(&str, &str)] = &[
     ("audience", "expected_aud"),
     ("email", "expected_email"),
     ("public_key", "bt_public_key"),
+    ("verification_token", "secret"),
     ("verify_token", "secret"),
 ];
 
@@ -90,7 +91,13 @@ impl Vector {
     /// The secrets that its operator has configured.
     pub fn secrets(&self) -> Vec<Secret> {
         let texts = ["secret", "secondary_secret", "public_key"].map(|key| self.0[key].as_str());
-        texts.into_iter().flatten().map(Secret::from).collect()
+        texts.into_iter().flatten().map(Secret::from).chain(self.named_keys()).collect()
+    }
+
+    /// Public keys with names, as they are configured where the sender names the key.
+    fn named_keys(&self) -> impl Iterator<Item = Secret> {
+        let keys = self.0["public_keys"].as_object().into_iter().flatten();
+        keys.filter_map(|(name, key)| Some(Secret::from(format!("{name}:{}", key.as_str()?))))
     }
 
     /// The secrets that a route of the profile takes. A handshake that needs none has none.
@@ -123,6 +130,11 @@ impl Vector {
     fn document(&self, source: &KeySource) -> Option<Bytes> {
         let text = match source {
             KeySource::Certificates { url } => self.0["served_certs"][url].as_str()?.to_owned(),
+            KeySource::Ebay { url, key_id } => {
+                assert!(url.starts_with("https://api.ebay.com/") && url.ends_with(key_id));
+                let key = self.0["public_keys"][key_id].as_str()?;
+                json!({ "key": key, "algorithm": "ECDSA", "digest": "SHA1" }).to_string()
+            }
             KeySource::Jwks { .. } if self.0["jwks"].is_object() => self.0["jwks"].to_string(),
             _ => return None,
         };

@@ -1,35 +1,34 @@
-//! The family of keyed hashes over a template: made ready once, then checked per request.
+//! The family of keyed hashes and signatures over a template: made ready once, then checked per
+//! request.
 
 use std::borrow::Cow;
 
 use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
-use subtle::Choice;
-use zeroize::Zeroizing;
 
 use crate::carrier::{Carrier, Marks};
-use crate::family::{Family, Seen};
+use crate::family::{Family, Seen, Takes};
 use crate::header::{insert, single};
 use crate::json;
 use crate::location::Location;
-use crate::mac::Keyed;
 use crate::moment;
 use crate::reason::Reason;
 use crate::request::{Request, UnixTime};
-use crate::scheme::{Construction, HmacScheme, Layout, TimestampPlace, TimestampRule};
+use crate::scheme::{Construction, KeyForm, Layout, TemplateScheme, TimestampPlace, TimestampRule};
 use crate::secret::{Secret, SecretError};
 use crate::settings::Settings;
 use crate::setup::{SetupError, header_name};
 use crate::sign::SignError;
 use crate::signed_text::{decoded_url, listed_headers, only_field};
 use crate::template::Piece;
+use crate::template_key::{TemplateKey, TemplateSigner};
 use crate::values::{needed, one};
 
-/// An [`HmacScheme`] that makes sense, with its header names read.
+/// A [`TemplateScheme`] that makes sense, with its header names read.
 #[derive(Debug)]
-pub(crate) struct HmacCheck {
-    scheme: HmacScheme,
+pub(crate) struct TemplateCheck {
+    scheme: TemplateScheme,
     header: HeaderName,
     timestamp_header: Option<HeaderName>,
     /// Headers with the one value that they may have.
@@ -40,12 +39,12 @@ pub(crate) struct HmacCheck {
     id_header: Option<HeaderName>,
     /// The names of the template's `{header:NAME}` pieces, in their order.
     template_headers: Vec<HeaderName>,
-    /// The place of `{secret}` in the template of a plain hash.
-    secret_at: Option<usize>,
+    /// The header that names the key.
+    key_id_header: Option<HeaderName>,
 }
 
-impl HmacCheck {
-    pub(crate) fn new(scheme: HmacScheme) -> Result<Self, SetupError> {
+impl TemplateCheck {
+    pub(crate) fn new(scheme: TemplateScheme) -> Result<Self, SetupError> {
         let pieces = scheme.signed.pieces();
         let signs = |piece: &Piece| pieces.contains(piece);
         let of_the_request = |piece: &Piece| {
@@ -74,11 +73,16 @@ impl HmacCheck {
             _ => {}
         }
         let secrets = pieces.iter().filter(|piece| **piece == Piece::Secret).count();
-        let secret_at = match (scheme.construction, secrets) {
-            (Construction::Hmac, 0) => None,
-            (Construction::Digest, 1) => pieces.iter().position(|piece| *piece == Piece::Secret),
-            _ => return Err(SetupError::SecretInTemplate),
-        };
+        for (construction, form) in scheme.ways() {
+            let inside = matches!(construction, Construction::Digest(_));
+            if secrets != usize::from(inside) {
+                return Err(SetupError::SecretInTemplate);
+            }
+            let pair = matches!(construction, Construction::KeyPair(_));
+            if pair != matches!(form, KeyForm::PublicKey { .. }) {
+                return Err(SetupError::KeyFormMismatch);
+            }
+        }
         Carrier::of(&scheme).check()?;
         let mut timestamp_header = None;
         if let Some(rule) = &scheme.timestamp {
@@ -115,7 +119,7 @@ impl HmacCheck {
             fixed,
             also,
             template_headers,
-            secret_at,
+            key_id_header: scheme.key_id_header.as_deref().map(header_name).transpose()?,
             scheme,
         })
     }
@@ -199,7 +203,7 @@ impl HmacCheck {
                             std::iter::once(list).chain(&self.timestamp_header).collect();
                         return listed_headers(&request.headers, list, &required).map(Cow::Owned);
                     }
-                    // The key stands here; `Keyed` has it.
+                    // The key stands here; `TemplateKey` has it.
                     Piece::Secret => b"",
                     Piece::Id => match &self.id_header {
                         Some(name) => single(&request.headers, name)?,
@@ -215,16 +219,20 @@ impl HmacCheck {
     }
 }
 
-impl Family for HmacCheck {
-    type Key = Keyed;
+impl Family for TemplateCheck {
+    type Key = TemplateKey;
 
     /// The key that a secret stands for, absorbed.
-    fn key(&self, secret: &Secret) -> Result<Keyed, SecretError> {
-        let key: Zeroizing<Vec<u8>> = secret.key(&self.scheme.key)?;
-        Ok(match self.secret_at {
-            Some(at) => Keyed::Digest { algorithm: self.scheme.algorithm, at, key },
-            None => Keyed::new(self.scheme.algorithm, &key),
-        })
+    fn key(&self, secret: &Secret) -> Result<TemplateKey, SecretError> {
+        TemplateKey::read(&self.scheme, secret)
+    }
+
+    fn takes(&self) -> Takes {
+        let public = |how| matches!(how, Construction::KeyPair(_));
+        match self.scheme.ways().all(|(construction, _)| public(construction)) {
+            true => Takes::PublicKey,
+            false => Takes::Secret,
+        }
     }
 
     /// Whether the request has a signature header and the fixed headers of this scheme.
@@ -237,7 +245,7 @@ impl Family for HmacCheck {
     }
 
     /// The place of the key that one of the request's signatures matches.
-    fn check(&self, keys: &[Keyed], seen: Seen<'_>) -> Result<Option<usize>, Reason> {
+    fn check(&self, keys: &[TemplateKey], seen: Seen<'_>) -> Result<Option<usize>, Reason> {
         let Seen { request, now, .. } = seen;
         let headers = &request.headers;
         for (name, expected) in &self.fixed {
@@ -260,6 +268,17 @@ impl Family for HmacCheck {
             near(text, rule, name)?;
             in_header = Some(text);
         }
+        let mut keys: Vec<(usize, &TemplateKey)> = keys.iter().enumerate().collect();
+        if let Some(header) = &self.key_id_header {
+            self.values(headers)?;
+            let name = single(headers, header)?;
+            keys.retain(|(_, key)| key.is_called(name));
+            if keys.is_empty() {
+                return Err(Reason::UnknownKey { header: header.clone() });
+            }
+        }
+        // Entries of a version that no secret is of say nothing.
+        let ways: Vec<usize> = keys.iter().map(|(_, key)| key.way()).collect();
         let mut offers = Vec::new();
         let mut refused = None;
         let mut beside = None;
@@ -275,7 +294,7 @@ impl Family for HmacCheck {
                     if let Layout::Beside { .. } = self.scheme.layout {
                         beside = offer.marks.timestamp.take().map(|text| (header, text));
                     }
-                    offer.read(&carrier, header)
+                    offer.read(&carrier, header, &ways)
                 });
                 match offer {
                     Ok(offer) => offers.push(offer),
@@ -298,13 +317,9 @@ impl Family for HmacCheck {
                 apart
             });
             let message = self.message(request, seen.settings, marks)?;
-            for (index, key) in keys.iter().enumerate() {
-                let genuine = key.hash(&message);
-                let any = candidates
-                    .iter()
-                    .fold(Choice::from(0), |any, candidate| any | genuine.matches(candidate));
-                if bool::from(any) {
-                    matched = Some(matched.map_or(index, |first: usize| first.min(index)));
+            for (index, key) in &keys {
+                if key.signed(&message, &candidates) {
+                    matched = Some(matched.map_or(*index, |first: usize| first.min(*index)));
                 }
             }
         }
@@ -367,8 +382,8 @@ impl Family for HmacCheck {
         now: UnixTime,
         settings: &Settings,
     ) -> Result<Request, SignError> {
-        let key = self.key(secret)?;
         let scheme = &self.scheme;
+        let signer = TemplateSigner::read(scheme, secret)?;
         let timestamp = match (&scheme.timestamp, &scheme.layout) {
             (
                 Some(TimestampRule { at: TimestampPlace::Body(pointer), format, .. }),
@@ -394,6 +409,9 @@ impl Family for HmacCheck {
         for (name, value) in &self.fixed {
             insert(&mut request.headers, name, value.as_bytes())?;
         }
+        if let (Some(header), Some(name)) = (&self.key_id_header, &signer.name) {
+            insert(&mut request.headers, header, name)?;
+        }
         // Nothing here is random; what is signed at another moment gets another one.
         let nonce = Sha256::new().chain_update(&request.body);
         let nonce = HEXLOWER.encode(&nonce.chain_update(now.as_millis().to_be_bytes()).finalize());
@@ -402,9 +420,10 @@ impl Family for HmacCheck {
             nonce: Some(nonce.as_bytes()),
         };
         let message = self.message(&request, settings, marks)?;
-        let signature = format!("{}{}", scheme.prefix, key.hash(&message).encode(scheme.encoding));
+        let signature = signer.sign(&message, scheme.encoding).ok_or(SignError::Unsignable)?;
+        let signature = format!("{}{signature}", scheme.prefix);
         let carrier = Carrier::of(scheme);
-        let value = carrier.write(&signature, timestamp.as_deref(), Some(&nonce));
+        let value = carrier.write(signer.way, &signature, timestamp.as_deref(), Some(&nonce));
         insert(&mut request.headers, &self.header, value.as_bytes())?;
         Ok(request)
     }

@@ -1,0 +1,209 @@
+//! `hookyard verify`: would this captured request be let in, and if not, why?
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use data_encoding::BASE64;
+use hookyard_verify::{
+    Case, Check, Explanation, HandshakeReply, Outcome, Received, Refused, Secret, SetupError,
+    Verified, explain,
+};
+use serde_json::{Value, json};
+
+use super::captured::Captured;
+use super::{EXIT_USAGE, now};
+
+/// Judges the request in `file` and prints every check and what went wrong.
+///
+/// Exit code 0 for a request that is let in or answered, 1 for one that is refused, 2 for a file
+/// that is no captured request.
+pub(crate) fn run(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let captured = match Captured::read(file, now()) {
+        Ok(captured) => captured,
+        Err(error) => {
+            eprintln!("hookyard: {error:#}");
+            return Ok(ExitCode::from(EXIT_USAGE));
+        }
+    };
+    let judged = judge(&captured);
+    let mut out = std::io::stdout().lock();
+    match json {
+        true => writeln!(out, "{:#}", as_json(&judged))?,
+        false => out.write_all(as_text(&captured, &judged).as_bytes())?,
+    }
+    let accepted = judged.is_ok_and(|explanation| explanation.verdict.is_ok());
+    Ok(if accepted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn judge(captured: &Captured) -> Result<Explanation, SetupError> {
+    let judge = |secrets: &[Secret]| {
+        let Captured { profile, settings, request, now, .. } = captured;
+        let case = Case { profile, secrets, settings, request, now: *now };
+        explain(&case, |source| captured.document(source), captured.keyring())
+    };
+    match judge(&captured.secrets) {
+        // Some handshakes need no secret: nobody knows this one, so that nothing else can pass.
+        Err(SetupError::NoSecret) => judge(&[unknown_secret()])
+            .ok()
+            .filter(|explanation| matches!(explanation.verdict, Ok(Received::Handshake(_))))
+            .ok_or(SetupError::NoSecret),
+        judged => judged,
+    }
+}
+
+fn unknown_secret() -> Secret {
+    let bytes: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(32).collect();
+    Secret::from(BASE64.encode(&bytes))
+}
+
+fn as_text(captured: &Captured, judged: &Result<Explanation, SetupError>) -> String {
+    let mut text = String::new();
+    let title = captured.profile.title;
+    // Writing into a string does not fail.
+    let explanation = match judged {
+        Ok(explanation) => explanation,
+        Err(error) => {
+            let _ = writeln!(text, "refused: no route of {title} could be set up: {error}");
+            return text;
+        }
+    };
+    let _ = match &explanation.verdict {
+        Ok(Received::Event(verified)) => writeln!(text, "accepted: {}", event_words(verified)),
+        Ok(Received::Handshake(handshake)) => {
+            writeln!(text, "accepted: a handshake of {title}, {}", handshake.name)
+        }
+        Err(refused) => writeln!(text, "refused: {}", refused.reason),
+    };
+    let colors = std::io::stdout().is_terminal();
+    for check in &explanation.checks {
+        let (mark, color, detail) = match &check.outcome {
+            Outcome::Passed => ("ok  ", 32, ""),
+            Outcome::Failed(detail) => ("FAIL", 31, detail.as_str()),
+            Outcome::NotReached => ("-   ", 2, ""),
+        };
+        let mark = match colors {
+            true => format!("\x1b[{color}m{mark}\x1b[0m"),
+            false => mark.to_owned(),
+        };
+        let _ = writeln!(text, "  {mark}  {}", check.name);
+        if !detail.is_empty() {
+            let _ = writeln!(text, "        {detail}");
+        }
+    }
+    for hint in &explanation.hints {
+        let _ = writeln!(text, "\nhint: {hint}");
+    }
+    match &explanation.verdict {
+        Ok(Received::Event(verified)) => {
+            let open: Vec<&str> =
+                verified.unauthenticated().iter().map(|part| part.as_str()).collect();
+            if !open.is_empty() {
+                let _ = writeln!(text, "\nnot covered by the signature: {}", open.join(", "));
+            }
+        }
+        Ok(Received::Handshake(handshake)) => {
+            if let Some(url) = &handshake.confirm {
+                let _ = writeln!(text, "\nfetched before the answer: {url}");
+            }
+            if handshake.teaches.is_some() {
+                text.push_str("\nIt brings the secret, which is taken while the route is armed.\n");
+            }
+            text.push_str("\nthe answer:\n\n");
+            text.push_str(&reply_text(&handshake.reply));
+        }
+        Err(_) => {}
+    }
+    text
+}
+
+fn event_words(verified: &Verified) -> String {
+    let mut words = "an event".to_owned();
+    if let Some(kind) = verified.kind() {
+        let _ = write!(words, " `{kind}`");
+    }
+    if let Some(id) = verified.delivery_id() {
+        let _ = write!(words, " with the id `{id}`");
+    }
+    words
+}
+
+/// As it goes over the wire, without what every answer has.
+fn reply_text(reply: &HandshakeReply) -> String {
+    let mut text = format!("{}\n", reply.status);
+    for (name, value) in &reply.headers {
+        let _ = writeln!(text, "{name}: {}", String::from_utf8_lossy(value.as_bytes()));
+    }
+    let _ = writeln!(text, "\n{}", String::from_utf8_lossy(&reply.body));
+    text
+}
+
+fn as_json(judged: &Result<Explanation, SetupError>) -> Value {
+    let explanation = match judged {
+        Ok(explanation) => explanation,
+        Err(error) => {
+            return json!({
+                "verdict": "refused",
+                "reason": "setup",
+                "message": error.to_string(),
+                "checks": [],
+                "hints": [],
+            });
+        }
+    };
+    let mut object = match &explanation.verdict {
+        Ok(Received::Event(verified)) => json!({
+            "verdict": "accepted",
+            "kind": "event",
+            "event": {
+                "kind": verified.kind(),
+                "delivery_id": verified.delivery_id(),
+                "matched_secret": verified.matched_secret(),
+                "one_time_token": verified.one_time_token(),
+                "unauthenticated":
+                    verified.unauthenticated().iter().map(|part| part.as_str()).collect::<Vec<_>>(),
+            },
+        }),
+        Ok(Received::Handshake(handshake)) => json!({
+            "verdict": "accepted",
+            "kind": "handshake",
+            "handshake": handshake.name,
+            "reply": reply_json(&handshake.reply),
+            "then_get": handshake.confirm,
+            "teaches_secret": handshake.teaches.is_some(),
+        }),
+        Err(Refused { reason, .. }) => json!({
+            "verdict": "refused",
+            "reason": reason.label(),
+            "message": reason.to_string(),
+        }),
+    };
+    object["checks"] = explanation.checks.iter().map(check_json).collect();
+    object["hints"] = json!(explanation.hints);
+    object
+}
+
+fn check_json(check: &Check) -> Value {
+    let (result, detail) = match &check.outcome {
+        Outcome::Passed => ("passed", None),
+        Outcome::Failed(detail) => ("failed", Some(detail)),
+        Outcome::NotReached => ("not-reached", None),
+    };
+    json!({ "check": check.name, "result": result, "detail": detail })
+}
+
+fn reply_json(reply: &HandshakeReply) -> Value {
+    let headers: serde_json::Map<String, Value> = reply
+        .headers
+        .iter()
+        .map(|(name, value)| {
+            (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned().into())
+        })
+        .collect();
+    json!({
+        "status": reply.status.as_u16(),
+        "headers": headers,
+        "body": String::from_utf8_lossy(&reply.body),
+    })
+}

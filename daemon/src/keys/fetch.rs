@@ -1,0 +1,139 @@
+//! From a source of keys to the request that gets it, and from the answer to a document.
+
+use std::time::Duration;
+
+use hookyard_verify::{KeySource, Settings};
+use http::header::{ACCEPT, AGE, CACHE_CONTROL};
+use http::{HeaderMap, HeaderValue};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::{Fetch, Fetched, Fetching};
+use crate::outbound::{Client, Request, Response};
+
+/// The largest document, in bytes. The largest known sets of keys have some ten kilobytes.
+const LARGEST: usize = 64 << 10;
+
+/// How long a document is used that does not say.
+const USUAL: Duration = Duration::from_secs(3600);
+
+/// The bounds of what a document says of itself: a key that was taken back must not be believed for
+/// days, and a provider is not asked all the time.
+const SHORTEST: Duration = Duration::from_secs(5 * 60);
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// What tells one document from another.
+pub(super) fn address(source: &KeySource) -> String {
+    source.url().to_owned()
+}
+
+/// Fetches from where the documents are.
+pub(crate) struct Online {
+    client: Client,
+}
+
+impl Online {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    async fn get(&self, source: &KeySource) -> Result<Fetched, String> {
+        let request = request(source)?;
+        let fetched = self.client.fetch(request).await.and_then(Response::expect_success);
+        let Response { headers, body, .. } = fetched.map_err(|error| error.to_string())?;
+        if body.len() > LARGEST {
+            return Err(format!("the document is larger than {} KiB", LARGEST >> 10));
+        }
+        // What has no keys at all is a failure of the server's: what was there before is kept.
+        if !has_keys(source, &body) {
+            return Err("the document has no keys in it".to_owned());
+        }
+        Ok(Fetched { document: body, fresh_for: fresh_for(&headers) })
+    }
+}
+
+impl Fetch for Online {
+    fn fetch<'a>(&'a self, source: &'a KeySource, _: &'a Settings) -> Fetching<'a> {
+        Box::pin(self.get(source))
+    }
+}
+
+fn request(source: &KeySource) -> Result<Request, String> {
+    let get = |accept| {
+        let request = Request::get(source.url()).map_err(|error| error.to_string())?;
+        Ok(request.header(ACCEPT, HeaderValue::from_static(accept)))
+    };
+    match source {
+        KeySource::Certificates { .. } => get("application/x-pem-file, */*"),
+        KeySource::Jwks { .. } => get("application/jwk-set+json, application/json"),
+        _ => Err("nothing is known about such a source".to_owned()),
+    }
+}
+
+/// Whether a document is of the kind that was asked for. Which keys are good is for whoever checks
+/// with them.
+fn has_keys(source: &KeySource, document: &[u8]) -> bool {
+    let json = || serde_json::from_slice::<serde_json::Value>(document).ok();
+    match source {
+        KeySource::Certificates { .. } => {
+            CertificateDer::pem_slice_iter(document).next().is_some_and(|first| first.is_ok())
+        }
+        KeySource::Jwks { .. } => json().is_some_and(|json| {
+            json.get("keys").and_then(|keys| keys.as_array()).is_some_and(|keys| !keys.is_empty())
+        }),
+        _ => true,
+    }
+}
+
+/// How long an answer may be used, by its `Cache-Control` and `Age`.
+fn fresh_for(headers: &HeaderMap) -> Duration {
+    let lines = headers.get_all(CACHE_CONTROL).iter().filter_map(|line| line.to_str().ok());
+    let mut said = None;
+    for directive in lines.flat_map(|line| line.split(',')) {
+        let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
+        let name = name.trim();
+        if name.eq_ignore_ascii_case("no-store") || name.eq_ignore_ascii_case("no-cache") {
+            return SHORTEST;
+        }
+        if name.eq_ignore_ascii_case("max-age") {
+            said = value.trim().trim_matches('"').parse().ok().map(Duration::from_secs);
+        }
+    }
+    let age = headers.get(AGE).and_then(|age| age.to_str().ok()?.trim().parse().ok());
+    let age = Duration::from_secs(age.unwrap_or(0));
+    said.map_or(USUAL, |said| said.saturating_sub(age)).clamp(SHORTEST, LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_fresh_for_as_long_as_it_says_within_bounds() {
+        let minutes = |count: u64| Duration::from_secs(60 * count);
+        for (lines, age, expected) in [
+            (&[][..], None, minutes(60)),
+            (&["public, max-age=7200"], None, minutes(120)),
+            (&["public", "Max-Age = \"7200\", must-revalidate"], None, minutes(120)),
+            (&["max-age=7200"], Some("3600"), minutes(60)),
+            (&["max-age=7200"], Some("7200"), minutes(5)),
+            (&["max-age=7200"], Some("-1"), minutes(120)),
+            (&["max-age=0"], None, minutes(5)),
+            (&["max-age=99999999"], None, minutes(24 * 60)),
+            (&["max-age=99999999999999999999999"], None, minutes(60)),
+            (&["max-age"], None, minutes(60)),
+            (&["no-cache, max-age=7200"], None, minutes(5)),
+            (&["NO-STORE"], None, minutes(5)),
+            (&["s-maxage=7200"], None, minutes(60)),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(CACHE_CONTROL, line.parse().unwrap());
+            }
+            if let Some(age) = age {
+                headers.insert(AGE, age.parse().unwrap());
+            }
+            assert_eq!(fresh_for(&headers), expected, "{lines:?}, {age:?}");
+        }
+    }
+}

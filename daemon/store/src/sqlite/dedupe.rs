@@ -1,0 +1,164 @@
+//! The keys by which repetitions are recognised: looked up and taken in the event's transaction.
+
+use hookyard_types::{Event, EventId, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+use sha2::{Digest, Sha256};
+
+use super::fault::Fault;
+use super::verb::{Batch, Verb};
+use crate::{Dedupe, DedupeKey, StoreError, TokenUse};
+
+/// Before a token where it is hashed. No text in UTF-8 has this byte, so that no sender can choose
+/// an id of a delivery that is taken for a token, or the other way round.
+const TOKEN_MARK: [u8; 1] = [0xff];
+
+/// The keys of one event, hashed before the event is queued.
+#[derive(Debug)]
+pub(super) struct Keys {
+    route: String,
+    tenant: String,
+    received_at: Timestamp,
+    keys: Vec<Key>,
+}
+
+#[derive(Debug)]
+struct Key {
+    scope: String,
+    hash: [u8; 32],
+    /// Of the body that a token is bound to; none for the id of a delivery.
+    body: Option<[u8; 32]>,
+    expires_at: Timestamp,
+}
+
+/// What the keys say of an event.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// None was there; they are this event's now.
+    New,
+    /// One is that of an earlier event.
+    Duplicate(EventId),
+    /// A one-time token came with another body before.
+    TokenReused,
+}
+
+/// A key that is there and has not expired.
+struct Known {
+    event: Option<EventId>,
+    body: Option<[u8; 32]>,
+}
+
+impl Keys {
+    pub(super) fn of(event: &Event, dedupe: Vec<Dedupe>) -> Self {
+        let mut body_hash = None;
+        let keys = dedupe.into_iter().map(|dedupe| {
+            let (hash, body) = match &dedupe.key {
+                DedupeKey::Delivery(id) => (Sha256::digest(id), None),
+                DedupeKey::OneTimeToken(token) => (
+                    Sha256::new().chain_update(TOKEN_MARK).chain_update(token).finalize(),
+                    Some(*body_hash.get_or_insert_with(|| Sha256::digest(&event.body).into())),
+                ),
+            };
+            Key {
+                scope: dedupe.scope,
+                hash: hash.into(),
+                body,
+                expires_at: event.received_at.saturating_add(dedupe.window),
+            }
+        });
+        Self {
+            keys: keys.collect(),
+            route: event.source.name().to_owned(),
+            tenant: event.tenant.clone(),
+            received_at: event.received_at,
+        }
+    }
+
+    /// Takes the keys for `event`, or says why not.
+    pub(super) fn take(&self, conn: &Connection, event: EventId) -> Result<Verdict, Fault> {
+        let (mut fresh, mut first) = (Vec::new(), None);
+        for key in &self.keys {
+            match self.known(conn, key)? {
+                Some(known) if known.body != key.body => return Ok(Verdict::TokenReused),
+                Some(Known { event: Some(event), .. }) => first = first.or(Some(event)),
+                Some(Known { event: None, .. }) | None => fresh.push(key),
+            }
+        }
+        let Some(first) = first else {
+            for key in fresh {
+                self.put(conn, key, Some(event))?;
+            }
+            return Ok(Verdict::New);
+        };
+        // A provider may sign a delivery anew when it sends it again: that token is used too. An id
+        // is left alone, as it may not be signed: whoever sends a genuine request again could take
+        // any number of them, and the deliveries to which they belong would not be let in.
+        for key in fresh.into_iter().filter(|key| key.body.is_some()) {
+            self.put(conn, key, Some(first))?;
+        }
+        Ok(Verdict::Duplicate(first))
+    }
+
+    fn known(&self, conn: &Connection, key: &Key) -> Result<Option<Known>, Fault> {
+        let found = conn
+            .prepare_cached(
+                "SELECT event_id, body_hash FROM dedupe \
+                 WHERE route = ?1 AND scope = ?2 AND key_hash = ?3 AND expires_at > ?4",
+            )?
+            .query_row(
+                params![self.route, key.scope, key.hash, self.received_at.as_millis()],
+                |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?)),
+            )
+            .optional()?;
+        let Some((event, body)) = found else { return Ok(None) };
+        if event.is_empty() {
+            return Ok(Some(Known { event: None, body }));
+        }
+        let event = event.try_into().map_err(|_| {
+            StoreError::Damaged("an event's id among the keys is not of sixteen bytes".to_owned())
+        })?;
+        Ok(Some(Known { event: Some(EventId::from_bytes(event)), body }))
+    }
+
+    /// Puts a key in, over a row that has expired or that has no event.
+    fn put(&self, conn: &Connection, key: &Key, event: Option<EventId>) -> Result<(), Fault> {
+        let event: &[u8] = event.as_ref().map_or(&[], |event| event.as_bytes());
+        conn.prepare_cached(
+            "INSERT INTO dedupe (route, scope, key_hash, tenant, event_id, expires_at, body_hash) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+             ON CONFLICT (route, scope, key_hash) DO UPDATE SET \
+             tenant = excluded.tenant, event_id = excluded.event_id, \
+             expires_at = excluded.expires_at, body_hash = excluded.body_hash",
+        )?
+        .execute(params![
+            self.route,
+            key.scope,
+            key.hash,
+            self.tenant,
+            event,
+            key.expires_at.as_millis(),
+            key.body,
+        ])?;
+        Ok(())
+    }
+}
+
+/// See [`crate::Store::spend`].
+#[derive(Debug)]
+pub(super) struct Spend(pub(super) Keys);
+
+impl Verb for Spend {
+    type Output = TokenUse;
+    const ADMITS: bool = true;
+
+    fn run(&self, batch: &mut Batch<'_>) -> Result<TokenUse, Fault> {
+        let Self(keys) = self;
+        for key in keys.keys.iter().filter(|key| key.body.is_some()) {
+            match keys.known(batch.conn, key)? {
+                Some(known) if known.body != key.body => return Ok(TokenUse::Reused),
+                Some(_) => {}
+                None => keys.put(batch.conn, key, None)?,
+            }
+        }
+        Ok(TokenUse::Allowed)
+    }
+}
