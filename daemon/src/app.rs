@@ -70,7 +70,7 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
         }
         None => None,
     };
-    let outbound = outbound(&config).await?;
+    let (outbound, keyring) = outbound(&config).await?;
     let store: Arc<dyn Store> = Arc::new(open_store(&config).await?);
     let guard = Guard::new(Arc::clone(&live));
     if let Some(file) = guard.prepare()? {
@@ -101,7 +101,7 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
         store: Arc::clone(&store),
         plugins: Arc::clone(&plugins),
         dispatcher: Arc::clone(&dispatcher),
-        keys: KeyCache::new(Arc::new(Online::new(outbound.clone())), Keyring::new()),
+        keys: KeyCache::new(Arc::new(Online::new(outbound.clone())), keyring),
         learned: Arc::clone(&learned),
         outbound,
     };
@@ -209,13 +209,16 @@ enum End {
     TaskEnded(String),
 }
 
-/// The client for what the daemon itself fetches.
-async fn outbound(config: &Arc<Config>) -> anyhow::Result<outbound::Client> {
+/// The client for what the daemon itself fetches, and a keyring that trusts whom it trusts.
+async fn outbound(config: &Arc<Config>) -> anyhow::Result<(outbound::Client, Keyring)> {
     let config = Arc::clone(config);
     // Reads the platform's certificates.
-    let made = tokio::task::spawn_blocking(move || outbound::Client::from_config(&config.outbound))
-        .await?;
-    made.context("failed to set up [outbound]")
+    let made = tokio::task::spawn_blocking(move || {
+        let roots = outbound::trusted_roots(&config.outbound)?;
+        let keyring = Keyring::new().trusting(roots.roots.iter().cloned());
+        Ok((outbound::Client::from_config(&config.outbound, roots)?, keyring))
+    });
+    made.await?.map_err(|error: outbound::RootsError| error).context("failed to set up [outbound]")
 }
 
 async fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {

@@ -148,11 +148,8 @@ pub(crate) fn ignored() -> Response {
 
 /// The event was taken, told in the words that its sender looks for.
 pub(crate) fn text(status: StatusCode, text: &'static str) -> Response {
-    let mut response = http::Response::new(Full::new(Bytes::from_static(text.as_bytes())));
-    *response.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, plain);
-    response
+    ours(status, plain, Bytes::from_static(text.as_bytes()))
 }
 
 /// The exact answer to a handshake. It can echo what anyone has sent: no browser may take it for a
@@ -181,9 +178,8 @@ pub(crate) fn reply<'a>(
         .ok()
         .filter(|status| (200..600).contains(&status.as_u16()))
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    // These have no body, whatever the handler wrote.
-    let bodiless = matches!(status.as_u16(), 204 | 205 | 304).then(Bytes::new);
-    let mut response = http::Response::new(Full::new(bodiless.unwrap_or(body)));
+    let body = if is_bodiless(status) { Bytes::new() } else { body };
+    let mut response = http::Response::new(Full::new(body));
     *response.status_mut() = status;
     for (name, value) in headers {
         append_end_to_end(response.headers_mut(), name, value);
@@ -214,10 +210,22 @@ fn append_end_to_end(headers: &mut HeaderMap, name: &str, value: &[u8]) {
 
 fn json(status: StatusCode, body: Bytes) -> Response {
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
-    let mut response = http::Response::new(Full::new(body));
+    ours(status, JSON, body)
+}
+
+fn ours(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response {
+    let mut response = http::Response::new(Full::default());
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    if !is_bodiless(status) {
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        *response.body_mut() = Full::new(body);
+    }
     response
+}
+
+/// Answers of these have no body, whatever is to be said.
+fn is_bodiless(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 204 | 205 | 304)
 }
 
 /// A JSON string.
@@ -299,6 +307,9 @@ mod tests {
         let again = body(duplicate(StatusCode::OK, id)).await;
         assert_eq!(again, format!("{{\"id\":\"{id}\",\"duplicate\":true}}\n"));
         assert_eq!(body(ignored()).await, "{\"ignored\":true}\n");
+        let bodiless = accepted(StatusCode::NO_CONTENT, id);
+        assert!(bodiless.headers().is_empty());
+        assert_eq!(body(bodiless).await, "");
     }
 
     #[tokio::test]

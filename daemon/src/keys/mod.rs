@@ -5,6 +5,7 @@
 //! [`KeyCache::obtain`] gets its document, once for all requests that wait for it. What to do is
 //! decided by [`documents`], and [`fetch`] does it.
 
+mod account;
 mod documents;
 mod fetch;
 #[cfg(test)]
@@ -116,7 +117,7 @@ impl KeyCache {
         tried: AtHand,
         asking: Asking<'_>,
     ) -> Result<AtHand, Unobtainable> {
-        let address = fetch::address(source);
+        let address = source.address();
         let had = tried.serial(&address);
         loop {
             let mut end = match self.step(&address, source, had, asking)? {

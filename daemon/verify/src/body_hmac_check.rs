@@ -106,7 +106,8 @@ impl BodyHmacCheck {
             pointer: self.at(&rule.name).trim_start_matches("json:").to_owned(),
             expected: moment::describe(rule.format),
         };
-        moment::near(text.as_bytes(), rule.format, rule.tolerance, now, malformed)
+        let tolerance = (rule.tolerance, rule.tolerance);
+        moment::near(text.as_bytes(), rule.format, tolerance, now, malformed)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::jwt_scheme::{Claim, JwtScheme, TokenForm, TokenKeys, TokenPlace};
 use crate::scheme::{
     BodyHmacScheme, Construction, KeyForm, Layout, Scheme, SignatureAlgorithm, TemplateScheme,
     TimestampPlace,
@@ -50,6 +51,16 @@ impl fmt::Display for Scheme {
             Self::Ebay => f.write_str(
                 "ECDSA-SHA1 on P-256 of `{body}`, in a JSON object in base64 in `x-ebay-signature`; \
                  public key fetched from eBay by its id in there",
+            ),
+            Self::Jwt(token) => token.fmt(f),
+            Self::Paypal => f.write_str(
+                "RSA-SHA256 of `{id}|{timestamp}|WEBHOOK_ID|CRC32(body)`, base64 in \
+                 `paypal-transmission-sig`; by a certificate of PayPal's that leads to a root; id in \
+                 `paypal-transmission-id`; rfc3339 in `paypal-transmission-time`, at most 4 days old",
+            ),
+            Self::Sns => f.write_str(
+                "RSA-SHA1 or RSA-SHA256 of the envelope's members, in the envelope; by a certificate \
+                 of Amazon's; the topic has to be the one that is set",
             ),
             Self::FirstOf(ways) => {
                 for (index, way) in ways.iter().enumerate() {
@@ -185,5 +196,52 @@ impl fmt::Display for Construction {
                 SignatureAlgorithm::RsaPssSha512 => "RSA-PSS-SHA512",
             }),
         }
+    }
+}
+
+impl fmt::Display for JwtScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let detached = matches!(self.form, TokenForm::Detached { .. });
+        let what = if detached { "detached JSON Web Signature" } else { "JSON Web Token" };
+        write!(f, "{what}, {}, ", self.algorithm)?;
+        match &self.place {
+            TokenPlace::Header(name) => write!(f, "in `{name}`")?,
+            TokenPlace::Bearer => f.write_str("as a bearer token")?,
+            TokenPlace::Body { .. } => f.write_str("as the body")?,
+        }
+        match &self.keys {
+            TokenKeys::Configured => {}
+            TokenKeys::Jwks(url) => write!(f, "; keys of {url}")?,
+            TokenKeys::JwksSetting(setting) => write!(f, "; keys of the setting `{setting}`")?,
+            TokenKeys::Plaid => f.write_str("; keys of Plaid's, one by one")?,
+        }
+        if let TokenForm::Detached { timestamp, .. } = &self.form {
+            let seconds = timestamp.tolerance.as_secs();
+            f.write_str("; of `{timestamp}.{body}`")?;
+            if let TimestampPlace::Header(name) = &timestamp.at {
+                write!(f, "; {} in `{name}`, {seconds} s either way", timestamp.format)?;
+            }
+        }
+        for claim in self.claims.iter() {
+            match claim {
+                Claim::Expires => f.write_str("; `exp`")?,
+                Claim::NotBefore => f.write_str("; `nbf`")?,
+                Claim::Issued { within } => {
+                    write!(f, "; `iat`, {} s either way", within.as_secs())?;
+                }
+                Claim::OneOf { claim, texts } => {
+                    write!(f, "; `{claim}` is `{}`", texts.join("` or `"))?;
+                }
+                Claim::Setting { claim, setting } => write!(f, "; `{claim}` is `{setting}`")?,
+                Claim::SettingOrUrl { claim, setting } => {
+                    write!(f, "; `{claim}` is `{setting}` or the public URL")?;
+                }
+                Claim::True { claim } => write!(f, "; `{claim}`")?,
+                Claim::BodyHash { claim, .. } => write!(f, "; `{claim}` is the body's hash")?,
+                Claim::UrlHash { claim, .. } => write!(f, "; `{claim}` is the URL's hash")?,
+                Claim::Once { claim } => write!(f, "; `{claim}` is used once")?,
+            }
+        }
+        Ok(())
     }
 }

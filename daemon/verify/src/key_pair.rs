@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::jwt_scheme::TokenKeys;
 use crate::private_key::PrivateKey;
 use crate::public_key::KeyKind;
 use crate::scheme::{Construction, Encoding, KeyForm, Scheme, TemplateScheme};
@@ -49,6 +50,12 @@ pub enum KeyPairError {
 pub fn generate_key_pair(scheme: &Scheme) -> Result<KeyPair, KeyPairError> {
     match scheme {
         Scheme::Template(scheme) => template(scheme),
+        Scheme::Jwt(scheme) if scheme.keys == TokenKeys::Configured => {
+            let algorithm = scheme.algorithm.key_pair().ok_or(KeyPairError::NoKeyPair)?;
+            let (private, public) = make(algorithm.key_kind())?;
+            let private = Zeroizing::new(BASE64.encode(&private));
+            Ok(KeyPair { public: BASE64.encode(&public), private: Secret::new(private.as_bytes()) })
+        }
         Scheme::FirstOf(ways) => {
             let mut pairs = ways.iter().map(generate_key_pair);
             let found = pairs.find(|pair| !matches!(pair, Err(KeyPairError::NoKeyPair)));
@@ -69,11 +76,7 @@ fn template(scheme: &TemplateScheme) -> Result<KeyPair, KeyPairError> {
         })
         .ok_or(KeyPairError::NoKeyPair)?;
     let kind = algorithm.key_kind();
-    let made = || {
-        let private = PrivateKey::generate(kind)?;
-        Some((private.to_bytes()?, private.public().to_bytes()?))
-    };
-    let (private, public) = made().ok_or(KeyPairError::NoRandomness)?;
+    let (private, public) = make(kind)?;
     let codec = match (kind, scheme.encoding) {
         (KeyKind::Ed25519, Encoding::Hex | Encoding::HexUpper) => HEXLOWER,
         _ => BASE64,
@@ -91,6 +94,15 @@ fn template(scheme: &TemplateScheme) -> Result<KeyPair, KeyPairError> {
     let private = Zeroizing::new(format!("{name}{private_tag}{}", private.as_str()));
     let public = format!("{name}{tag}{}", codec.encode(&public));
     Ok(KeyPair { public, private: Secret::new(private.as_bytes()) })
+}
+
+/// The private and the public half of a new pair.
+fn make(kind: KeyKind) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), KeyPairError> {
+    let made = || {
+        let private = PrivateKey::generate(kind)?;
+        Some((private.to_bytes()?, private.public().to_bytes()?))
+    };
+    made().ok_or(KeyPairError::NoRandomness)
 }
 
 #[cfg(test)]

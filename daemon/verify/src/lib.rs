@@ -61,13 +61,16 @@
 //!
 //! - The signature is checked over the received bytes, before anything in them is parsed, and the
 //!   body of a [`Verified`] is those bytes. Where the sender puts the signature into the body, only
-//!   it and what it is about are read first, and what could be read in two ways is refused.
+//!   it and what it is about are read first, and what could be read in two ways is refused. (A
+//!   token's header has to be read before, and of Amazon's envelopes all: what is signed there is
+//!   what they say.)
 //! - The scheme is fixed by whoever sets it up. Nothing in a request chooses an algorithm, a
 //!   version or a key, with exceptions that are the senders' own: where one sends in several ways
 //!   ([`Scheme::FirstOf`]), the best that is there decides alone; an entry of a list says which of
 //!   the scheme's versions it is of, and is checked with the secrets of that version alone; a header
-//!   names one of the configured public keys, or one that the sender's API gives out; and Twilio
-//!   names one of two HMACs.
+//!   names one of the configured public keys, or one that the sender's API gives out; a token names
+//!   one key of the sender's set; Amazon and PayPal say which certificate of theirs it is; and Twilio
+//!   names one of two HMACs, as Amazon does one of two hashes.
 //! - Signatures have their exact length and one spelling (hexadecimal in lower case, unless the
 //!   scheme says capitals; base64 in its canonical form).
 //! - What is made from a shared secret is compared in constant time, by the `subtle` crate, every
@@ -95,6 +98,13 @@
 //! A template without separators, such as `{timestamp}{body}`, lets the bytes at the seam belong to
 //! either side. The strict reading of timestamps leaves no room for that in practice; prefer a
 //! separator all the same.
+//!
+//! # Keys that are fetched
+//!
+//! Some senders give their keys out themselves: [`Reason::KeyNeeded`] says where one is, and the
+//! request is judged again when a [`Keyring`] has it. Where that is is fixed by the sender's entry,
+//! by a setting, or by a rule for the sender's own hosts and paths that is read strictly; no request
+//! leads elsewhere. Only certificates that have to lead to a root need [`Keyring::trusting`].
 //!
 //! # Key pairs
 //!
@@ -134,6 +144,7 @@ mod body_hmac_check;
 mod body_secret_check;
 mod braintree_check;
 mod carrier;
+mod certificate;
 mod credential_check;
 mod describe;
 mod ebay_check;
@@ -145,6 +156,10 @@ pub mod handshake;
 mod header;
 mod json;
 mod json_items;
+mod json_object;
+mod jwks;
+mod jwt_check;
+mod jwt_scheme;
 mod key_pair;
 mod keyring;
 mod location;
@@ -153,6 +168,8 @@ mod mandrill_check;
 mod moment;
 mod multipart;
 mod names;
+mod paypal_check;
+mod plaid;
 mod private_key;
 mod profile;
 mod public_key;
@@ -161,10 +178,12 @@ mod request;
 mod scheme;
 mod sealed;
 mod secret;
+mod sender_url;
 mod settings;
 mod setup;
 mod sign;
 mod signed_text;
+mod sns_check;
 mod template;
 mod template_check;
 mod template_key;
@@ -178,6 +197,9 @@ mod wechat_check;
 pub use explain::{Case, Check, Explanation, Outcome, explain};
 pub use family::Takes;
 pub use handshake::{Handshake, HandshakeReply, HandshakeRule};
+pub use jwt_scheme::{
+    Claim, DEFAULT_LEEWAY, JwtScheme, TokenAlgorithm, TokenForm, TokenKeys, TokenPlace,
+};
 pub use key_pair::{KeyPair, KeyPairError, generate_key_pair};
 pub use keyring::{KeySource, Keyring};
 pub use location::{Location, LocationError};

@@ -31,17 +31,17 @@ pub(crate) fn read(text: &[u8], format: TimestampFormat) -> Option<i64> {
     }
 }
 
-/// Makes sure that the moment that `text` tells is at most `tolerance` away from now.
+/// Makes sure that the moment that `text` tells is at most `past` before now and `future` after it.
 pub(crate) fn near(
     text: &[u8],
     format: TimestampFormat,
-    tolerance: Duration,
+    (past, future): (Duration, Duration),
     now: UnixTime,
     malformed: impl FnOnce() -> Reason,
 ) -> Result<(), Reason> {
     let millis = read(text, format).ok_or_else(malformed)?;
-    // A clock of whole seconds stands still for up to a second: compare in its own unit, so that the
-    // limit is included whichever milliseconds now has.
+    // A clock of whole seconds stands still for up to a second: compare in its own unit, so
+    // that the limit is included whichever milliseconds now has.
     let now = match format {
         TimestampFormat::Millis => now,
         TimestampFormat::SecondsOrMillis if millis % 1000 != 0 => now,
@@ -49,12 +49,12 @@ pub(crate) fn near(
     };
     let age = now.as_millis().saturating_sub(millis);
     let distance = Duration::from_millis(age.unsigned_abs());
-    if distance <= tolerance {
-        Ok(())
-    } else if age > 0 {
-        Err(Reason::TimestampTooOld { age: distance, tolerance })
+    if age > 0 && distance > past {
+        Err(Reason::TimestampTooOld { age: distance, tolerance: past })
+    } else if age < 0 && distance > future {
+        Err(Reason::TimestampInFuture { ahead: distance, tolerance: future })
     } else {
-        Err(Reason::TimestampInFuture { ahead: distance, tolerance })
+        Ok(())
     }
 }
 

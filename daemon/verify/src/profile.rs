@@ -5,6 +5,7 @@ mod body_base64;
 mod body_hex;
 mod body_secret;
 mod body_values;
+mod certificates;
 mod challenged;
 mod credentials;
 mod ebay;
@@ -20,6 +21,7 @@ mod standard_senders;
 mod standard_webhooks;
 mod table;
 mod teaching;
+mod tokens;
 mod unsigned;
 
 use std::time::Duration;
@@ -107,6 +109,7 @@ const PROFILES: &[Profile] = &[
     body_hex::ATTIO,
     credentials::AUTH0,
     body_hex::AUTHORIZE_NET,
+    certificates::AWS_SNS,
     standard_senders::BIGCOMMERCE,
     body_hex::BITBUCKET,
     own_header::BOX,
@@ -145,12 +148,14 @@ const PROFILES: &[Profile] = &[
     standard_senders::FINCH,
     key_pairs::FIREBLOCKS,
     asking::FRONT,
+    tokens::FUSIONAUTH,
     standard_senders::GEMINI,
     body_hex::GITEA,
     github::GITHUB,
     several_ways::GITLAB,
     body_hex::GOCARDLESS,
     credentials::GOOGLE_DRIVE,
+    tokens::GOOGLE_PUBSUB,
     standard_senders::GRANOLA,
     body_base64::HEROKU,
     body_base64::HOOKDECK,
@@ -172,6 +177,7 @@ const PROFILES: &[Profile] = &[
     challenged::LINKEDIN,
     standard_senders::LITHIC,
     standard_senders::LIVEBLOCKS,
+    tokens::LIVEKIT,
     standard_senders::LOOPS,
     unsigned::MAILCHIMP,
     body_hex::MAILERSEND,
@@ -179,13 +185,16 @@ const PROFILES: &[Profile] = &[
     own_ways::MANDRILL,
     body_secret::MERAKI,
     parts::MERCADO_PAGO,
+    tokens::MESSAGEBIRD,
     meta::META,
     parts::METRONOME,
     body_secret::MICROSOFT_GRAPH,
     body_hex::MODERN_TREASURY,
     body_hex::MOLLIE,
+    tokens::MONDAY,
     body_base64::MS_TEAMS_OUTGOING,
     entries::MUX,
+    tokens::NEON,
     parts::NMI,
     teaching::NOTION,
     challenged::NYLAS,
@@ -195,9 +204,11 @@ const PROFILES: &[Profile] = &[
     challenged::OURA,
     entries::PADDLE,
     body_hex::PAGERDUTY,
+    certificates::PAYPAL,
     body_hex::PAYSTACK,
     entries::PERSONA,
     credentials::PIPEDRIVE,
+    tokens::PLAID,
     body_hex::PLAIN,
     body_hex::PLANETSCALE,
     standard_senders::POLAR,
@@ -255,6 +266,7 @@ const PROFILES: &[Profile] = &[
     own_ways::WECHAT,
     key_pairs::WECHAT_PAY,
     meta::WHATSAPP,
+    tokens::WIX,
     asking::WOOCOMMERCE,
     entries::WORKOS,
     challenged::X_TWITTER,
@@ -317,7 +329,13 @@ mod tests {
         for profile in PROFILES {
             let mut settings = Settings::default();
             for setting in profile.settings.iter().filter(|setting| setting.required) {
-                settings.insert(setting.name, setting.only.unwrap_or("something"));
+                let value = setting.only.unwrap_or(match setting.name {
+                    "environment" => "sandbox",
+                    "jwks_url" => "https://auth.example.com/jwks.json",
+                    "topic_arn" => "arn:aws:sns:us-east-1:123456789012:orders",
+                    _ => "something",
+                });
+                settings.insert(setting.name, value);
             }
             let secrets = ["MDEyMzQ1Njc4OWFiY2RlZg", "user:password", "00ff"].map(Secret::from);
             let pair = generate_key_pair(profile.scheme).ok().map(|pair| Secret::from(pair.public));

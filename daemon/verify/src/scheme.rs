@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::family::Takes;
+use crate::jwt_scheme::JwtScheme;
 use crate::location::Location;
 use crate::names::UnknownName;
 use crate::public_key::KeyKind;
@@ -74,6 +75,18 @@ pub enum Scheme {
     /// What eBay does: ECDSA with SHA-1 of the body, in a JSON object in base64 in `X-EBAY-SIGNATURE`
     /// that names the key, which eBay's Notification API gives out. It takes no secret.
     Ebay,
+    /// A JSON Web Token that goes with the request.
+    Jwt(JwtScheme),
+    /// What PayPal does: an RSA signature of the transmission's id and time, the setting `webhook_id`
+    /// and the body's CRC-32, by a certificate that PayPal serves and that has to lead to a
+    /// [root](crate::Keyring::trusting). Signed here, it is that at
+    /// `https://api.paypal.com/v1/notifications/certs/CERT-hookyard`.
+    Paypal,
+    /// What Amazon SNS does: an RSA signature of members of a JSON envelope, by a certificate that
+    /// Amazon serves. The topic has to be one of the setting `topic_arn`. Signed here, a body that is
+    /// no envelope becomes the message of one, and the certificate is that at
+    /// `https://sns.us-east-1.amazonaws.com/SimpleNotificationService-hookyard.pem`.
+    Sns,
     /// Several ways in which one sender sends, best first. The first of which the request carries
     /// the signature header, and the fixed headers, decides alone: when it fails, no other is tried.
     /// A secret counts for those that it fits, and has to fit one.
@@ -128,7 +141,8 @@ impl Scheme {
             Self::BodyHmac(_) | Self::BodySecret { .. } => false,
             Self::Braintree | Self::ExactOnline | Self::UnisenderGo | Self::WeChat { .. } => false,
             Self::Mandrill | Self::Twilio => true,
-            Self::Ebay | Self::None => false,
+            Self::Jwt(token) => token.signs_url(),
+            Self::Ebay | Self::Paypal | Self::Sns | Self::None => false,
         }
     }
 }

@@ -59,6 +59,12 @@ pub enum SetupError {
     InvalidAlternatives,
     #[error("the template signs the header that carries the signature")]
     SignedSignature,
+    #[error("a shared secret is never in a set of public keys: configure it")]
+    SharedKeyInSet,
+    #[error("`{0}` is not an `https` URL with a host")]
+    InvalidKeyUrl(String),
+    #[error("a signature whose text is the body is in a header and has no claims")]
+    DetachedClaims,
     #[error("the tolerance is zero, so that no request could pass")]
     NoTolerance,
     #[error(

@@ -217,6 +217,17 @@ impl TemplateCheck {
             })
             .collect()
     }
+
+    /// Makes sure that a timestamp is near enough to now.
+    fn near(
+        &self,
+        text: &[u8],
+        rule: &TimestampRule,
+        now: UnixTime,
+        malformed: impl FnOnce() -> Reason,
+    ) -> Result<(), Reason> {
+        moment::near(text, rule.format, (rule.tolerance, rule.tolerance), now, malformed)
+    }
 }
 
 impl Family for TemplateCheck {
@@ -255,7 +266,7 @@ impl Family for TemplateCheck {
             }
         }
         let near = |text: &[u8], rule: &TimestampRule, header: &HeaderName| {
-            moment::near(text, rule.format, rule.tolerance, now, || Reason::MalformedTimestamp {
+            self.near(text, rule, now, || Reason::MalformedTimestamp {
                 header: header.clone(),
                 expected: moment::describe(rule.format),
             })
@@ -332,7 +343,7 @@ impl Family for TemplateCheck {
                 expected: moment::describe(rule.format),
             };
             let text = json::text_at(&request.body, pointer).ok_or_else(missing)?;
-            moment::near(text.as_bytes(), rule.format, rule.tolerance, now, missing)?;
+            self.near(text.as_bytes(), rule, now, missing)?;
             if let Some((header, beside)) = beside
                 && beside != text.as_bytes()
             {

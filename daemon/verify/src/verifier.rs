@@ -13,9 +13,11 @@ use crate::ebay_check::EbayCheck;
 use crate::exact_check::ExactCheck;
 use crate::family::{AnyFamily, Keys, Seen, Takes, Unchecked};
 use crate::handshake::{Handshake, HandshakeRule, Known, Proof};
+use crate::jwt_check::JwtCheck;
 use crate::keyring::Keyring;
 use crate::location::Location;
 use crate::mandrill_check::MandrillCheck;
+use crate::paypal_check::PaypalCheck;
 use crate::profile::Profile;
 use crate::reason::{Reason, Refused};
 use crate::request::{Request, UnixTime};
@@ -23,6 +25,7 @@ use crate::scheme::Scheme;
 use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::setup::{SetupError, header_name};
+use crate::sns_check::SnsCheck;
 use crate::template::Piece;
 use crate::template_check::TemplateCheck;
 use crate::twilio_check::TwilioCheck;
@@ -311,6 +314,9 @@ fn family(scheme: Scheme) -> Result<Box<dyn AnyFamily>, SetupError> {
         Scheme::WeChat { tolerance } if tolerance.is_zero() => return Err(SetupError::NoTolerance),
         Scheme::WeChat { tolerance } => Box::new(WeChatCheck { tolerance }),
         Scheme::Ebay => Box::new(EbayCheck),
+        Scheme::Jwt(scheme) => Box::new(JwtCheck::new(scheme)?),
+        Scheme::Paypal => Box::new(PaypalCheck),
+        Scheme::Sns => Box::new(SnsCheck),
         Scheme::None => Box::new(Unchecked),
         Scheme::FirstOf(_) => return Err(SetupError::InvalidAlternatives),
     })

@@ -65,7 +65,8 @@ impl Family for WeChatCheck {
         let candidate = Tag::decode(signature.as_bytes(), Encoding::Hex, LEN)
             .ok_or_else(|| malformed(SIGNATURE, describe(Encoding::Hex, LEN)))?;
         let format = TimestampFormat::Seconds;
-        moment::near(timestamp.as_bytes(), format, self.tolerance, seen.now, || {
+        let tolerance = (self.tolerance, self.tolerance);
+        moment::near(timestamp.as_bytes(), format, tolerance, seen.now, || {
             malformed(TIMESTAMP, moment::describe(format).to_owned())
         })?;
         let mut matched = None;

@@ -573,8 +573,8 @@ fn adyen_s_items_are_cut_in_one_way() {
 #[test]
 fn another_sender_s_signature_is_recognised() {
     let github = profile("github").expect("known");
-    // `Authorization` is many senders' header.
-    for kind in KINDS.iter().filter(|kind| kind.0 != "tiktok-shop") {
+    // `Authorization` and `X-Signature` are the headers of too many.
+    for kind in KINDS.iter().filter(|kind| !["mercado-pago", "tiktok-shop"].contains(&kind.0)) {
         let request = signed(*kind, "x", NOW);
         let (secrets, settings) = ([Secret::from("s")], Settings::default());
         let case = Case {

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::mem::{ManuallyDrop, replace};
 use std::time::Duration;
 
+use crate::jwt_scheme::{Claim, JwtScheme, TokenAlgorithm, TokenForm, TokenKeys, TokenPlace};
 use crate::location::Location;
 use crate::scheme::{
-    Algorithm, Construction, Encoding, KeyForm, Layout, Scheme, SignatureAlgorithm, TemplateScheme,
-    TimestampFormat, TimestampPlace, TimestampRule, Version,
+    Algorithm, Construction, DEFAULT_TOLERANCE, Encoding, KeyForm, Layout, Scheme,
+    SignatureAlgorithm, TemplateScheme, TimestampFormat, TimestampPlace, TimestampRule, Version,
 };
 use crate::template::{Piece, Template};
 
@@ -62,6 +63,15 @@ pub(super) const fn key_pair(
     header: &'static str,
 ) -> TemplateScheme {
     TemplateScheme::with(Construction::KeyPair(algorithm), Cow::Borrowed(header))
+}
+
+/// A token that is the whole value of `header`.
+pub(super) const fn jwt(
+    header: &'static str,
+    algorithm: TokenAlgorithm,
+    keys: TokenKeys,
+) -> JwtScheme {
+    JwtScheme::with(TokenPlace::Header(Cow::Borrowed(header)), algorithm, keys)
 }
 
 /// The secret itself in `header`.
@@ -197,6 +207,33 @@ impl TemplateScheme {
         headers: &'static [(Cow<'static, str>, Cow<'static, str>)],
     ) -> Self {
         put(&mut self.fixed, Cow::Borrowed(headers));
+        self
+    }
+}
+
+/// As above, for tokens.
+impl JwtScheme {
+    pub(super) const fn scheme(self) -> Scheme {
+        Scheme::Jwt(self)
+    }
+
+    pub(super) const fn saying(mut self, claims: &'static [Claim]) -> Self {
+        put(&mut self.claims, Cow::Borrowed(claims));
+        self
+    }
+
+    pub(super) const fn leeway(mut self, seconds: u64) -> Self {
+        self.leeway = Duration::from_secs(seconds);
+        self
+    }
+
+    /// Without claims, of milliseconds in the header `timestamp` and the body.
+    pub(super) const fn detached(mut self, timestamp: &'static str, key_id: &'static str) -> Self {
+        let at = TimestampPlace::Header(Cow::Borrowed(timestamp));
+        let tolerance = DEFAULT_TOLERANCE;
+        let timestamp = TimestampRule { at, format: TimestampFormat::Millis, tolerance };
+        let key_id = Cow::Borrowed(key_id);
+        put(&mut self.form, TokenForm::Detached { timestamp, key_id });
         self
     }
 }
