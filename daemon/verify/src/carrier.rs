@@ -57,6 +57,9 @@ impl<'s> Carrier<'s> {
             Layout::Positional { between } => {
                 format!("{}{between}{signature}", timestamp.unwrap_or_default())
             }
+            Layout::Beside { label, between } => {
+                format!("{label}{}{between}{signature}", timestamp.unwrap_or_default())
+            }
         }
     }
 
@@ -66,7 +69,7 @@ impl<'s> Carrier<'s> {
             Layout::Entries { version, .. } | Layout::Groups { version, .. } => {
                 Some(version.as_ref())
             }
-            Layout::Single | Layout::Positional { .. } => None,
+            Layout::Single | Layout::Positional { .. } | Layout::Beside { .. } => None,
         };
         own.into_iter().chain(self.scheme.versions.iter().map(|version| version.name.as_ref()))
     }
@@ -94,13 +97,21 @@ impl<'s> Carrier<'s> {
                     || !self.names(*between, *joint)
             }
             Layout::Positional { between } => splits(*between) || !self.scheme.versions.is_empty(),
+            Layout::Beside { label, between } => {
+                splits(*between) || label.contains(*between) || !self.scheme.versions.is_empty()
+            }
         };
         if invalid {
             return Err(SetupError::InvalidEntries);
         }
         let lists = matches!(self.scheme.layout, Layout::Entries { .. } | Layout::Groups { .. });
         let positional = matches!(self.scheme.layout, Layout::Positional { .. });
-        if (self.entry.is_some() && !lists) || self.first != positional {
+        let beside = matches!(self.scheme.layout, Layout::Beside { .. });
+        let in_body = matches!(
+            self.scheme.timestamp.as_ref().map(|rule| &rule.at),
+            Some(TimestampPlace::Body(_))
+        );
+        if (self.entry.is_some() && !lists) || self.first != positional || (beside && !in_body) {
             return Err(SetupError::EntryWithoutList);
         }
         Ok(())
@@ -147,6 +158,14 @@ impl<'s> Carrier<'s> {
                     .ok_or_else(|| self.malformed(header, &[0]))?;
                 Ok(vec![Ok(Offer { timestamp: Some(first.trim_ascii()), list: rest })])
             }
+            Layout::Beside { label, between } => {
+                let end = value.iter().position(|byte| char::from(*byte) == *between);
+                let (first, rest) = end
+                    .and_then(|end| Some((value.get(..end)?, value.get(end + 1..)?)))
+                    .and_then(|(first, rest)| Some((first.strip_prefix(label.as_bytes())?, rest)))
+                    .ok_or_else(|| self.malformed(header, &[0]))?;
+                Ok(vec![Ok(Offer { timestamp: Some(first), list: rest })])
+            }
         }
     }
 
@@ -169,7 +188,7 @@ impl<'s> Carrier<'s> {
             Layout::Entries { between, joint, .. } | Layout::Groups { between, joint, .. } => {
                 (between, joint)
             }
-            Layout::Single | Layout::Positional { .. } => ('\0', '\0'),
+            Layout::Single | Layout::Positional { .. } | Layout::Beside { .. } => ('\0', '\0'),
         };
         list.split(move |byte| char::from(*byte) == between).map(<[u8]>::trim_ascii).filter_map(
             move |entry| {
@@ -188,7 +207,9 @@ impl<'s> Carrier<'s> {
     ) -> Result<Vec<Candidate>, Reason> {
         let own = self.scheme.construction;
         let found: Vec<Candidate> = match &self.scheme.layout {
-            Layout::Single => self.decode(list, 0, own).into_iter().collect(),
+            Layout::Single | Layout::Beside { .. } => {
+                self.decode(list, 0, own).into_iter().collect()
+            }
             Layout::Positional { between } => {
                 let items = list.split(|byte| char::from(*byte) == *between);
                 items.filter_map(|item| self.decode(item.trim_ascii(), 0, own)).collect()
@@ -247,7 +268,7 @@ impl<'s> Carrier<'s> {
             }
             let shape = match &self.scheme.layout {
                 Layout::Single => String::new(),
-                Layout::Positional { .. } => "a timestamp and ".to_owned(),
+                Layout::Positional { .. } | Layout::Beside { .. } => "a timestamp and ".to_owned(),
                 Layout::Entries { .. } | Layout::Groups { .. } => {
                     let version = self.versions().nth(way).unwrap_or_default();
                     format!("a list with an entry `{version}` of ")
@@ -270,5 +291,64 @@ impl<'v> Offer<'v> {
         ways: &[usize],
     ) -> Result<Candidates<'v>, Reason> {
         Ok((self.timestamp, carrier.candidates(header, self.list, ways)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::scheme::{Algorithm, TimestampFormat, TimestampRule};
+
+    /// A timestamp after `label` that is the one in the body.
+    fn beside(label: &'static str, between: char, at: TimestampPlace) -> TemplateScheme {
+        let mut scheme = TemplateScheme::new(Algorithm::Sha1, "x-signature");
+        scheme.layout = Layout::Beside { label: Cow::Borrowed(label), between };
+        let (format, tolerance) = (TimestampFormat::Millis, Duration::from_secs(300));
+        scheme.timestamp = Some(TimestampRule { at, format, tolerance });
+        scheme
+    }
+
+    #[test]
+    fn a_timestamp_beside_a_signature_is_that_of_the_body() {
+        let body = || TimestampPlace::Body("/timestamp".into());
+        let check = |scheme: &TemplateScheme| Carrier::of(scheme).check();
+        assert_eq!(check(&beside("t=", ';', body())), Ok(()));
+        let entry = TimestampPlace::Entry("t".into());
+        assert_eq!(check(&beside("t=", ';', entry)), Err(SetupError::EntryWithoutList));
+        for between in ['=', 'a', '+'] {
+            let error = check(&beside("t=", between, body()));
+            assert_eq!(error, Err(SetupError::InvalidEntries), "{between}");
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_a_signature_is_read_strictly() {
+        let scheme = beside("t=", ';', TimestampPlace::Body("/timestamp".into()));
+        let header = HeaderName::from_static("x-signature");
+        let zeros = "0".repeat(40);
+        let read = |value: &str| {
+            let carrier = Carrier::of(&scheme);
+            let offers = carrier.offers(&header, value.as_bytes())?;
+            assert_eq!(offers.len(), 1);
+            let offer = offers.into_iter().next().expect("one")?;
+            let timestamp = offer.timestamp.map(<[u8]>::to_vec);
+            offer.read(&carrier, &header, &[0]).map(|(_, tags)| (timestamp, tags.len()))
+        };
+        assert_eq!(read(&format!("t=17;{zeros}")), Ok((Some(b"17".to_vec()), 1)));
+        for wrong in [
+            format!("17;{zeros}"),
+            format!(" t=17;{zeros}"),
+            format!("t=17;{zeros};{zeros}"),
+            format!("t=17; {zeros}"),
+            format!("t=17,{zeros}"),
+            "t=17;".to_owned(),
+            String::new(),
+            zeros,
+        ] {
+            assert_eq!(read(&wrong).expect_err(&wrong).label(), "malformed-signature", "{wrong}");
+        }
     }
 }

@@ -69,6 +69,9 @@ impl fmt::Display for TemplateScheme {
                 write!(f, ", or {} as `{}{joint}`", version.construction, version.name)?;
             }
         }
+        if let Layout::Beside { label, between } = &self.layout {
+            write!(f, " after `{label}…{between}`")?;
+        }
         if let [first, ..] = self.also.as_ref() {
             let more = if self.also.len() > 1 { " and so on" } else { "" };
             write!(f, " or `{first}`{more}")?;
@@ -90,7 +93,7 @@ impl fmt::Display for TemplateScheme {
             write!(f, "; {} in {place}, {seconds} s either way", rule.format)?;
         }
         f.write_str(match &self.key {
-            KeyForm::Text => "",
+            KeyForm::Text | KeyForm::Sized { .. } => "",
             KeyForm::Hex => "; key in hexadecimal",
             KeyForm::Nfkd => "; key in normalization form KD",
             KeyForm::Base64 { .. } => "; key in base64",

@@ -197,8 +197,9 @@ impl Family for Unchecked {
         Takes::Nothing
     }
 
+    /// Nothing is looked at; a handshake of such a sender is not signed either.
     fn is_carried(&self, _: &Request) -> bool {
-        true
+        false
     }
 
     fn check(&self, _: &[()], _: Seen<'_>) -> Result<Option<usize>, Reason> {

@@ -143,6 +143,8 @@ impl JwtCheck {
             TokenKeys::JwksSetting(name) => {
                 Some(KeySource::Jwks { url: settings.get(name)?.to_owned(), key_id })
             }
+            // Each name is a question to Plaid, so that only what could be one of theirs is asked.
+            TokenKeys::Plaid if !plaid::is_key_id(&key_id) => None,
             TokenKeys::Plaid => {
                 Some(KeySource::Plaid { url: plaid::url(settings)?.to_owned(), key_id })
             }
@@ -176,7 +178,7 @@ impl JwtCheck {
                 .ok_or(Reason::MalformedToken("it does not name its key"))?;
             let source = self
                 .source(id, seen.settings)
-                .ok_or(Reason::MalformedToken("nothing says where its key is"))?;
+                .ok_or(Reason::MalformedToken("its key has no name that the sender could give"))?;
             let document = seen.keyring.document(&source);
             let found = document.map(|text| jwks::keys(text, id, self.scheme.algorithm));
             let found = found.unwrap_or_default();
@@ -193,10 +195,7 @@ impl JwtCheck {
         for (index, key) in keys.iter().enumerate() {
             let held = match key {
                 JwtKey::Shared(key) => {
-                    let genuine = key.hash(message);
-                    let candidate = Tag::from_slice(&token.signature);
-                    let whole = token.signature.len() == Algorithm::Sha256.output_len();
-                    bool::from(genuine.matches(&candidate)) && whole
+                    bool::from(key.hash(message).matches(&Tag::from_slice(&token.signature)))
                 }
                 JwtKey::Public(key) => self.is_of(key, message, &token.signature),
                 JwtKey::Fetched => false,

@@ -13,6 +13,8 @@ pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(60);
 /// (RFC 7515, appendix F). Header names are case-insensitive.
 ///
 /// Whatever a scheme asks for, a token's `exp`, `nbf` and `iat` are looked at when they are there.
+///
+/// What [`sign`](crate::sign()) makes names the key `hookyard`, where the key is one of a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JwtScheme {
     /// Where the token is.
@@ -161,14 +163,15 @@ pub enum Claim {
         /// Any of them will do.
         texts: &'static [&'static str],
     },
-    /// The text that a setting has, or a list of texts with it among them.
+    /// The text that a setting has.
     Setting {
         /// Its name.
         claim: &'static str,
         /// Nothing can be verified without it.
         setting: &'static str,
     },
-    /// The same, and where the setting is not set, the public URL with or without its query.
+    /// The same, or a list of texts with it among them, as an audience may be. Where the setting is
+    /// not set, the public URL with or without its query.
     SettingOrUrl {
         /// Its name.
         claim: &'static str,

@@ -60,13 +60,15 @@
 //! # What holds
 //!
 //! - The signature is checked over the received bytes, before anything in them is parsed, and the
-//!   body of a [`Verified`] is those bytes.
+//!   body of a [`Verified`] is those bytes. (A token's header has to be read before, and of Amazon's
+//!   envelopes all: what is signed there is what they say.)
 //! - The scheme is fixed by whoever sets it up. Nothing in a request chooses an algorithm, a
 //!   version or a key, with exceptions that are the senders' own: where one sends in several ways
 //!   ([`Scheme::FirstOf`]), the best that is there decides alone; an entry of a list says which of
 //!   the scheme's versions it is of, and is checked with the secrets of that version alone; a header
-//!   names one of the configured public keys, or one that the sender's API gives out; and Twilio
-//!   names one of two HMACs.
+//!   names one of the configured public keys, or one that the sender's API gives out; a token names
+//!   one key of the sender's set; Amazon and PayPal say which certificate of theirs it is; and Twilio
+//!   names one of two HMACs, as Amazon does one of two hashes.
 //! - Signatures have their exact length and one spelling (hexadecimal in lower case, unless the
 //!   scheme says capitals; base64 in its canonical form).
 //! - What is made from a shared secret is compared in constant time, by the `subtle` crate, every
@@ -80,6 +82,8 @@
 //!   refused, because software on the way joins or picks.
 //! - Timestamps are plain digits or a date of RFC 3339, signed, and within a tolerance in both
 //!   directions.
+//! - What looks like a [handshake] is one, with an exact answer that echoes little and cleanly, or is
+//!   refused. It never becomes an event.
 //! - A scheme that could not protect anything is refused when the verifier is made: no secret, a
 //!   blank one, a timestamp outside the signature, a template that signs nothing.
 //! - Secrets and what is derived from them are wiped on drop, and are in no `Debug` output and in no
@@ -92,6 +96,13 @@
 //! A template without separators, such as `{timestamp}{body}`, lets the bytes at the seam belong to
 //! either side. The strict reading of timestamps leaves no room for that in practice; prefer a
 //! separator all the same.
+//!
+//! # Keys that are fetched
+//!
+//! Some senders give their keys out themselves: [`Reason::KeyNeeded`] says where one is, and the
+//! request is judged again when a [`Keyring`] has it. Where that is is fixed by the sender's entry,
+//! by a setting, or by a rule for the sender's own hosts and paths that is read strictly; no request
+//! leads elsewhere. Only certificates that have to lead to a root need [`Keyring::trusting`].
 //!
 //! # Key pairs
 //!
@@ -134,7 +145,7 @@ mod describe;
 mod ebay_check;
 mod explain;
 mod family;
-mod handshake;
+pub mod handshake;
 mod header;
 mod json;
 mod json_object;
@@ -171,7 +182,7 @@ mod verifier;
 
 pub use explain::{Case, Check, Explanation, Outcome, explain};
 pub use family::Takes;
-pub use handshake::{Condition, Handshake, HandshakeReply, HandshakeRule, Proof};
+pub use handshake::{Handshake, HandshakeReply, HandshakeRule};
 pub use jwt_scheme::{
     Claim, DEFAULT_LEEWAY, JwtScheme, TokenAlgorithm, TokenForm, TokenKeys, TokenPlace,
 };

@@ -19,6 +19,11 @@ pub(crate) fn url(settings: &Settings) -> Option<&'static str> {
     }
 }
 
+/// Whether a key of Plaid's could be called that; theirs are UUIDs.
+pub(crate) fn is_key_id(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 /// The question for one key. It has a secret in it.
 pub(crate) fn question(key_id: &str, settings: &Settings) -> Zeroizing<String> {
     let credential = |name| settings.get(name).unwrap_or_default();

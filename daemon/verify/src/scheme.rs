@@ -50,10 +50,13 @@ pub enum Scheme {
     Jwt(JwtScheme),
     /// What PayPal does: an RSA signature of the transmission's id and time, the setting `webhook_id`
     /// and the body's CRC-32, by a certificate that PayPal serves and that has to lead to a
-    /// [root](crate::Keyring::trusting).
+    /// [root](crate::Keyring::trusting). Signed here, it is that at
+    /// `https://api.paypal.com/v1/notifications/certs/CERT-hookyard`.
     Paypal,
     /// What Amazon SNS does: an RSA signature of members of a JSON envelope, by a certificate that
-    /// Amazon serves. The topic has to be one of the setting `topic_arn`.
+    /// Amazon serves. The topic has to be one of the setting `topic_arn`. Signed here, a body that is
+    /// no envelope becomes the message of one, and the certificate is that at
+    /// `https://sns.us-east-1.amazonaws.com/SimpleNotificationService-hookyard.pem`.
     Sns,
     /// Several ways in which one sender sends, best first. The first of which the request carries
     /// the signature header, and the fixed headers, decides alone: when it fails, no other is tried.
@@ -374,6 +377,15 @@ pub enum Layout {
         /// What stands between them; spaces around them are dropped.
         between: char,
     },
+    /// The value is a label and the timestamp, and then one signature, such as
+    /// `t=1700000000000;abc`. The timestamp is not signed there: it has to be the one of
+    /// [`TimestampPlace::Body`].
+    Beside {
+        /// What stands before the timestamp.
+        label: Cow<'static, str>,
+        /// What stands between the timestamp and the signature.
+        between: char,
+    },
 }
 
 /// Where the signed timestamp is, how it is written, and how old or new it may be.
@@ -440,6 +452,13 @@ pub enum TimestampFormat {
 pub enum KeyForm {
     /// The text itself, as UTF-8 bytes.
     Text,
+    /// The text itself, where the sender says how long it is.
+    Sized {
+        /// The fewest bytes that it has.
+        shortest: usize,
+        /// The most bytes that it has.
+        longest: usize,
+    },
     /// Base64 of the key, padded or not, after a prefix that may be missing. The key has at least
     /// 16 bytes.
     Base64 { prefix: Cow<'static, str> },

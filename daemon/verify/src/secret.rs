@@ -51,6 +51,12 @@ impl Secret {
         let bytes = self.checked()?;
         match form {
             KeyForm::Text => Ok(Zeroizing::new(bytes.to_vec())),
+            KeyForm::Sized { shortest, longest } => {
+                match (*shortest..=*longest).contains(&bytes.len()) {
+                    true => Ok(Zeroizing::new(bytes.to_vec())),
+                    false => Err(SecretError::Size { shortest: *shortest, longest: *longest }),
+                }
+            }
             KeyForm::Hex => HEXLOWER_PERMISSIVE
                 .decode(bytes)
                 .map(Zeroizing::new)
@@ -138,6 +144,8 @@ pub enum SecretError {
     NotText,
     #[error("it is not a user name, a colon and a password")]
     NotAPair,
+    #[error("it does not have the {shortest} to {longest} characters of this sender's secrets")]
+    Size { shortest: usize, longest: usize },
     #[error("it decodes to a key of {bytes} bytes, where senders use 24 to 64")]
     TooShort { bytes: usize },
     #[error(
@@ -201,6 +209,13 @@ mod tests {
         );
         assert_eq!(error("whpk_MDEyMzQ1Njc4OWFiY2RlZg", &WHSEC), SecretError::Asymmetric);
         assert_eq!(error("xyz", &KeyForm::Hex), SecretError::NotHex);
+        let sized = KeyForm::Sized { shortest: 3, longest: 4 };
+        for wrong in ["ab", "abcde"] {
+            assert_eq!(error(wrong, &sized), SecretError::Size { shortest: 3, longest: 4 });
+        }
+        assert!(
+            Secret::from("abc").key(&sized).is_ok() && Secret::from("abcd").key(&sized).is_ok()
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::location::Location;
 use crate::moment;
 use crate::reason::Reason;
 use crate::request::{Request, UnixTime};
-use crate::scheme::{Construction, KeyForm, TemplateScheme, TimestampPlace, TimestampRule};
+use crate::scheme::{Construction, KeyForm, Layout, TemplateScheme, TimestampPlace, TimestampRule};
 use crate::secret::{Secret, SecretError};
 use crate::settings::Settings;
 use crate::setup::{SetupError, header_name};
@@ -268,12 +268,16 @@ impl Family for TemplateCheck {
         let ways: Vec<usize> = keys.iter().map(|(_, key)| key.way()).collect();
         let mut offers = Vec::new();
         let mut refused = None;
+        let mut beside = None;
         let carrier = Carrier::of(&self.scheme);
         for (header, value) in self.values(headers)? {
             for offer in carrier.offers(header, value)? {
                 let offer = offer.and_then(|mut offer| {
                     if let (Some(text), Some(rule)) = (offer.timestamp, &self.scheme.timestamp) {
                         near(text, rule, header)?;
+                    }
+                    if let Layout::Beside { .. } = self.scheme.layout {
+                        beside = offer.timestamp.take().map(|text| (header, text));
                     }
                     offer.timestamp = offer.timestamp.or(in_header);
                     offer.read(&carrier, header, &ways)
@@ -315,6 +319,12 @@ impl Family for TemplateCheck {
             };
             let text = json::text_at(&request.body, pointer).ok_or_else(missing)?;
             self.near(text.as_bytes(), rule, now, missing)?;
+            if let Some((header, beside)) = beside
+                && beside != text.as_bytes()
+            {
+                let header = header.clone();
+                return Err(Reason::MalformedTimestamp { header, expected: "the one in the body" });
+            }
         }
         Ok(Some(matched))
     }
@@ -349,7 +359,17 @@ impl Family for TemplateCheck {
     ) -> Result<Request, SignError> {
         let scheme = &self.scheme;
         let signer = TemplateSigner::read(scheme, secret)?;
-        let timestamp = scheme.timestamp.as_ref().map(|rule| moment::write(now, rule.format));
+        let timestamp = match (&scheme.timestamp, &scheme.layout) {
+            (
+                Some(TimestampRule { at: TimestampPlace::Body(pointer), format, .. }),
+                Layout::Beside { .. },
+            ) => {
+                let (pointer, expected) = (pointer.to_string(), moment::describe(*format));
+                let text = json::text_at(&request.body, &pointer);
+                Some(text.ok_or(Reason::MissingBodyTimestamp { pointer, expected })?)
+            }
+            (rule, _) => rule.as_ref().map(|rule| moment::write(now, rule.format)),
+        };
         // What is signed besides has to be there before it is signed.
         if let Some(list) = &self.list {
             let names: Vec<&str> = std::iter::once(list)

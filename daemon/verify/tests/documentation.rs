@@ -1,11 +1,14 @@
 //! The documentation of the senders is made from the table of senders, and is up to date.
 
+#![allow(clippy::indexing_slicing, reason = "a panic is the failure that a test reports")]
+
 mod vector;
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-use hookyard_verify::{Location, Profile, Proof, Setting, Takes, profile, profiles};
+use hookyard_verify::handshake::Proof;
+use hookyard_verify::{Location, Profile, Setting, Takes, profile, profiles};
 
 use vector::Vector;
 
@@ -21,12 +24,13 @@ fn snippet(profile: &Profile) -> String {
     let provider = match required.as_slice() {
         [] => format!("\"{name}\""),
         settings => {
-            let values = settings.iter().map(|setting| match setting.secret {
-                true => {
+            let values = settings.iter().map(|setting| match (setting.only, setting.secret) {
+                (Some(only), _) => format!(", {} = {only}", setting.name),
+                (None, true) => {
                     let name = setting.name.to_uppercase();
                     format!(", {} = {{ env = \"{variable}_{name}\" }}", setting.name)
                 }
-                false => format!(", {} = \"{}\"", setting.name, example(setting.name)),
+                (None, false) => format!(", {} = \"{}\"", setting.name, example(setting.name)),
             });
             format!("{{ name = \"{name}\"{} }}", values.collect::<String>())
         }
@@ -35,7 +39,7 @@ fn snippet(profile: &Profile) -> String {
     let _ = match profile.scheme.takes().expect(name) {
         Takes::Nothing => Ok(()),
         _ if profile.teaches_secret() => Ok(()),
-        Takes::PublicKey => writeln!(snippet, "public_key = {{ file = \"{name}.pub\" }}"),
+        Takes::PublicKey => writeln!(snippet, "public_key = {{ env = \"{variable}_PUBLIC_KEY\" }}"),
         Takes::Secret => writeln!(snippet, "secret = {{ env = \"{variable}_SECRET\" }}"),
     };
     snippet.push_str("handlers = [\"orders/record\"]\n");
@@ -49,7 +53,6 @@ fn example(setting: &str) -> &'static str {
         "jwks_url" => "https://keys.example.com/jwks.json",
         "audience" => "https://hooks.example.com/hooks/google-pubsub",
         "email" => "push@project.iam.gserviceaccount.com",
-        "unsigned" => "true",
         _ => "the-value",
     }
 }
@@ -65,6 +68,7 @@ fn particulars(profile: &Profile) -> String {
     for rule in profile.handshakes {
         let proof = match rule.proof {
             Proof::Signature => "signed as events are",
+            Proof::MaybeSigned => "signed or not",
             Proof::Shows(..) => "shows a token",
             Proof::Teaches(_) => "brings the secret, taken while the route is armed",
             _ => "not signed",
@@ -139,5 +143,13 @@ fn every_snippet_is_a_configuration_of_its_sender() {
         let known = profile(name).expect(name);
         assert_eq!(parsed.contains_key("server"), known.scheme.signs_url(), "{name}");
         assert!(route["path"].is_str(), "{name}");
+        let there = |key: &str| route.get(key).is_some_and(|key| key["env"].is_str());
+        let takes = known.scheme.takes().expect(name);
+        let configured = takes == Takes::Secret && !known.teaches_secret();
+        assert_eq!(there("secret"), configured, "{name}");
+        assert_eq!(there("public_key"), takes == Takes::PublicKey, "{name}");
+        for setting in known.settings.iter().filter(|setting| setting.required) {
+            assert!(provider.get(setting.name).is_some(), "{name}: {}", setting.name);
+        }
     }
 }

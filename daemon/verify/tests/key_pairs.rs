@@ -1,4 +1,5 @@
 //! Senders that sign with a key pair: what a request may choose, and what it may not.
+#![allow(clippy::indexing_slicing, reason = "a test fails by that")]
 
 use bytes::Bytes;
 use data_encoding::BASE64;

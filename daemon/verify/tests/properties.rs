@@ -123,7 +123,9 @@ fn any_scheme() -> impl Strategy<Value = Scheme> {
     let known: Vec<Scheme> = profiles()
         .iter()
         // These need settings, or keys that are fetched: `key_properties` has them.
-        .filter(|profile| !matches!(profile.scheme, Scheme::Jwt(_) | Scheme::Paypal | Scheme::Sns))
+        .filter(|profile| {
+            !matches!(profile.scheme, Scheme::None | Scheme::Jwt(_) | Scheme::Paypal | Scheme::Sns)
+        })
         .flat_map(|profile| match profile.scheme {
             Scheme::FirstOf(ways) => {
                 ways.iter().chain([profile.scheme]).cloned().collect::<Vec<_>>()
@@ -214,8 +216,9 @@ fn secret(scheme: &Scheme, other: bool) -> Secret {
     }
     let named = template(scheme).map_or("", name);
     let hex = template(scheme).is_some_and(|template| template.key == KeyForm::Hex);
+    // Without a prefix, or with another than the usual secrets'.
     let bare = template(scheme).is_some_and(
-        |template| matches!(&template.key, KeyForm::Base64 { prefix } if prefix.is_empty()),
+        |template| matches!(&template.key, KeyForm::Base64 { prefix } if prefix != "whsec_"),
     );
     let [usual, second] = SECRETS;
     let text = match (scheme, other) {

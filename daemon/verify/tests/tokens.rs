@@ -85,7 +85,7 @@ fn every_claim_has_to_be_there_and_right() {
     assert_eq!(refused(&claims().to_string()), None);
     for (claim, wrong) in [
         ("iss", json!("APIother")),
-        ("iss", json!(["APIkey", 1])),
+        ("iss", json!(["APIkey"])),
         ("iss", json!({ "APIkey": "APIkey" })),
         ("iss", json!("APIkey ")),
         ("nbf", json!("1750000000")),
@@ -318,6 +318,14 @@ fn plaid_is_asked_for_one_key_with_the_accounts_credentials() {
     let expected = json!({ "client_id": "5f00", "secret": "plaid-secret", "key_id": "hookyard" });
     assert_eq!(question, expected);
     assert!(!format!("{refused:?} {source} {:?}", plaid.settings).contains("plaid-secret"));
+
+    // What could not be a key of Plaid's is not asked for.
+    for id in ["a/b", "a b", "a\"b", &"a".repeat(65)] {
+        let header = json!({ "alg": "ES256", "kid": id }).to_string();
+        let token = format!("{}.{}.{}", encode(header), encode("{}"), encode([1; 64]));
+        let strange = carrying("plaid-verification", &token, "{}");
+        assert_eq!(plaid.reason(strange, NOW).label(), "malformed-token", "{id}");
+    }
 
     // The key of one name is not that of another.
     let other = KeySource::Plaid { url: source.url().to_owned(), key_id: "other".to_owned() };

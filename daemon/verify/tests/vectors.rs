@@ -1,4 +1,6 @@
 //! Real and derived deliveries of real senders, with the verdict that is right for each.
+#![allow(clippy::indexing_slicing, reason = "a test fails by that")]
+#![allow(clippy::indexing_slicing, reason = "a panic is the failure that a test reports")]
 
 mod vector;
 
@@ -29,7 +31,8 @@ fn every_profile_agrees_with_its_vectors() {
         let count = |valid| vectors.iter().filter(|v| decided(v) && v.valid() == valid).count();
         let (valid, invalid) = (count(true), count(false));
         assert!(valid >= 1, "{}: {valid} and {invalid}", profile.name);
-        assert!(invalid >= 1 || vectors.len() == 1, "{}: {valid} and {invalid}", profile.name);
+        let unsigned = *profile.scheme == Scheme::None;
+        assert!(invalid >= 1 || unsigned, "{}: {valid} and {invalid}", profile.name);
     }
 }
 
@@ -117,8 +120,9 @@ fn every_kind_and_id_is_found_in_some_vector() {
     }
 }
 
-/// Senders whose vectors are the specification's, without a type, or lack a header that is not signed.
-const NOT_IN_VECTORS: &[&str] = &["attio", "standard-webhooks", "svix", "twilio"];
+/// Senders whose vectors are the specification's, without a type, or lack a header that is not
+/// signed, or are handshakes alone.
+const NOT_IN_VECTORS: &[&str] = &["attio", "standard-webhooks", "strava", "svix", "twilio"];
 
 /// Checks every event of a file, by a scheme that a user wrote, and returns how many were right to
 /// pass and to fail.

@@ -71,8 +71,8 @@ fn says(
             (*claim, text(claims, claim).is_some_and(|found| texts.contains(&found)))
         }
         Claim::Setting { claim, setting } => {
-            let any = |expected: &str| lists(claims.get(*claim), expected);
-            (*claim, settings.get(setting).is_some_and(any))
+            let expected = settings.get(setting);
+            (*claim, expected.is_some() && text(claims, claim) == expected)
         }
         Claim::SettingOrUrl { claim, setting } => {
             let found = claims.get(*claim);

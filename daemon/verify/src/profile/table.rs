@@ -40,6 +40,10 @@ pub(super) const fn in_json(pointer: &'static str) -> Location {
     Location::Json(Cow::Borrowed(pointer))
 }
 
+pub(super) const fn in_query(name: &'static str) -> Location {
+    Location::Query(Cow::Borrowed(name))
+}
+
 /// One lower-case hexadecimal signature of the body in `header`, by HMAC-SHA256.
 pub(super) const fn sha256(header: &'static str) -> TemplateScheme {
     TemplateScheme::with(Construction::Hmac(Algorithm::Sha256), Cow::Borrowed(header))

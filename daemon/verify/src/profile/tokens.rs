@@ -132,7 +132,7 @@ pub(super) const MONDAY: Profile = Profile {
     handshakes: &[HandshakeRule {
         name: "challenge",
         when: &[Condition::Method(Method::POST), Condition::Has(in_json("/challenge"))],
-        proof: Proof::Nothing,
+        proof: Proof::MaybeSigned,
         status: 200,
         headers: &[("content-type", Value::Text("application/json"))],
         body: Body::Json(&[("challenge", Value::Echo(in_json("/challenge")))]),
