@@ -166,6 +166,36 @@ handlers = "a/b"
 retry = 5
 
 [[route]]
+path = "/settings"
+provider = { name = "plaid", client_id = "c", secret = { file = "missing" } }
+id = "json:/id"
+handlers = "a/b"
+
+[[route]]
+path = "/settings-that-are-no-text"
+provider = { name = "plaid", client_id = "c", secret = { file = "bytes" } }
+id = "json:/id"
+handlers = "a/b"
+
+[[route]]
+path = "/settings-that-cannot-be"
+provider = { name = "plaid", client_id = "c", secret = { file = "right" }, environment = "sandpit" }
+id = "json:/id"
+handlers = "a/b"
+
+[[route]]
+path = "/settings-of-tenants/{tenant}"
+provider = { name = "plaid", client_id = "c", secret = { file = "of/{tenant}" } }
+id = "json:/id"
+handlers = "a/b"
+
+[[route]]
+path = "/public-keys"
+provider = "discord"
+public_key = ["no key", { file = "text" }]
+handlers = "a/b"
+
+[[route]]
 path = "/no-pair"
 provider = "easypost"
 secret = { file = "bytes" }

@@ -32,8 +32,17 @@ impl Recorded {
 
     /// What its sender serves, by URL.
     pub fn served(&self) -> Vec<(String, String)> {
-        let served = self.0["served_certs"].as_object().expect("served_certs");
-        served.iter().map(|(url, text)| (url.clone(), text.as_str().unwrap().to_owned())).collect()
+        self.texts("served_certs")
+    }
+
+    /// Its sender's keys, by their names.
+    pub fn public_keys(&self) -> Vec<(String, String)> {
+        self.texts("public_keys")
+    }
+
+    fn texts(&self, name: &str) -> Vec<(String, String)> {
+        let texts = self.0[name].as_object().unwrap_or_else(|| panic!("no {name}"));
+        texts.iter().map(|(key, text)| (key.clone(), text.as_str().unwrap().to_owned())).collect()
     }
 
     /// The request, for a route at `path`.

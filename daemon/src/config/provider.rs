@@ -107,6 +107,9 @@ fn setting(
     let (value, place) = if known.secret {
         let (reference, place) = references::secret(member, params, problems)?;
         (SettingValue::Secret(reference), place)
+    } else if let Some(only) = known.only {
+        agreed(known, only, member, problems)?;
+        (SettingValue::Text(only.to_owned()), member.span.clone())
     } else {
         let text = problems.text(member, "\"…\"")?;
         if text.trim().is_empty() {
@@ -120,6 +123,28 @@ fn setting(
     Some((Setting { name: known.name, value }, place))
 }
 
+/// Notes when what has to be agreed to is not. As a boolean it reads better, and text is what other
+/// settings are.
+fn agreed(
+    known: &hookyard_verify::Setting,
+    only: &str,
+    member: &Entry<'_>,
+    problems: &mut Problems,
+) -> Option<()> {
+    let said = match member.value {
+        DeValue::Boolean(value) => value.to_string(),
+        DeValue::String(text) => text.to_string(),
+        _ => String::new(),
+    };
+    if said == only {
+        return Some(());
+    }
+    problems
+        .error(member.span.clone(), format!("`{}` can only be {only}", known.name))
+        .help(known.summary);
+    None
+}
+
 /// `given` are the names that are there, whatever their values are.
 fn missing_settings(
     profile: &'static Profile,
@@ -127,19 +152,27 @@ fn missing_settings(
     span: &Span,
     problems: &mut Problems,
 ) {
-    for setting in profile.settings.iter().filter(|setting| setting.required) {
-        if given.contains(&setting.name) {
-            continue;
-        }
+    let is_missing =
+        |setting: &&hookyard_verify::Setting| setting.required && !given.contains(&setting.name);
+    let missing = || profile.settings.iter().filter(is_missing);
+    let written = missing().map(|setting| {
+        let value = match (setting.only, setting.secret) {
+            (Some(only), _) => only,
+            (None, true) => "{ env = \"…\" }",
+            (None, false) => "\"…\"",
+        };
+        format!(", {} = {value}", setting.name)
+    });
+    let written = written.collect::<String>();
+    for setting in missing() {
         let (title, name) = (profile.title, setting.name);
-        let value = if setting.secret { "{ env = \"…\" }" } else { "\"…\"" };
         problems
             .error(span.clone(), format!("{title} needs the setting `{name}`"))
             .label(format!("needs `{name}`"))
-            .help(format!("it is {}", setting.summary))
-            .help(format!(
-                "write `provider = {{ name = \"{}\", {name} = {value} }}`",
-                profile.name
-            ));
+            .help(match setting.only {
+                Some(_) => setting.summary.to_owned(),
+                None => format!("it is {}", setting.summary),
+            })
+            .help(format!("write `provider = {{ name = \"{}\"{written} }}`", profile.name));
     }
 }

@@ -494,14 +494,21 @@ fn warn_of_verify(
     name: &str,
     problems: &mut Problems,
 ) {
-    if let Verify::None = verify {
-        let span = table.entry("verify").map_or(table.span.clone(), |entry| entry.span);
+    if let Scheme::None = scheme::scheme_of(verify) {
+        let entry = table.entry("provider").or_else(|| table.entry("verify"));
+        let span = entry.map_or(table.span.clone(), |entry| entry.span);
         problems
             .warning(span, format!("route `{name}` takes anything from anyone"))
             .label("nothing is verified")
-            .help(
-                "whoever knows the URL can make events; use a provider or a secret where you can",
-            );
+            .help(match verify.profile() {
+                Some(_) => {
+                    "whoever knows the URL can make events; give it a path that nobody guesses"
+                }
+                None => {
+                    "whoever knows the URL can make events; use a provider or a secret where you \
+                     can"
+                }
+            });
     }
     if scheme::signs_url(verify) && !context.public_url {
         let span = table

@@ -1,6 +1,6 @@
 //! Reads what a route's requests are checked with: `secret` and `public_key`.
 
-use hookyard_verify::{Scheme, Takes};
+use hookyard_verify::{Profile, Scheme, Takes};
 use toml::de::DeValue;
 
 use super::diagnostic::Span;
@@ -61,6 +61,9 @@ fn fit(
             draft.help(match profile {
                 None => {
                     format!("remove `{key}`, or say how it is used instead of `verify = \"none\"`")
+                }
+                Some(Profile { scheme: Scheme::None, .. }) => {
+                    format!("remove `{key}`: {title} sends nothing that could be checked")
                 }
                 Some(_) => format!("remove `{key}`: the keys of {title} are fetched from {title}"),
             });

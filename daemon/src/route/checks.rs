@@ -206,7 +206,7 @@ fn setup_problem(route: &config::Route, error: &SetupError) -> RouteProblem {
     if let SetupError::InvalidSetting { name, problem } = error
         && let Some(index) = route.verify.settings().iter().position(|s| s.name == *name)
     {
-        return (RoutePart::Setting(index), problem_of(format!("cannot be right: {problem}")));
+        return (RoutePart::Setting(index), problem_of((*problem).to_owned()));
     }
     (RoutePart::Verify, problem_of(error.to_string()))
 }
