@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use hookyard_verify::{KeySource, Settings};
 use http::header::{ACCEPT, AGE, AUTHORIZATION, CACHE_CONTROL};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -34,10 +35,14 @@ impl Online {
 
     async fn get(&self, source: &KeySource, settings: &Settings) -> Result<Fetched, String> {
         let request = self.request(source, settings).await?;
-        let Response { headers, body, .. } = self.ask(request).await?;
-        // What has no keys at all is a failure of the server's: what was there before is kept.
+        let response = self.send(request).await?;
+        if is_no_such_key(source, response.status) {
+            return Ok(Fetched { document: Bytes::from_static(b"{}"), fresh_for: SHORTEST });
+        }
+        let Response { headers, body, .. } = accepted(response)?;
+        // Something else is a failure of the server's: what was there before is kept.
         if !has_keys(source, &body) {
-            return Err("the document has no keys in it".to_owned());
+            return Err("what came back holds no keys".to_owned());
         }
         Ok(Fetched { document: body, fresh_for: fresh_for(&headers) })
     }
@@ -52,7 +57,7 @@ impl Online {
             KeySource::Jwks { .. } => get("application/jwk-set+json, application/json"),
             KeySource::Plaid { .. } => account::plaid(source, settings),
             KeySource::Ebay { url, .. } => {
-                let token = self.ask(account::ebay_token(url, settings)?).await?;
+                let token = accepted(self.send(account::ebay_token(url, settings)?).await?)?;
                 let authorization = account::ebay_authorization(&token.body)?;
                 Ok(get("application/json")?.header(AUTHORIZATION, authorization))
             }
@@ -60,14 +65,25 @@ impl Online {
         }
     }
 
-    async fn ask(&self, request: Request) -> Result<Response, String> {
-        let response = self.client.fetch(request).await.and_then(Response::expect_success);
-        let response = response.map_err(|error| format!("failed to {error}"))?;
-        if response.body.len() > LARGEST {
-            return Err(format!("the answer is larger than {} KiB", LARGEST >> 10));
-        }
-        Ok(response)
+    async fn send(&self, request: Request) -> Result<Response, String> {
+        self.client.fetch(request).await.map_err(|error| format!("failed to {error}"))
     }
+}
+
+/// A success of a size that keys have.
+fn accepted(response: Response) -> Result<Response, String> {
+    let response = response.expect_success().map_err(|error| format!("failed to {error}"))?;
+    if response.body.len() > LARGEST {
+        return Err(format!("the answer is larger than {} KiB", LARGEST >> 10));
+    }
+    Ok(response)
+}
+
+/// Whether a service that is asked for one key said that there is none of that name: no failure,
+/// and whoever named it signed with something else.
+fn is_no_such_key(source: &KeySource, status: StatusCode) -> bool {
+    matches!(source, KeySource::Plaid { .. } | KeySource::Ebay { .. })
+        && matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND)
 }
 
 impl Fetch for Online {
@@ -84,9 +100,10 @@ fn has_keys(source: &KeySource, document: &[u8]) -> bool {
         KeySource::Certificates { .. } => {
             CertificateDer::pem_slice_iter(document).next().is_some_and(|first| first.is_ok())
         }
-        KeySource::Jwks { .. } => json().is_some_and(|json| {
-            json.get("keys").and_then(|keys| keys.as_array()).is_some_and(|keys| !keys.is_empty())
-        }),
+        // An empty set says that all keys were taken back.
+        KeySource::Jwks { .. } => {
+            json().is_some_and(|json| json.get("keys").is_some_and(|keys| keys.is_array()))
+        }
         KeySource::Plaid { .. } => {
             json().is_some_and(|json| json.get("key").is_some_and(|key| key.is_object()))
         }
@@ -130,8 +147,8 @@ mod tests {
             (KeySource::Certificates { url: url() }, &[&pem], &["", "{}", "-----BEGIN"]),
             (
                 KeySource::Jwks { url: url(), key_id: key_id() },
-                &[r#"{"keys":[{}]}"#],
-                &["", "<html>", "{}", r#"{"keys":[]}"#, r#"{"keys":{}}"#, "[]"],
+                &[r#"{"keys":[{}]}"#, r#"{"keys":[]}"#],
+                &["", "<html>", "{}", r#"{"keys":{}}"#, "[]"],
             ),
             (
                 KeySource::Plaid { url: url(), key_id: key_id() },
