@@ -11,6 +11,7 @@ mod arming;
 mod configuration;
 mod deliveries;
 mod full;
+mod handshakes;
 mod hostile;
 mod keys;
 mod limits;

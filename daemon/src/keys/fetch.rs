@@ -62,7 +62,10 @@ impl Online {
 
     async fn ask(&self, request: Request) -> Result<Response, String> {
         let response = self.client.fetch(request).await.and_then(Response::expect_success);
-        let response = response.map_err(|error| format!("failed to {error}"))?;
+        let response = response.map_err(|error| match error.is_transient() {
+            true => format!("failed to {error}"),
+            false => format!("failed to {error}; that does not go away by itself"),
+        })?;
         if response.body.len() > LARGEST {
             return Err(format!("the answer is larger than {} KiB", LARGEST >> 10));
         }

@@ -126,7 +126,7 @@ fn checks(reason: Option<&Reason>) -> Vec<Check> {
 fn stage(reason: &Reason) -> usize {
     match reason.label() {
         "missing-header" | "empty-header" | "duplicate-header" | "unexpected-header"
-        | "unlisted-header" | "unsigned-body" | "bad-handshake" => 0,
+        | "unlisted-header" | "unsigned-body" | "bad-handshake" | "no-handshake" => 0,
         "malformed-signature" | "no-known-version" | "malformed-credentials" | "malformed-form" => {
             1
         }

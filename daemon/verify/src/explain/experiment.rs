@@ -26,7 +26,9 @@ impl Experiment<'_> {
     /// What went wrong, as far as can be told.
     pub(super) fn hints(&self, reason: &Reason) -> Vec<String> {
         match reason {
-            Reason::MissingHeader(_) | Reason::BadHandshake(_) => self.absent(),
+            Reason::MissingHeader(_) | Reason::BadHandshake(_) | Reason::NoHandshake => {
+                self.absent()
+            }
             Reason::TimestampTooOld { age, .. } => {
                 let then = self.case.now.as_millis().saturating_sub(millis(age));
                 self.clock(then, "old")
