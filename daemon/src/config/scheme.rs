@@ -199,7 +199,8 @@ fn hmac(table: &Table<'_>, problems: &mut Problems) -> Option<TemplateScheme> {
             )
             .help("add `id_header = \"x-request-id\"`, the header that carries it");
     }
-    if signed.is_some() && !pieces.contains(&Piece::Body) {
+    let covers_body = |piece: &Piece| matches!(piece, Piece::Body | Piece::BodySha256);
+    if signed.is_some() && !pieces.iter().any(covers_body) {
         problems.warning(signed_span, "the signature does not cover the body").help(
             "whoever holds one genuine request can send any body with its signature; add \
                  `{body}` if the sender signs it",

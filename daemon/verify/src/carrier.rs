@@ -5,6 +5,7 @@ use http::HeaderName;
 use crate::reason::Reason;
 use crate::scheme::{Construction, Layout, TemplateScheme, TimestampPlace};
 use crate::setup::SetupError;
+use crate::template::Piece;
 use crate::template_key::{Candidate, describe};
 
 /// The most lists of [`Layout::Groups`] that are read. Each costs a hash of the body.
@@ -21,16 +22,25 @@ pub(crate) struct Carrier<'s> {
     entry: Option<&'s str>,
     /// Whether the first item is the timestamp.
     first: bool,
+    /// The name of an entry that is signed besides.
+    nonce: Option<&'s str>,
 }
 
 /// What one signature header, or one list in it, offers.
 pub(crate) struct Offer<'v> {
-    pub(crate) timestamp: Option<&'v [u8]>,
+    pub(crate) marks: Marks<'v>,
     list: &'v [u8],
 }
 
-/// The timestamp that was signed and the signatures that may match.
-pub(crate) type Candidates<'v> = (Option<&'v [u8]>, Vec<Candidate>);
+/// What a list says besides its signatures, and what is signed.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Marks<'v> {
+    pub(crate) timestamp: Option<&'v [u8]>,
+    pub(crate) nonce: Option<&'v [u8]>,
+}
+
+/// What was signed of a list and the signatures that may match.
+pub(crate) type Candidates<'v> = (Marks<'v>, Vec<Candidate>);
 
 impl<'s> Carrier<'s> {
     pub(crate) fn of(scheme: &'s TemplateScheme) -> Self {
@@ -39,20 +49,30 @@ impl<'s> Carrier<'s> {
             Some(TimestampPlace::First) => (None, true),
             Some(TimestampPlace::Header(_) | TimestampPlace::Body(_)) | None => (None, false),
         };
-        Self { scheme, entry, first }
+        let nonce = scheme.signed.pieces().iter().find_map(|piece| match piece {
+            Piece::Entry(name) => Some(name.as_ref()),
+            _ => None,
+        });
+        Self { scheme, entry, first, nonce }
     }
 
     /// The header's value with one signature of the way at `way`.
-    pub(crate) fn write(&self, way: usize, signature: &str, timestamp: Option<&str>) -> String {
+    pub(crate) fn write(
+        &self,
+        way: usize,
+        signature: &str,
+        timestamp: Option<&str>,
+        nonce: Option<&str>,
+    ) -> String {
         match &self.scheme.layout {
             Layout::Single => signature.to_owned(),
             Layout::Entries { between, joint, .. } | Layout::Groups { between, joint, .. } => {
                 let version = self.versions().nth(way).unwrap_or_default();
-                let entry = format!("{version}{joint}{signature}");
-                match (self.entry, timestamp) {
-                    (Some(name), Some(text)) => format!("{name}{joint}{text}{between}{entry}"),
-                    _ => entry,
-                }
+                let marks = [(self.entry, timestamp), (self.nonce, nonce)];
+                let marks = marks.into_iter().filter_map(|(name, text)| Some((name?, text?)));
+                marks.fold(String::new(), |list, (name, text)| {
+                    format!("{list}{name}{joint}{text}{between}")
+                }) + &format!("{version}{joint}{signature}")
             }
             Layout::Positional { between } => {
                 format!("{}{between}{signature}", timestamp.unwrap_or_default())
@@ -101,7 +121,12 @@ impl<'s> Carrier<'s> {
                 splits(*between) || label.contains(*between) || !self.scheme.versions.is_empty()
             }
         };
-        if invalid {
+        // One is read; a second name would stand for it unseen.
+        let another = self.scheme.signed.pieces().iter().any(|piece| match piece {
+            Piece::Entry(name) => self.nonce != Some(name.as_ref()),
+            _ => false,
+        });
+        if invalid || another {
             return Err(SetupError::InvalidEntries);
         }
         let lists = matches!(self.scheme.layout, Layout::Entries { .. } | Layout::Groups { .. });
@@ -111,7 +136,8 @@ impl<'s> Carrier<'s> {
             self.scheme.timestamp.as_ref().map(|rule| &rule.at),
             Some(TimestampPlace::Body(_))
         );
-        if (self.entry.is_some() && !lists) || self.first != positional || (beside && !in_body) {
+        let named = self.entry.is_some() || self.nonce.is_some();
+        if (named && !lists) || self.first != positional || (beside && !in_body) {
             return Err(SetupError::EntryWithoutList);
         }
         Ok(())
@@ -122,7 +148,7 @@ impl<'s> Carrier<'s> {
         let named = |name: &str| {
             !name.is_empty() && name.trim() == name && !name.contains([between, joint])
         };
-        let mut names: Vec<&str> = self.versions().chain(self.entry).collect();
+        let mut names: Vec<&str> = self.versions().chain(self.entry).chain(self.nonce).collect();
         let all = joint.is_ascii() && between != joint && names.iter().all(|name| named(name));
         let count = names.len();
         names.sort_unstable();
@@ -156,7 +182,8 @@ impl<'s> Carrier<'s> {
                 let (first, rest) = end
                     .and_then(|end| Some((value.get(..end)?, value.get(end + 1..)?)))
                     .ok_or_else(|| self.malformed(header, &[0]))?;
-                Ok(vec![Ok(Offer { timestamp: Some(first.trim_ascii()), list: rest })])
+                let marks = Marks { timestamp: Some(first.trim_ascii()), nonce: None };
+                Ok(vec![Ok(Offer { marks, list: rest })])
             }
             Layout::Beside { label, between } => {
                 let end = value.iter().position(|byte| char::from(*byte) == *between);
@@ -164,22 +191,37 @@ impl<'s> Carrier<'s> {
                     .and_then(|end| Some((value.get(..end)?, value.get(end + 1..)?)))
                     .and_then(|(first, rest)| Some((first.strip_prefix(label.as_bytes())?, rest)))
                     .ok_or_else(|| self.malformed(header, &[0]))?;
-                Ok(vec![Ok(Offer { timestamp: Some(first), list: rest })])
+                let marks = Marks { timestamp: Some(first), nonce: None };
+                Ok(vec![Ok(Offer { marks, list: rest })])
             }
         }
     }
 
     fn offer<'v>(&self, header: &HeaderName, list: &'v [u8]) -> Result<Offer<'v>, Reason> {
-        let Some(entry) = self.entry else { return Ok(Offer { timestamp: None, list }) };
-        let mut found = self.entries(list).filter(|(name, _)| *name == entry.as_bytes());
-        match (found.next(), found.next()) {
-            (Some((_, text)), None) => Ok(Offer { timestamp: Some(text), list }),
-            // Two of them: readers disagree about which one counts.
-            _ => {
-                let header = header.clone();
-                Err(Reason::MalformedTimestamp { header, expected: "there exactly once" })
+        // Two of them: readers disagree about which one counts.
+        let once = |name: &str| {
+            let mut found = self.entries(list).filter(|(found, _)| *found == name.as_bytes());
+            match (found.next(), found.next()) {
+                (Some((_, text)), None) if !text.is_empty() => Some(text),
+                _ => None,
             }
+        };
+        let mut marks = Marks::default();
+        if let Some(entry) = self.entry {
+            let malformed = || Reason::MalformedTimestamp {
+                header: header.clone(),
+                expected: "there exactly once",
+            };
+            marks.timestamp = Some(once(entry).ok_or_else(malformed)?);
         }
+        if let Some(nonce) = self.nonce {
+            let malformed = || Reason::MalformedSignature {
+                header: header.clone(),
+                expected: format!("a list with exactly one entry `{nonce}`"),
+            };
+            marks.nonce = Some(once(nonce).ok_or_else(malformed)?);
+        }
+        Ok(Offer { marks, list })
     }
 
     /// The entries of a list as (name, value), malformed ones left out.
@@ -290,7 +332,7 @@ impl<'v> Offer<'v> {
         header: &HeaderName,
         ways: &[usize],
     ) -> Result<Candidates<'v>, Reason> {
-        Ok((self.timestamp, carrier.candidates(header, self.list, ways)?))
+        Ok((self.marks, carrier.candidates(header, self.list, ways)?))
     }
 }
 
@@ -334,7 +376,7 @@ mod tests {
             let offers = carrier.offers(&header, value.as_bytes())?;
             assert_eq!(offers.len(), 1);
             let offer = offers.into_iter().next().expect("one")?;
-            let timestamp = offer.timestamp.map(<[u8]>::to_vec);
+            let timestamp = offer.marks.timestamp.map(<[u8]>::to_vec);
             offer.read(&carrier, &header, &[0]).map(|(_, tags)| (timestamp, tags.len()))
         };
         assert_eq!(read(&format!("t=17;{zeros}")), Ok((Some(b"17".to_vec()), 1)));

@@ -5,8 +5,10 @@ use std::fmt;
 
 use crate::jwt_scheme::{Claim, JwtScheme, TokenForm, TokenKeys, TokenPlace};
 use crate::scheme::{
-    Construction, KeyForm, Layout, Scheme, SignatureAlgorithm, TemplateScheme, TimestampPlace,
+    BodyHmacScheme, Construction, KeyForm, Layout, Scheme, SignatureAlgorithm, TemplateScheme,
+    TimestampPlace,
 };
+use crate::values::BodyValues;
 
 impl fmt::Display for Scheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -20,6 +22,31 @@ impl fmt::Display for Scheme {
                 "HMAC-SHA1 of the public URL and a form's sorted parameters, or of the URL with the \
                  body's hash in it, base64 in `x-twilio-signature`; HMAC-SHA256 where a shared key \
                  says so",
+            ),
+            Self::BodyHmac(hmac) => hmac.fmt(f),
+            Self::BodySecret { values, name } => {
+                write!(f, "the secret itself as `{name}` in {values}")
+            }
+            Self::Braintree => f.write_str(
+                "HMAC-SHA1 of the form's `bt_payload`, keyed with the secret's SHA-1, hex in \
+                 `bt_signature` after the public key and `\\|`",
+            ),
+            Self::ExactOnline => f.write_str(
+                "HMAC-SHA256 of the bytes of `json:/Content`, hex-upper in `json:/HashCode`",
+            ),
+            Self::Mandrill => f.write_str(
+                "HMAC-SHA1 of the public URL and the form's sorted parameters, base64 in \
+                 `x-mandrill-signature`",
+            ),
+            Self::UnisenderGo => f.write_str(
+                "plain MD5 of the body with the secret in the place of the hash, hex in \
+                 `json:/auth`",
+            ),
+            Self::WeChat { tolerance } => write!(
+                f,
+                "plain SHA1 of the sorted secret, `query:timestamp` and `query:nonce`, hex in \
+                 `query:signature`; seconds, {} s either way",
+                tolerance.as_secs()
             ),
             Self::Ebay => f.write_str(
                 "ECDSA-SHA1 on P-256 of `{body}`, in a JSON object in base64 in `x-ebay-signature`; \
@@ -44,6 +71,43 @@ impl fmt::Display for Scheme {
             }
             Self::None => f.write_str("nothing"),
         }
+    }
+}
+
+impl fmt::Display for BodyValues {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let object = |at: &str| match at {
+            "" => "the JSON body".to_owned(),
+            _ if at.contains('*') => format!("each `json:{at}`"),
+            _ => format!("`json:{at}`"),
+        };
+        match self {
+            Self::Json(at) => f.write_str(&object(at)),
+            Self::JsonInForm { field, at } => {
+                write!(f, "{} of the form's field `{field}`", object(at))
+            }
+            Self::JsonOrForm(at) => write!(f, "{} or in the form", object(at)),
+        }
+    }
+}
+
+impl fmt::Display for BodyHmacScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let algorithm = self.algorithm.as_str().to_uppercase();
+        write!(f, "HMAC-{algorithm} of `")?;
+        for (index, value) in self.signed.iter().enumerate() {
+            let between = if index == 0 { "" } else { self.between.as_ref() };
+            write!(f, "{between}{{{}}}", value.name)?;
+        }
+        let signatures: Vec<String> =
+            self.signatures.iter().map(|name| format!("`{name}`")).collect();
+        let signatures = signatures.join(" or ");
+        write!(f, "`, {} in {signatures}, all in {}", self.encoding, self.values)?;
+        if let Some(rule) = &self.timestamp {
+            let seconds = rule.tolerance.as_secs();
+            write!(f, "; {} in `{}`, {seconds} s either way", rule.format, rule.name)?;
+        }
+        f.write_str(key_words(&self.key))
     }
 }
 
@@ -92,21 +156,23 @@ impl fmt::Display for TemplateScheme {
             let seconds = rule.tolerance.as_secs();
             write!(f, "; {} in {place}, {seconds} s either way", rule.format)?;
         }
-        f.write_str(match &self.key {
-            KeyForm::Text | KeyForm::Sized { .. } => "",
-            KeyForm::Hex => "; key in hexadecimal",
-            KeyForm::Nfkd => "; key in normalization form KD",
-            KeyForm::Base64 { .. } => "; key in base64",
-            KeyForm::TaggedBase64 { or_text: true, .. } => {
-                "; key in base64 after its tag, else text"
-            }
-            KeyForm::TaggedBase64 { .. } => "; key in base64 after its tag",
-            KeyForm::PublicKey { .. } => "; public key",
-        })?;
+        f.write_str(key_words(&self.key))?;
         match &self.key_id_header {
             Some(header) => write!(f, ", named by `{header}`"),
             None => Ok(()),
         }
+    }
+}
+
+fn key_words(key: &KeyForm) -> &'static str {
+    match key {
+        KeyForm::Text | KeyForm::Sized { .. } => "",
+        KeyForm::Hex => "; key in hexadecimal",
+        KeyForm::Nfkd => "; key in normalization form KD",
+        KeyForm::Base64 { .. } => "; key in base64",
+        KeyForm::TaggedBase64 { or_text: true, .. } => "; key in base64 after its tag, else text",
+        KeyForm::TaggedBase64 { .. } => "; key in base64 after its tag",
+        KeyForm::PublicKey { .. } => "; public key",
     }
 }
 

@@ -11,6 +11,7 @@ use http::Method;
 
 use crate::location::Location;
 use crate::scheme::{Algorithm, Encoding};
+use crate::sealed::Seal;
 
 pub(crate) use answer::Known;
 pub use answer::{Handshake, HandshakeReply};
@@ -95,6 +96,10 @@ pub enum Proof {
     /// Nothing, it is not signed, and it brings the secret, at this place: the caller takes it only
     /// while an operator waits for it.
     Teaches(Location),
+    /// It is encrypted with one of the secrets: conditions, places and the answer are about what it
+    /// says then. Where the setting of that name is set, its text is at this place. The sender signs
+    /// it or not.
+    Sealed(Seal, Location, &'static str),
 }
 
 /// A part of an answer.

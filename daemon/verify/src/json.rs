@@ -135,7 +135,7 @@ impl<'de> Visitor<'de> for Seek<'_> {
 }
 
 /// An array index as RFC 6901 writes it: no sign, no leading zero.
-fn index(token: &str) -> Option<usize> {
+pub(crate) fn index(token: &str) -> Option<usize> {
     let digits = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_digit());
     (digits && (token == "0" || !token.starts_with('0'))).then(|| token.parse().ok())?
 }

@@ -60,8 +60,10 @@
 //! # What holds
 //!
 //! - The signature is checked over the received bytes, before anything in them is parsed, and the
-//!   body of a [`Verified`] is those bytes. (A token's header has to be read before, and of Amazon's
-//!   envelopes all: what is signed there is what they say.)
+//!   body of a [`Verified`] is those bytes. Where the sender puts the signature into the body, only
+//!   it and what it is about are read first, and what could be read in two ways is refused. (A
+//!   token's header has to be read before, and of Amazon's envelopes all: what is signed there is
+//!   what they say.)
 //! - The scheme is fixed by whoever sets it up. Nothing in a request chooses an algorithm, a
 //!   version or a key, with exceptions that are the senders' own: where one sends in several ways
 //!   ([`Scheme::FirstOf`]), the best that is there decides alone; an entry of a list says which of
@@ -90,8 +92,8 @@
 //!   message. Nor is an expected signature.
 //!
 //! What a signature does not cover is told by [`Verified::unauthenticated`]. Most senders sign the
-//! body alone; with [`Scheme::Token`], [`Scheme::Bearer`], [`Scheme::Basic`] and [`Scheme::BasicPair`] nothing is
-//! covered, and only TLS keeps the request together.
+//! body alone; with [`Scheme::Token`], [`Scheme::Bearer`], [`Scheme::Basic`], [`Scheme::BasicPair`]
+//! and [`Scheme::BodySecret`] nothing is covered, and only TLS keeps the request together.
 //!
 //! A template without separators, such as `{timestamp}{body}`, lets the bytes at the seam belong to
 //! either side. The strict reading of timestamps leaves no room for that in practice; prefer a
@@ -138,16 +140,22 @@
 //! signing with RSA.
 #![forbid(unsafe_code)]
 
+mod body_hmac_check;
+mod body_secret_check;
+mod braintree_check;
 mod carrier;
 mod certificate;
 mod credential_check;
 mod describe;
 mod ebay_check;
+mod exact_check;
 mod explain;
 mod family;
+mod form;
 pub mod handshake;
 mod header;
 mod json;
+mod json_items;
 mod json_object;
 mod jwks;
 mod jwt_check;
@@ -156,7 +164,9 @@ mod key_pair;
 mod keyring;
 mod location;
 mod mac;
+mod mandrill_check;
 mod moment;
+mod multipart;
 mod names;
 mod paypal_check;
 mod plaid;
@@ -166,6 +176,7 @@ mod public_key;
 mod reason;
 mod request;
 mod scheme;
+mod sealed;
 mod secret;
 mod sender_url;
 mod settings;
@@ -177,8 +188,11 @@ mod template;
 mod template_check;
 mod template_key;
 mod twilio_check;
+mod unisender_check;
+mod values;
 mod verified;
 mod verifier;
+mod wechat_check;
 
 pub use explain::{Case, Check, Explanation, Outcome, explain};
 pub use family::Takes;
@@ -194,13 +208,16 @@ pub use profile::{Profile, profile, profiles};
 pub use reason::{Reason, Refused};
 pub use request::{Request, UnixTime};
 pub use scheme::{
-    Algorithm, Construction, DEFAULT_TOLERANCE, Encoding, KeyForm, Layout, Scheme,
-    SignatureAlgorithm, TemplateScheme, TimestampFormat, TimestampPlace, TimestampRule, Version,
+    Algorithm, BodyHmacScheme, BodyTimestamp, Construction, DEFAULT_TOLERANCE, Encoding, KeyForm,
+    Layout, Scheme, SignatureAlgorithm, SignedValue, TemplateScheme, TimestampFormat,
+    TimestampPlace, TimestampRule, Version,
 };
+pub use sealed::Seal;
 pub use secret::{Secret, SecretError};
 pub use settings::{Setting, Settings};
 pub use setup::SetupError;
 pub use sign::{SignError, sign};
 pub use template::{Piece, Template, TemplateError};
+pub use values::BodyValues;
 pub use verified::{Part, Verified};
 pub use verifier::{Received, Verifier};

@@ -3,6 +3,8 @@
 mod asking;
 mod body_base64;
 mod body_hex;
+mod body_secret;
+mod body_values;
 mod certificates;
 mod challenged;
 mod credentials;
@@ -12,6 +14,8 @@ mod github;
 mod key_pairs;
 mod meta;
 mod own_header;
+mod own_ways;
+mod parts;
 mod several_ways;
 mod standard_senders;
 mod standard_webhooks;
@@ -95,6 +99,7 @@ impl Profile {
 }
 
 const PROFILES: &[Profile] = &[
+    body_values::ADYEN,
     body_hex::AIRTABLE,
     own_header::AIRWALLEX,
     own_header::AKENEO,
@@ -108,6 +113,7 @@ const PROFILES: &[Profile] = &[
     standard_senders::BIGCOMMERCE,
     body_hex::BITBUCKET,
     own_header::BOX,
+    own_ways::BRAINTREE,
     standard_senders::BREX,
     key_pairs::BRIDGE,
     entries::BUILDKITE,
@@ -123,6 +129,7 @@ const PROFILES: &[Profile] = &[
     credentials::CLOUDFLARE_NOTIFICATIONS,
     entries::CLOUDFLARE_STREAM,
     own_header::CLOUDINARY,
+    body_secret::CLOUDPRINTER,
     body_hex::COINBASE_COMMERCE,
     body_base64::COMMERCELAYER,
     several_ways::CONTENTFUL,
@@ -130,10 +137,14 @@ const PROFILES: &[Profile] = &[
     key_pairs::DISCORD,
     body_base64::DOCUSIGN,
     challenged::DROPBOX,
+    body_values::DROPBOX_SIGN,
     body_hex::EASYPOST,
     ebay::EBAY,
     entries::ELEVENLABS,
     standard_senders::ETSY,
+    own_ways::EXACT_ONLINE,
+    parts::FAVRO,
+    body_secret::FIGMA,
     standard_senders::FINCH,
     key_pairs::FIREBLOCKS,
     asking::FRONT,
@@ -156,7 +167,9 @@ const PROFILES: &[Profile] = &[
     meta::INSTAGRAM,
     body_hex::INTERCOM,
     body_hex::JIRA,
+    parts::KLAVIYO,
     entries::KNOCK,
+    parts::LARK,
     body_hex::LAUNCHDARKLY,
     body_hex::LEMONSQUEEZY,
     body_base64::LINE,
@@ -168,14 +181,21 @@ const PROFILES: &[Profile] = &[
     standard_senders::LOOPS,
     unsigned::MAILCHIMP,
     body_hex::MAILERSEND,
+    body_values::MAILGUN,
+    own_ways::MANDRILL,
+    body_secret::MERAKI,
+    parts::MERCADO_PAGO,
     tokens::MESSAGEBIRD,
     meta::META,
+    parts::METRONOME,
+    body_secret::MICROSOFT_GRAPH,
     body_hex::MODERN_TREASURY,
     body_hex::MOLLIE,
     tokens::MONDAY,
     body_base64::MS_TEAMS_OUTGOING,
     entries::MUX,
     tokens::NEON,
+    parts::NMI,
     teaching::NOTION,
     challenged::NYLAS,
     challenged::OKTA,
@@ -197,6 +217,7 @@ const PROFILES: &[Profile] = &[
     body_hex::PUSHER,
     body_base64::QUICKBOOKS,
     body_hex::RAZORPAY,
+    parts::RECHARGE,
     entries::RECURLY,
     standard_senders::RENDER,
     standard_senders::REPLICATE,
@@ -208,10 +229,13 @@ const PROFILES: &[Profile] = &[
     body_hex::SEGMENT,
     key_pairs::SENDGRID,
     body_hex::SENTRY,
+    body_secret::SHAREPOINT,
     standard_senders::SHIPBOB,
     entries::SHIPPO,
     several_ways::SHOPIFY,
     asking::SLACK,
+    parts::SMARTCAR,
+    parts::SOLIDGATE,
     several_ways::SQUARE,
     standard_webhooks::STANDARD_WEBHOOKS,
     unsigned::STRAVA,
@@ -221,20 +245,25 @@ const PROFILES: &[Profile] = &[
     standard_webhooks::SVIX,
     entries::TAILSCALE,
     body_base64::TALLY,
+    parts::TEBEX,
     credentials::TELEGRAM,
     key_pairs::TELNYX,
     body_hex::TERRAFORM_CLOUD,
     entries::TIKTOK,
+    parts::TIKTOK_SHOP,
     key_pairs::TOKEN_IO,
     challenged::TRELLO,
     several_ways::TWILIO,
     asking::TWITCH,
     body_base64::TYPEFORM,
     body_hex::UBER,
+    own_ways::UNISENDER_GO,
     key_pairs::UTILA,
     standard_senders::VANTA,
     body_hex::VERCEL,
+    parts::WALMART,
     own_header::WEBFLOW,
+    own_ways::WECHAT,
     key_pairs::WECHAT_PAY,
     meta::WHATSAPP,
     tokens::WIX,
@@ -273,7 +302,7 @@ pub fn profiles() -> &'static [Profile] {
 ///
 /// assert_eq!(profile("github")?.title, "GitHub");
 /// let slip = profile("git-hub").unwrap_err().to_string();
-/// assert!(slip.starts_with("unknown provider `git-hub`; did you mean `github`?; known: airtable,"));
+/// assert!(slip.starts_with("unknown provider `git-hub`; did you mean `github`?; known: adyen,"));
 /// # Ok::<(), hookyard_verify::UnknownName>(())
 /// ```
 pub fn profile(name: &str) -> Result<&'static Profile, UnknownName> {

@@ -50,6 +50,17 @@ pub enum Reason {
     UnsignedBody { parameter: &'static str },
     #[error("the body is a form, and `{field}` is not its only field")]
     MalformedForm { field: String },
+    #[error("the body is not {expected}")]
+    MalformedBody { expected: &'static str },
+    #[error("there is nothing at `{at}`, which has to be there")]
+    MissingValue {
+        /// Where, in the words of a location, such as `json:/signature/token`.
+        at: String,
+    },
+    #[error("what is at `{at}` is there more than once; only one of them could be the sender's")]
+    DuplicateValue { at: String },
+    #[error("what is at `{at}` is not {expected}")]
+    MalformedValue { at: String, expected: String },
     #[error(
         "the timestamp is {} s old and at most {} s are allowed: an old request sent again, or a \
          clock that is wrong",
@@ -124,6 +135,10 @@ impl Reason {
         "malformed-timestamp",
         "unexpected-header",
         "malformed-form",
+        "malformed-body",
+        "missing-value",
+        "duplicate-value",
+        "malformed-value",
         "unlisted-header",
         "unsigned-body",
         "timestamp-too-old",
@@ -155,6 +170,10 @@ impl Reason {
             }
             Self::UnexpectedHeader { .. } => "unexpected-header",
             Self::MalformedForm { .. } => "malformed-form",
+            Self::MalformedBody { .. } => "malformed-body",
+            Self::MissingValue { .. } => "missing-value",
+            Self::DuplicateValue { .. } => "duplicate-value",
+            Self::MalformedValue { .. } => "malformed-value",
             Self::UnlistedHeader { .. } => "unlisted-header",
             Self::UnsignedBody { .. } => "unsigned-body",
             Self::TimestampTooOld { .. } | Self::TokenExpired { .. } => "timestamp-too-old",

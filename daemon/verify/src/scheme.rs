@@ -13,6 +13,7 @@ use crate::names::UnknownName;
 use crate::public_key::KeyKind;
 use crate::setup::SetupError;
 use crate::template::{Piece, Template};
+use crate::values::BodyValues;
 use crate::verifier::families;
 
 /// How far a timestamp may be from now, in either direction, unless a scheme says otherwise.
@@ -43,6 +44,34 @@ pub enum Scheme {
     /// `X-Twilio-Signature`; of another body the URL has the hash. The form is protected by what it
     /// says, not byte for byte.
     Twilio,
+    /// A keyed hash over values in the body, which has the signature as well. The rest of the body is
+    /// not protected.
+    BodyHmac(BodyHmacScheme),
+    /// The secret itself in the body. It says who sends and protects no content.
+    BodySecret {
+        /// The objects that have it. When there are several, each has to.
+        values: BodyValues,
+        /// Its name in them.
+        name: Cow<'static, str>,
+    },
+    /// What Braintree does: a form with a payload in base64 and, for each key, the key's public name
+    /// and an HMAC-SHA1 of the payload. The setting `public_key` says which name counts.
+    Braintree,
+    /// What Exact Online does: a JSON object of two members, the content and, in capital hexadecimal
+    /// digits, the HMAC-SHA256 of its bytes.
+    ExactOnline,
+    /// What Mandrill does: an HMAC-SHA1 of the public URL and the form's sorted parameters, in base64
+    /// in `X-Mandrill-Signature`. The form is protected by what it says, not byte for byte.
+    Mandrill,
+    /// What Unisender Go does: a plain MD5 of the JSON body, in which it stands in the place that the
+    /// secret had.
+    UnisenderGo,
+    /// What WeChat does: a plain SHA-1 of the sorted secret, timestamp and nonce, all but the first in
+    /// the query. The body is not protected.
+    WeChat {
+        /// The greatest distance of the timestamp from now, in both directions.
+        tolerance: Duration,
+    },
     /// What eBay does: ECDSA with SHA-1 of the body, in a JSON object in base64 in `X-EBAY-SIGNATURE`
     /// that names the key, which eBay's Notification API gives out. It takes no secret.
     Ebay,
@@ -109,7 +138,9 @@ impl Scheme {
             }
             Self::FirstOf(schemes) => schemes.iter().any(Self::signs_url),
             Self::Token { .. } | Self::Bearer | Self::Basic { .. } | Self::BasicPair => false,
-            Self::Twilio => true,
+            Self::BodyHmac(_) | Self::BodySecret { .. } => false,
+            Self::Braintree | Self::ExactOnline | Self::UnisenderGo | Self::WeChat { .. } => false,
+            Self::Mandrill | Self::Twilio => true,
             Self::Jwt(token) => token.signs_url(),
             Self::Ebay | Self::Paypal | Self::Sns | Self::None => false,
         }
@@ -151,6 +182,9 @@ pub struct TemplateScheme {
     pub prefix_optional: bool,
     /// Headers that have to be there with exactly these values, such as the signature's version.
     pub fixed: Cow<'static, [(Cow<'static, str>, Cow<'static, str>)]>,
+    /// Where there is a signed text that the sender uses once, when the body is not signed: see
+    /// [`Verified::one_time_token`](crate::Verified::one_time_token).
+    pub one_time: Option<Location>,
 }
 
 impl TemplateScheme {
@@ -215,8 +249,56 @@ impl TemplateScheme {
             also: Cow::Borrowed(&[]),
             prefix_optional: false,
             fixed: Cow::Borrowed(&[]),
+            one_time: None,
         }
     }
+}
+
+/// A keyed hash over values in the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodyHmacScheme {
+    /// The hash; no request can choose another.
+    pub algorithm: Algorithm,
+    /// How the signature is written as text.
+    pub encoding: Encoding,
+    /// How a secret's text becomes a key.
+    pub key: KeyForm,
+    /// The objects that have the values and a signature. When there are several, each has to have a
+    /// genuine one.
+    pub values: BodyValues,
+    /// The values that are signed, in their order.
+    pub signed: Cow<'static, [SignedValue]>,
+    /// What stands between them when they are signed.
+    pub between: Cow<'static, str>,
+    /// The names under which a signature may be. Any of them may match.
+    pub signatures: Cow<'static, [Cow<'static, str>]>,
+    /// The signed timestamp, when there is one.
+    pub timestamp: Option<BodyTimestamp>,
+    /// The name of a signed value that the sender uses once.
+    pub one_time: Option<Cow<'static, str>>,
+}
+
+/// A value of a [`BodyHmacScheme`] that is signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedValue {
+    /// Its name: a pointer without its first slash.
+    pub name: Cow<'static, str>,
+    /// Whether it has to be there and not be empty. One that is not there is signed as empty.
+    pub needed: bool,
+    /// Whether it may contain what stands between the values. Of one scheme at most one value may:
+    /// with two, the same text could be cut into other values.
+    pub free: bool,
+}
+
+/// The timestamp of a [`BodyHmacScheme`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodyTimestamp {
+    /// Its name among the signed values.
+    pub name: Cow<'static, str>,
+    /// How its text is written.
+    pub format: TimestampFormat,
+    /// The greatest distance from now, in the past and in the future, the limit itself included.
+    pub tolerance: Duration,
 }
 
 /// What is done with the key and the bytes that the template stands for.
@@ -341,6 +423,8 @@ pub enum Encoding {
     Base64,
     /// The URL-safe alphabet, without padding.
     Base64Url,
+    /// Base64, padded, of the lower-case hexadecimal digits.
+    HexBase64,
 }
 
 /// How signatures sit in their header.
@@ -444,6 +528,11 @@ pub enum TimestampFormat {
     Millis,
     /// Date and time of RFC 3339 with `Z` or an offset, such as `2025-06-15T15:06:40Z`.
     Rfc3339,
+    /// Date and time as HTTP has them, such as `Sun, 15 Jun 2025 15:06:40 GMT`.
+    HttpDate,
+    /// Seconds or milliseconds since the Unix epoch. Which of them is told by the size: no moment
+    /// between 1973 and 5138 is both.
+    SecondsOrMillis,
 }
 
 /// How a secret's text becomes the key.
@@ -524,10 +613,12 @@ words!(
 words!(
     Encoding, "encoding",
     "hex" => Hex, "hex-upper" => HexUpper, "base64" => Base64, "base64url" => Base64Url,
+    "hex-base64" => HexBase64,
 );
 words!(
     TimestampFormat, "timestamp format",
     "seconds" => Seconds, "milliseconds" => Millis, "rfc3339" => Rfc3339,
+    "http-date" => HttpDate, "seconds-or-milliseconds" => SecondsOrMillis,
 );
 
 #[cfg(test)]
@@ -554,7 +645,7 @@ mod tests {
         );
         assert_eq!(
             "zzz".parse::<Encoding>().expect_err("not a name").to_string(),
-            "unknown encoding `zzz`; known: hex, hex-upper, base64, base64url"
+            "unknown encoding `zzz`; known: hex, hex-upper, base64, base64url, hex-base64"
         );
     }
 }

@@ -67,7 +67,10 @@ pub enum SetupError {
     DetachedClaims,
     #[error("the tolerance is zero, so that no request could pass")]
     NoTolerance,
-    #[error("the timestamp is in the signature header, and that header holds no list that has one")]
+    #[error(
+        "the timestamp or another signed entry is in the signature header, and that header holds no \
+         list that has one"
+    )]
     EntryWithoutList,
     #[error("the entries' names and separators are empty or collide with each other")]
     InvalidEntries,

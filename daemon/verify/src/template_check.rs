@@ -3,9 +3,11 @@
 
 use std::borrow::Cow;
 
+use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderName};
+use sha2::{Digest, Sha256};
 
-use crate::carrier::Carrier;
+use crate::carrier::{Carrier, Marks};
 use crate::family::{Family, Seen, Takes};
 use crate::header::{insert, single};
 use crate::json;
@@ -21,6 +23,7 @@ use crate::sign::SignError;
 use crate::signed_text::{decoded_url, listed_headers, only_field};
 use crate::template::Piece;
 use crate::template_key::{TemplateKey, TemplateSigner};
+use crate::values::{needed, one};
 
 /// A [`TemplateScheme`] that makes sense, with its header names read.
 #[derive(Debug)]
@@ -44,7 +47,10 @@ impl TemplateCheck {
     pub(crate) fn new(scheme: TemplateScheme) -> Result<Self, SetupError> {
         let pieces = scheme.signed.pieces();
         let signs = |piece: &Piece| pieces.contains(piece);
-        if pieces.iter().all(|piece| matches!(piece, Piece::Text(_) | Piece::Secret)) {
+        let of_the_request = |piece: &Piece| {
+            !matches!(piece, Piece::Text(_) | Piece::Secret | Piece::Setting(_) | Piece::Entry(_))
+        };
+        if !pieces.iter().any(of_the_request) {
             return Err(SetupError::NothingSigned);
         }
         let list = pieces.iter().find_map(|piece| match piece {
@@ -149,7 +155,8 @@ impl TemplateCheck {
     fn message<'r>(
         &'r self,
         request: &'r Request,
-        timestamp: Option<&'r [u8]>,
+        settings: &'r Settings,
+        marks: Marks<'r>,
     ) -> Result<Vec<Cow<'r, [u8]>>, Reason> {
         let mut template_headers = self.template_headers.iter();
         let pieces = self.scheme.signed.pieces().iter();
@@ -158,7 +165,24 @@ impl TemplateCheck {
                 Ok(Cow::Borrowed(match piece {
                     Piece::Text(text) => text.as_bytes(),
                     // `new` made sure that a signed timestamp, id or header has its place.
-                    Piece::Timestamp => timestamp.unwrap_or_default(),
+                    Piece::Timestamp => marks.timestamp.unwrap_or_default(),
+                    Piece::Entry(_) => marks.nonce.unwrap_or_default(),
+                    Piece::BodySha256 => {
+                        let hash = HEXLOWER.encode(&Sha256::digest(&request.body));
+                        return Ok(Cow::Owned(hash.into_bytes()));
+                    }
+                    Piece::At(location) => {
+                        return Ok(Cow::Owned(needed(request, location)?.into_bytes()));
+                    }
+                    // The table's required settings are made sure of when a verifier is made.
+                    Piece::Setting(name) => match settings.get(name) {
+                        Some(value) => value.as_bytes(),
+                        None => return Err(Reason::MissingValue { at: name.clone().into_owned() }),
+                    },
+                    Piece::Optional { before, at, lower, after } => {
+                        let found = between(request, before, at, *lower, after)?;
+                        return Ok(Cow::Owned(found.into_bytes()));
+                    }
                     Piece::Body => &request.body,
                     Piece::Method => request.method.as_str().as_bytes(),
                     Piece::Path => request.path.as_bytes(),
@@ -273,13 +297,14 @@ impl Family for TemplateCheck {
         for (header, value) in self.values(headers)? {
             for offer in carrier.offers(header, value)? {
                 let offer = offer.and_then(|mut offer| {
-                    if let (Some(text), Some(rule)) = (offer.timestamp, &self.scheme.timestamp) {
+                    let own = offer.marks.timestamp;
+                    if let (Some(text), Some(rule)) = (own, &self.scheme.timestamp) {
                         near(text, rule, header)?;
                     }
+                    offer.marks.timestamp = own.or(in_header);
                     if let Layout::Beside { .. } = self.scheme.layout {
-                        beside = offer.timestamp.take().map(|text| (header, text));
+                        beside = offer.marks.timestamp.take().map(|text| (header, text));
                     }
-                    offer.timestamp = offer.timestamp.or(in_header);
                     offer.read(&carrier, header, &ways)
                 });
                 match offer {
@@ -294,15 +319,15 @@ impl Family for TemplateCheck {
         // Every key is tried with every candidate, so that the time taken says nothing about which
         // of them came close. What was signed with the same timestamp is hashed once.
         let mut matched = None;
-        while let Some((timestamp, mut candidates)) = offers.pop() {
+        while let Some((marks, mut candidates)) = offers.pop() {
             offers.retain_mut(|(other, more)| {
-                let apart = *other != timestamp;
+                let apart = *other != marks;
                 if !apart {
                     candidates.append(more);
                 }
                 apart
             });
-            let message = self.message(request, timestamp)?;
+            let message = self.message(request, seen.settings, marks)?;
             for (index, key) in &keys {
                 if key.signed(&message, &candidates) {
                     matched = Some(matched.map_or(*index, |first: usize| first.min(*index)));
@@ -333,7 +358,7 @@ impl Family for TemplateCheck {
         self.scheme.signed.pieces().iter().any(|signed| {
             signed == piece
                 || match signed {
-                    Piece::BodyOrField(_) => *piece == Piece::Body,
+                    Piece::BodyOrField(_) | Piece::BodySha256 => *piece == Piece::Body,
                     // All of the URL that a request has of its own.
                     Piece::PathAndQuery => *piece == Piece::Url,
                     _ => false,
@@ -342,7 +367,14 @@ impl Family for TemplateCheck {
     }
 
     fn covers_location(&self, location: &Location) -> bool {
+        let signed = self.scheme.signed.pieces().iter().any(|piece| match piece {
+            Piece::At(at) => at == location,
+            // Only when it is the first place can nothing be put before it.
+            Piece::Optional { at, .. } => at.first() == Some(location),
+            _ => false,
+        });
         match location {
+            _ if signed => true,
             Location::Header(name) => self.covers_header(name),
             Location::Json(_) | Location::Form(_) => self.covers(&Piece::Body),
             Location::Param(_) => self.covers(&Piece::Path) || self.covers(&Piece::Url),
@@ -350,12 +382,16 @@ impl Family for TemplateCheck {
         }
     }
 
+    fn one_time_token(&self, request: &Request) -> Option<String> {
+        one(request, self.scheme.one_time.as_ref()?).ok()?
+    }
+
     fn sign(
         &self,
         secret: &Secret,
         mut request: Request,
         now: UnixTime,
-        _: &Settings,
+        settings: &Settings,
     ) -> Result<Request, SignError> {
         let scheme = &self.scheme;
         let signer = TemplateSigner::read(scheme, secret)?;
@@ -387,11 +423,42 @@ impl Family for TemplateCheck {
         if let (Some(header), Some(name)) = (&self.key_id_header, &signer.name) {
             insert(&mut request.headers, header, name)?;
         }
-        let message = self.message(&request, timestamp.as_deref().map(str::as_bytes))?;
+        // Nothing here is random; what is signed at another moment gets another one.
+        let nonce = Sha256::new().chain_update(&request.body);
+        let nonce = HEXLOWER.encode(&nonce.chain_update(now.as_millis().to_be_bytes()).finalize());
+        let marks = Marks {
+            timestamp: timestamp.as_deref().map(str::as_bytes),
+            nonce: Some(nonce.as_bytes()),
+        };
+        let message = self.message(&request, settings, marks)?;
         let signature = signer.sign(&message, scheme.encoding).ok_or(SignError::Unsignable)?;
         let signature = format!("{}{signature}", scheme.prefix);
-        let value = Carrier::of(scheme).write(signer.way, &signature, timestamp.as_deref());
+        let carrier = Carrier::of(scheme);
+        let value = carrier.write(signer.way, &signature, timestamp.as_deref(), Some(&nonce));
         insert(&mut request.headers, &self.header, value.as_bytes())?;
         Ok(request)
     }
+}
+
+/// What is at the first of `places` that has something, between two texts; nothing when none has.
+fn between(
+    request: &Request,
+    before: &str,
+    places: &[Location],
+    lower: bool,
+    after: &str,
+) -> Result<String, Reason> {
+    for place in places {
+        let Some(mut found) = one(request, place)? else { continue };
+        // With the text that ends it inside, one part could be taken for two.
+        if found.is_empty() || found.contains(after) {
+            let expected = format!("a text without `{after}`");
+            return Err(Reason::MalformedValue { at: place.to_string(), expected });
+        }
+        if lower {
+            found.make_ascii_lowercase();
+        }
+        return Ok(format!("{before}{found}{after}"));
+    }
+    Ok(String::new())
 }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use data_encoding::BASE64;
 use subtle::Choice;
 
 use crate::mac::{self, Keyed, Tag, codec};
@@ -123,7 +124,7 @@ impl TemplateSigner {
         match &self.sign {
             Sign::Hash(keyed) => Some(keyed.hash(message).encode(encoding)),
             Sign::Private(algorithm, key) => {
-                Some(codec(encoding).encode(&key.sign(*algorithm, message)?))
+                Some(mac::encode(&key.sign(*algorithm, message)?, encoding))
             }
         }
     }
@@ -162,12 +163,19 @@ pub(crate) fn decode_signature(
 ) -> Option<Vec<u8>> {
     let codec = codec(encoding);
     let (shortest, longest) = algorithm.signature_len();
-    if text.len() > codec.encode_len(longest) {
+    let (digits, longest) = match encoding {
+        Encoding::HexBase64 => (Some(BASE64), BASE64.encode_len(codec.encode_len(longest))),
+        _ => (None, codec.encode_len(longest)),
+    };
+    if text.len() > longest {
         return None;
     }
-    let bytes = codec.decode(text).ok()?;
+    let bytes = match digits {
+        Some(base64) => codec.decode(&base64.decode(text).ok()?).ok()?,
+        None => codec.decode(text).ok()?,
+    };
     // Padding in the middle decodes as well.
-    let right = bytes.len() >= shortest && codec.encode(&bytes).as_bytes() == text;
+    let right = bytes.len() >= shortest && mac::encode(&bytes, encoding).as_bytes() == text;
     right.then_some(bytes)
 }
 

@@ -5,13 +5,18 @@ use std::sync::Arc;
 
 use http::Method;
 
+use crate::body_hmac_check::BodyHmacCheck;
+use crate::body_secret_check::BodySecretCheck;
+use crate::braintree_check::BraintreeCheck;
 use crate::credential_check::CredentialCheck;
 use crate::ebay_check::EbayCheck;
+use crate::exact_check::ExactCheck;
 use crate::family::{AnyFamily, Keys, Seen, Takes, Unchecked};
 use crate::handshake::{Handshake, HandshakeRule, Known, Proof};
 use crate::jwt_check::JwtCheck;
 use crate::keyring::Keyring;
 use crate::location::Location;
+use crate::mandrill_check::MandrillCheck;
 use crate::paypal_check::PaypalCheck;
 use crate::profile::Profile;
 use crate::reason::{Reason, Refused};
@@ -24,7 +29,9 @@ use crate::sns_check::SnsCheck;
 use crate::template::Piece;
 use crate::template_check::TemplateCheck;
 use crate::twilio_check::TwilioCheck;
+use crate::unisender_check::UnisenderCheck;
 use crate::verified::{Facts, Part, Verified};
+use crate::wechat_check::WeChatCheck;
 
 /// Checks requests by one scheme, with one or several secrets. Cheap to clone and to share.
 #[derive(Clone)]
@@ -170,7 +177,9 @@ impl Verifier {
             false => None,
         };
         let mut rules = self.handshakes.iter();
-        if let Some(rule) = rules.find(|rule| rule.describes(request, held.is_some())) {
+        if let Some(rule) =
+            rules.find(|rule| rule.describes(request, held.is_some(), &self.secrets))
+        {
             if rule.proof == Proof::Signature && held.is_none() {
                 // What is missing is what people have to hear of.
                 self.check(request, now, keyring)?;
@@ -199,7 +208,7 @@ impl Verifier {
         held: Option<Match>,
     ) -> Result<Handshake, Reason> {
         match (&rule.proof, held) {
-            (Proof::Signature, Some(_)) | (Proof::MaybeSigned, _) => {}
+            (Proof::Signature, Some(_)) | (Proof::MaybeSigned | Proof::Sealed(..), _) => {}
             (Proof::Shows(..) | Proof::Nothing | Proof::Teaches(_), None) => {}
             (Proof::Signature, None) => return Err(Reason::BadHandshake("it is not signed")),
             (Proof::Shows(..) | Proof::Nothing | Proof::Teaches(_), Some(_)) => {
@@ -294,6 +303,14 @@ fn family(scheme: Scheme) -> Result<Box<dyn AnyFamily>, SetupError> {
         }
         Scheme::BasicPair => Box::new(CredentialCheck::BasicPair),
         Scheme::Twilio => Box::new(TwilioCheck),
+        Scheme::BodyHmac(scheme) => Box::new(BodyHmacCheck::new(scheme)?),
+        Scheme::BodySecret { values, name } => Box::new(BodySecretCheck { values, name }),
+        Scheme::Braintree => Box::new(BraintreeCheck),
+        Scheme::ExactOnline => Box::new(ExactCheck),
+        Scheme::Mandrill => Box::new(MandrillCheck),
+        Scheme::UnisenderGo => Box::new(UnisenderCheck),
+        Scheme::WeChat { tolerance } if tolerance.is_zero() => return Err(SetupError::NoTolerance),
+        Scheme::WeChat { tolerance } => Box::new(WeChatCheck { tolerance }),
         Scheme::Ebay => Box::new(EbayCheck),
         Scheme::Jwt(scheme) => Box::new(JwtCheck::new(scheme)?),
         Scheme::Paypal => Box::new(PaypalCheck),

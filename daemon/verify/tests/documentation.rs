@@ -71,7 +71,8 @@ fn particulars(profile: &Profile) -> String {
             Proof::MaybeSigned => "signed or not",
             Proof::Shows(..) => "shows a token",
             Proof::Teaches(_) => "brings the secret, taken while the route is armed",
-            _ => "not signed",
+            Proof::Sealed(..) => "encrypted with the secret",
+            Proof::Nothing => "not signed",
         };
         let _ =
             writeln!(lines, "- handshake *{}*, {proof}: answered with {}", rule.name, rule.status);

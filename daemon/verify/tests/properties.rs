@@ -16,8 +16,6 @@ use proptest::sample::{Index, select};
 const SECRETS: [&str; 2] =
     ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_b3RoZXJvdGhlcm90aGVyb3RoZXI="];
 const ID: &str = "x-id";
-const NONCE: &str = "x-nonce";
-const WECHAT_NONCE: &str = "wechatpay-nonce";
 
 /// Now is far from both ends of what a timestamp can say.
 fn now() -> impl Strategy<Value = UnixTime> {
@@ -61,8 +59,13 @@ fn construction() -> impl Strategy<Value = Construction> {
 
 /// Schemes as users could write them, all parts of the machinery among them.
 fn template_scheme() -> impl Strategy<Value = TemplateScheme> {
-    let encoding =
-        select(vec![Encoding::Hex, Encoding::HexUpper, Encoding::Base64, Encoding::Base64Url]);
+    let encoding = select(vec![
+        Encoding::Hex,
+        Encoding::HexUpper,
+        Encoding::Base64,
+        Encoding::Base64Url,
+        Encoding::HexBase64,
+    ]);
     let prefix = select(vec!["", "sha256=", "v0:"]);
     let layout = select(vec![
         None,
@@ -73,9 +76,22 @@ fn template_scheme() -> impl Strategy<Value = TemplateScheme> {
         Some(Layout::Positional { between: ',' }),
     ]);
     let timestamp = select(vec![None, Some(false), Some(true)]);
-    let format =
-        select(vec![TimestampFormat::Seconds, TimestampFormat::Millis, TimestampFormat::Rfc3339]);
-    let extra = select(vec!["", "{method}", "{path}:", "{url}", "{{x}}", "{decoded-url}"]);
+    let format = select(vec![
+        TimestampFormat::Seconds,
+        TimestampFormat::Millis,
+        TimestampFormat::Rfc3339,
+        TimestampFormat::SecondsOrMillis,
+    ]);
+    let extra = select(vec![
+        "",
+        "{method}",
+        "{path}:",
+        "{url}",
+        "{{x}}",
+        "{decoded-url}",
+        "{body-sha256}",
+        "{query:x}",
+    ]);
     (construction(), encoding, prefix, layout, timestamp, format, extra, any::<(bool, bool)>())
         .prop_map(
             |(construction, encoding, prefix, layout, timestamp, format, extra, (id, nonce))| {
@@ -138,6 +154,7 @@ fn any_scheme() -> impl Strategy<Value = Scheme> {
             Scheme::Ebay => Vec::new(),
             scheme => vec![scheme.clone()],
         })
+        .filter(takes_any_body)
         .collect();
     prop_oneof![select(known), template_scheme().prop_map(Scheme::Template)]
 }
@@ -154,6 +171,20 @@ fn of(scheme: &TemplateScheme, version: &Version) -> Scheme {
     scheme.key = version.key.clone();
     scheme.versions = (&[]).into();
     Scheme::Template(scheme)
+}
+
+/// Whether any body can be signed by this scheme alone. For those whose signature is about values in
+/// the body, and those that need settings, `in_body.rs` says the same.
+fn takes_any_body(scheme: &Scheme) -> bool {
+    match scheme {
+        Scheme::Template(template) => !template.signed.pieces().iter().any(|piece| {
+            matches!(piece, Piece::At(_) | Piece::Optional { .. } | Piece::Setting(_))
+        }),
+        Scheme::FirstOf(ways) => ways.first().is_some_and(takes_any_body),
+        Scheme::Token { .. } | Scheme::Bearer | Scheme::Basic { .. } | Scheme::BasicPair => true,
+        Scheme::Twilio | Scheme::None => true,
+        _ => false,
+    }
 }
 
 /// Those that protect a body.
@@ -241,16 +272,25 @@ fn headers_of(scheme: &TemplateScheme) -> Vec<HeaderName> {
     names.extend(scheme.key_id_header.as_ref().map(ToString::to_string));
     names.extend(scheme.fixed.iter().map(|(name, _)| name.to_string()));
     for piece in scheme.signed.pieces() {
-        if let Piece::ListedHeaders(name) | Piece::Header(name) = piece {
+        if let Piece::ListedHeaders(name) = piece {
             names.push(name.to_string());
         }
     }
+    names.extend(signed_headers(scheme));
     if let Some(rule) = &scheme.timestamp
         && let TimestampPlace::Header(name) = &rule.at
     {
         names.push(name.to_string());
     }
     names.iter().map(|name| name.parse().expect("a name")).collect()
+}
+
+/// The headers whose values are in the template.
+fn signed_headers(scheme: &TemplateScheme) -> impl Iterator<Item = String> {
+    scheme.signed.pieces().iter().filter_map(|piece| match piece {
+        Piece::Header(name) => Some(name.to_string()),
+        _ => None,
+    })
 }
 
 /// A body that has the timestamp, where that is its place.
@@ -275,7 +315,8 @@ fn signed(scheme: &Scheme, body: Vec<u8>, header: &str, now: UnixTime) -> Reques
         body: Bytes::from(dated(scheme, body, now)),
     };
     let id = template(scheme).and_then(|template| template.id_header.clone()).unwrap_or(ID.into());
-    for name in [id.as_ref(), NONCE, WECHAT_NONCE] {
+    let signed = template(scheme).into_iter().flat_map(signed_headers);
+    for name in signed.chain([id.to_string()]) {
         request.headers.insert(
             name.parse::<HeaderName>().expect("a name"),
             header.parse().expect("a header value"),

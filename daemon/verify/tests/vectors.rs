@@ -1,5 +1,4 @@
 //! Real and derived deliveries of real senders, with the verdict that is right for each.
-#![allow(clippy::indexing_slicing, reason = "a test fails by that")]
 #![allow(clippy::indexing_slicing, reason = "a panic is the failure that a test reports")]
 
 mod vector;

@@ -1,5 +1,6 @@
 //! Telling handshakes and answering them.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use crate::mac::{Keyed, Tag};
 use crate::reason::Reason;
 use crate::request::Request;
 use crate::scheme::Algorithm;
+use crate::sealed;
 use crate::secret::Secret;
 use crate::settings::Settings;
 
@@ -82,11 +84,21 @@ pub(crate) struct Known<'r> {
 
 impl HandshakeRule {
     /// Whether a request looks like one of these, whatever it proves.
-    pub(crate) fn describes(&self, request: &Request, signed: bool) -> bool {
+    pub(crate) fn describes(&self, request: &Request, signed: bool, secrets: &[Secret]) -> bool {
         let readable = signed || request.body.len() <= LONGEST_UNSIGNED;
         request.method == self.method()
             && (readable || self.proof == Proof::Signature)
-            && self.when.iter().all(|condition| condition.holds(request))
+            && self
+                .opened(request, secrets)
+                .is_some_and(|request| self.when.iter().all(|condition| condition.holds(&request)))
+    }
+
+    /// The request as it can be read.
+    fn opened<'r>(&self, request: &'r Request, secrets: &[Secret]) -> Option<Cow<'r, Request>> {
+        match &self.proof {
+            Proof::Sealed(seal, ..) => sealed::open(*seal, request, secrets).map(Cow::Owned),
+            _ => Some(Cow::Borrowed(request)),
+        }
     }
 
     /// Whether `body` is something that anyone can have signed by asking for this handshake, with
@@ -125,6 +137,8 @@ impl HandshakeRule {
 
     /// The answer to a request that this rule [describes](Self::describes).
     pub(crate) fn answer(&self, request: &Request, known: Known<'_>) -> Result<Handshake, Reason> {
+        let sealed = Reason::BadHandshake("none of the secrets opens it");
+        let request = &*self.opened(request, known.secrets).ok_or(sealed)?;
         if self.when.iter().any(|condition| condition.is_ambiguous(request)) {
             return Err(Reason::BadHandshake("something that tells it is there more than once"));
         }
@@ -134,6 +148,16 @@ impl HandshakeRule {
             Proof::Shows(location, setting) => {
                 let shown = location.only(request).unwrap_or_default();
                 if !bool::from(known.is_shared(setting, shown.as_bytes())) {
+                    return Err(Reason::BadHandshake("its token is another one, or none"));
+                }
+            }
+            Proof::Sealed(_, location, setting) => {
+                let shown = location.only(request).unwrap_or_default();
+                let held = known
+                    .settings
+                    .get(setting)
+                    .is_none_or(|expected| bool::from(expected.as_bytes().ct_eq(shown.as_bytes())));
+                if !held {
                     return Err(Reason::BadHandshake("its token is another one, or none"));
                 }
             }

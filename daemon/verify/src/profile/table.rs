@@ -196,6 +196,12 @@ impl TemplateScheme {
         self
     }
 
+    /// A signed text that is used once.
+    pub(super) const fn one_time(mut self, at: Location) -> Self {
+        put(&mut self.one_time, Some(at));
+        self
+    }
+
     pub(super) const fn fixed(
         mut self,
         headers: &'static [(Cow<'static, str>, Cow<'static, str>)],

@@ -66,8 +66,9 @@ fn conditions_are_about_what_is_there() {
         when: &[Condition::Has(CODE), Condition::Lacks(NAME), Condition::EmptyBody],
         ..PLAIN
     };
-    let describes =
-        |method, query, body| RULE.describes(&Request { method, ..request(query, body) }, false);
+    let describes = |method, query, body| {
+        RULE.describes(&Request { method, ..request(query, body) }, false, &[])
+    };
     assert!(describes(Method::POST, "code=1", ""), "a rule without a method is for POST");
     assert!(describes(Method::POST, "code=&code=", ""));
     assert!(!describes(Method::GET, "code=1", ""));
@@ -82,7 +83,7 @@ fn conditions_are_about_what_is_there() {
         (r#"{"name":"a","name":"b"}"#, false),
     ] {
         let post = Request { method: Method::POST, ..request("", body) };
-        assert_eq!(LACKS.describes(&post, true), described, "{body}");
+        assert_eq!(LACKS.describes(&post, true, &[]), described, "{body}");
     }
 }
 
