@@ -7,6 +7,7 @@
     reason = "a panic is the failure that a test reports"
 )]
 
+mod answers;
 mod arming;
 mod configuration;
 mod deliveries;
