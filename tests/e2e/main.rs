@@ -7,10 +7,12 @@
     reason = "a panic is the failure that a test reports"
 )]
 
+mod answers;
 mod arming;
 mod configuration;
 mod deliveries;
 mod full;
+mod handshakes;
 mod hostile;
 mod keys;
 mod limits;

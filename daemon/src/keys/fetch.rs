@@ -10,7 +10,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::{Fetch, Fetched, Fetching, account};
-use crate::outbound::{Client, Request, Response};
+use crate::outbound::{Client, FetchError, Request, Response};
 
 /// The largest document, in bytes. The largest known sets of keys have some ten kilobytes.
 const LARGEST: usize = 64 << 10;
@@ -66,17 +66,22 @@ impl Online {
     }
 
     async fn send(&self, request: Request) -> Result<Response, String> {
-        self.client.fetch(request).await.map_err(|error| format!("failed to {error}"))
+        self.client.fetch(request).await.map_err(|error| failed(&error))
     }
 }
 
 /// A success of a size that keys have.
 fn accepted(response: Response) -> Result<Response, String> {
-    let response = response.expect_success().map_err(|error| format!("failed to {error}"))?;
+    let response = response.expect_success().map_err(|error| failed(&error))?;
     if response.body.len() > LARGEST {
         return Err(format!("the answer is larger than {} KiB", LARGEST >> 10));
     }
     Ok(response)
+}
+
+fn failed(error: &FetchError) -> String {
+    let lasting = if error.is_transient() { "" } else { "; that does not go away by itself" };
+    format!("failed to {error}{lasting}")
 }
 
 /// Whether a service that is asked for one key said that there is none of that name: no failure,
