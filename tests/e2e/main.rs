@@ -7,16 +7,20 @@
     reason = "a panic is the failure that a test reports"
 )]
 
+mod answers;
 mod arming;
 mod configuration;
 mod deliveries;
 mod full;
+mod handshakes;
 mod hostile;
+mod keys;
 mod limits;
 mod plugins;
 mod powercut;
 mod refusals;
 mod respond;
 mod retries;
+mod senders;
 mod stopping;
 mod tls;

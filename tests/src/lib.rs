@@ -12,6 +12,7 @@
 
 mod binary;
 mod client;
+mod clock;
 mod config;
 mod crash;
 mod daemon;
@@ -19,11 +20,15 @@ mod disk;
 mod http2;
 mod poll;
 mod powercut;
+mod recorded;
 mod request;
+mod shim;
+mod stand_in;
 mod yard;
 
 pub use binary::{hookyard, plugin_file, variant_of};
 pub use client::{Client, ClientError, Reply};
+pub use clock::Clock;
 pub use config::{Config, SECRET, SECRET_VARIABLE};
 pub use crash::{Sent, Traffic};
 pub use daemon::{Daemon, Exit};
@@ -31,5 +36,7 @@ pub use disk::SmallDisk;
 pub use http2::{TlsFiles, http2_cleartext, http2_tls, http2_unfinished, serves_certificate};
 pub use poll::{until, until_true};
 pub use powercut::PowerCut;
+pub use recorded::Recorded;
 pub use request::{Request, hmac_sha256};
+pub use stand_in::{Asked, StandIn};
 pub use yard::{Yard, attempts, outcomes};

@@ -110,6 +110,7 @@ pub(super) const ROUTE: Keys = Keys::new(
         "provider",
         "verify",
         "secret",
+        "public_key",
         "mode",
         "deadline",
         "fallback",
