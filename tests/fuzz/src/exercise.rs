@@ -10,6 +10,7 @@
 //! secret whsec_test
 //! setting NAME VALUE
 //! document BASE64
+//! roots BASE64
 //! POST https://hooks.example.com/in?a=1
 //! stripe-signature: t=1750000000,v1=…
 //!
@@ -23,6 +24,8 @@ use hookyard_verify::{
     Verifier, profiles, sign,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 
 /// An input, read.
 pub struct Input {
@@ -32,6 +35,8 @@ pub struct Input {
     settings: Settings,
     /// What is fetched, in the order in which it is asked for.
     documents: Vec<Bytes>,
+    /// Whom certificates have to lead to, in PEM.
+    roots: Vec<u8>,
     request: Request,
 }
 
@@ -45,6 +50,7 @@ impl Input {
         let mut secrets = Vec::new();
         let mut settings = Settings::default();
         let mut documents = Vec::new();
+        let mut roots = Vec::new();
         let mut lines = head.split(|byte| *byte == b'\n');
         let (method, url) = loop {
             let line = String::from_utf8_lossy(lines.next()?).into_owned();
@@ -57,6 +63,7 @@ impl Input {
                     let (name, value) = rest.split_once(' ')?;
                     settings.insert(name, value);
                 }
+                "roots" => roots = BASE64.decode(rest.as_bytes()).ok()?,
                 "document" => documents.push(BASE64.decode(rest.as_bytes()).ok()?.into()),
                 method => break (Method::from_bytes(method.as_bytes()).ok()?, rest.to_owned()),
             }
@@ -80,11 +87,13 @@ impl Input {
             body: Bytes::copy_from_slice(body),
             url,
         };
-        Some(Self { provider, now, secrets, settings, documents, request })
+        Some(Self { provider, now, secrets, settings, documents, roots, request })
     }
 
     fn receive(&self, verifier: &Verifier, request: Request) -> Result<Received, Refused> {
-        let mut keyring = Keyring::new();
+        let roots: Vec<_> = CertificateDer::pem_slice_iter(&self.roots).flatten().collect();
+        let anchors = roots.iter().filter_map(|root| webpki::anchor_from_trusted_cert(root).ok());
+        let mut keyring = Keyring::new().trusting(anchors.map(|anchor| anchor.to_owned()));
         let mut documents = self.documents.iter();
         let mut request = request;
         loop {
@@ -144,6 +153,10 @@ fn another_secret_fails(input: &Input, profile: &Profile) {
 
 /// What this crate signs, it takes: the signature of a request is never wrong.
 fn what_is_signed_passes(input: &Input, profile: &Profile, verifier: &Verifier) {
+    // The public half of a pair signs nothing, and may be read as the private half of another.
+    if profile.scheme.takes() != Ok(Takes::Secret) {
+        return;
+    }
     let Some(secret) = input.secrets.first() else { return };
     let secret = Secret::from(secret.as_str());
     let request = input.request.clone();

@@ -3,6 +3,8 @@
 
 mod exercise;
 mod families;
+mod written;
 
 pub use exercise::{Input, exercise};
-pub use families::{Family, family};
+pub use families::{FAMILIES, Family, family};
+pub use written::exercise_written;
