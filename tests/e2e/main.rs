@@ -21,5 +21,6 @@ mod powercut;
 mod refusals;
 mod respond;
 mod retries;
+mod senders;
 mod stopping;
 mod tls;
