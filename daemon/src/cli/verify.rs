@@ -179,8 +179,10 @@ fn as_json(judged: &Result<Explanation, SetupError>) -> Value {
             "message": reason.to_string(),
         }),
     };
-    object["checks"] = explanation.checks.iter().map(check_json).collect();
-    object["hints"] = json!(explanation.hints);
+    if let Value::Object(members) = &mut object {
+        members.insert("checks".into(), explanation.checks.iter().map(check_json).collect());
+        members.insert("hints".into(), json!(explanation.hints));
+    }
     object
 }
 

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use hookyard_verify::{KeySource, Settings};
 use http::header::{ACCEPT, AGE, AUTHORIZATION, CACHE_CONTROL};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -36,15 +35,15 @@ impl Online {
     async fn get(&self, source: &KeySource, settings: &Settings) -> Result<Fetched, String> {
         let request = self.request(source, settings).await?;
         let response = self.send(request).await?;
-        if is_no_such_key(source, response.status) {
-            return Ok(Fetched { document: Bytes::from_static(b"{}"), fresh_for: SHORTEST });
+        if account::is_no_such_key(source, &response) {
+            return Ok(Fetched::NoSuchKey);
         }
-        let Response { headers, body, .. } = accepted(response)?;
+        let Response { headers, body, .. } = successful(response)?;
         // Something else is a failure of the server's: what was there before is kept.
         if !has_keys(source, &body) {
-            return Err("what came back holds no keys".to_owned());
+            return Err("the document has no keys in it".to_owned());
         }
-        Ok(Fetched { document: body, fresh_for: fresh_for(&headers) })
+        Ok(Fetched::Document { document: body, fresh_for: fresh_for(&headers) })
     }
 
     async fn request(&self, source: &KeySource, settings: &Settings) -> Result<Request, String> {
@@ -57,7 +56,8 @@ impl Online {
             KeySource::Jwks { .. } => get("application/jwk-set+json, application/json"),
             KeySource::Plaid { .. } => account::plaid(source, settings),
             KeySource::Ebay { url, .. } => {
-                let token = accepted(self.send(account::ebay_token(url, settings)?).await?)?;
+                let token = self.send(account::ebay_token(url, settings)?).await?;
+                let token = successful(token)?;
                 let authorization = account::ebay_authorization(&token.body)?;
                 Ok(get("application/json")?.header(AUTHORIZATION, authorization))
             }
@@ -66,29 +66,24 @@ impl Online {
     }
 
     async fn send(&self, request: Request) -> Result<Response, String> {
-        self.client.fetch(request).await.map_err(|error| failed(&error))
+        self.client.fetch(request).await.map_err(|error| failure(&error))
     }
 }
 
-/// A success of a size that keys have.
-fn accepted(response: Response) -> Result<Response, String> {
-    let response = response.expect_success().map_err(|error| failed(&error))?;
+/// The answer, if it is a success of a size that keys have.
+fn successful(response: Response) -> Result<Response, String> {
+    let response = response.expect_success().map_err(|error| failure(&error))?;
     if response.body.len() > LARGEST {
         return Err(format!("the answer is larger than {} KiB", LARGEST >> 10));
     }
     Ok(response)
 }
 
-fn failed(error: &FetchError) -> String {
-    let lasting = if error.is_transient() { "" } else { "; that does not go away by itself" };
-    format!("failed to {error}{lasting}")
-}
-
-/// Whether a service that is asked for one key said that there is none of that name: no failure,
-/// and whoever named it signed with something else.
-fn is_no_such_key(source: &KeySource, status: StatusCode) -> bool {
-    matches!(source, KeySource::Plaid { .. } | KeySource::Ebay { .. })
-        && matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND)
+fn failure(error: &FetchError) -> String {
+    match error.is_transient() {
+        true => format!("failed to {error}"),
+        false => format!("failed to {error}; that does not go away by itself"),
+    }
 }
 
 impl Fetch for Online {
