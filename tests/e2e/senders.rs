@@ -8,7 +8,9 @@ use std::path::Path;
 
 use data_encoding::BASE64;
 use hookyard_tests::{Client, Clock, Config, Daemon, Reply, Request, StandIn, Yard};
-use hookyard_verify::{Profile, Secret, Settings, SetupError, Takes, Verifier, profiles};
+use hookyard_verify::{
+    Profile, Secret, Settings, SetupError, SuccessBody, Takes, Verifier, profiles,
+};
 use serde_json::Value;
 
 /// The hosts that keys are fetched from.
@@ -195,11 +197,17 @@ impl Case {
         let seen = format!("{id}: {note}: {reply:?} {}", reply.text());
         if !self.valid() {
             assert!((400..500).contains(&reply.status), "{seen}");
+            let silent = self.profile.success_body == SuccessBody::Empty;
+            assert!(!silent || reply.body.is_empty(), "{seen}");
             return;
         }
         if !self.handshake() {
             assert_eq!(reply.status, self.profile.success_status, "{seen}");
-            assert!(reply.text().contains(self.profile.success_body), "{seen}");
+            match self.profile.success_body {
+                SuccessBody::Any => {}
+                SuccessBody::Empty => assert!(reply.body.is_empty(), "{seen}"),
+                SuccessBody::Text(text) => assert_eq!(reply.text(), text, "{seen}"),
+            }
             return;
         }
         let expected = &self.vector["expect"];

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hookyard_types::HandlerName;
-use hookyard_verify::{Location, Profile, Scheme};
+use hookyard_verify::{Location, Profile, Scheme, SuccessBody};
 use ipnet::IpNet;
 
 /// A whole, valid config.toml.
@@ -186,9 +186,9 @@ impl Route {
         wanted.unwrap_or(http::StatusCode::UNAUTHORIZED)
     }
 
-    /// The text that the route's sender looks for when its event was taken, if it does.
-    pub(crate) fn success_body(&self) -> Option<&'static str> {
-        self.profile().map(|profile| profile.success_body).filter(|body| !body.is_empty())
+    /// What the route's sender wants to see when its event was taken.
+    pub(crate) fn success_body(&self) -> SuccessBody {
+        self.profile().map_or(SuccessBody::Any, |profile| profile.success_body)
     }
 
     /// The methods of handshakes that are not those of events too.

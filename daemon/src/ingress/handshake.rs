@@ -74,7 +74,7 @@ impl Receiver {
                 reason = "bad-handshake",
                 "the handshake is refused: what it brings is no secret: {error}"
             );
-            return Err(unauthorized(came.route));
+            return Err(unauthorized(came.route.config()));
         }
         let value = Zeroizing::new(secret.expose().to_vec());
         match self.learned.learn(route, came.scope, value, came.at).await.map_err(store_problem)? {
@@ -91,7 +91,7 @@ impl Receiver {
                     "the handshake is refused: it would set the secret, and anyone can send it; \
                      when it is expected, run `hookyard routes arm {route}` first"
                 );
-                Err(unauthorized(came.route))
+                Err(unauthorized(came.route.config()))
             }
         }
     }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookyard_types::Timestamp;
-use hookyard_verify::{KeySource, Reason, Received, Refused, Request, UnixTime};
+use hookyard_verify::{KeySource, Reason, Received, Refused, Request, SuccessBody, UnixTime};
 use http::Method;
 
 use super::receive::{Receiver, store_problem};
 use super::respond::Problem;
+use crate::config;
 use crate::keys::{Asking, Unobtainable};
 use crate::route::{Checks, NoChecks, Route};
 
@@ -38,7 +39,7 @@ impl Receiver {
                 let reason = "no-secret";
                 let route_name = &route.config().name;
                 tracing::warn!(route = route_name, %client, reason, "verification failed: {error}");
-                return Err(unauthorized(route));
+                return Err(unauthorized(route.config()));
             }
         };
         let now = UnixTime::from_millis(now.as_millis());
@@ -75,8 +76,9 @@ impl Receiver {
 }
 
 /// The one answer to a request that did not prove where it is from.
-pub(super) fn unauthorized(route: &Route) -> Problem {
-    Problem::Unauthorized { status: route.config().refusal_status() }
+pub(super) fn unauthorized(route: &config::Route) -> Problem {
+    let silent = route.success_body() == SuccessBody::Empty;
+    Problem::Unauthorized { status: route.refusal_status(), silent }
 }
 
 /// The answer to a request that is no event of the route, with a method that events do not have.
@@ -93,7 +95,7 @@ fn refuse(route: &Route, method: &Method, client: IpAddr, reason: &Reason) -> Pr
         return no_event(route);
     }
     tracing::warn!(route = name, %client, reason = reason.label(), "verification failed: {reason}");
-    unauthorized(route)
+    unauthorized(route.config())
 }
 
 fn unavailable(

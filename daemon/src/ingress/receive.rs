@@ -13,7 +13,7 @@ use hookyard_store::{
     Dedupe, DedupeKey, Ingested, NewEvent, NewJob, Store, StoreError, StoredReply, TokenUse,
 };
 use hookyard_types::{Event, Target, Timestamp};
-use hookyard_verify::{Received, Request, Verified};
+use hookyard_verify::{Received, Request, SuccessBody, Verified};
 use http::StatusCode;
 
 use super::handshake::Came;
@@ -223,29 +223,35 @@ fn acknowledge(
     client: IpAddr,
 ) -> Result<Response, Problem> {
     let status = route.accepted_status();
-    match (ingested, route.success_body()) {
-        (Ingested::Stored(_) | Ingested::Duplicate(_), Some(text)) => {
-            Ok(respond::text(status, text))
+    Ok(match (ingested, route.success_body()) {
+        (Ingested::TokenReused, _) => return Err(token_reused(route, client)),
+        (_, SuccessBody::Text(text)) => respond::text(status, text),
+        (_, SuccessBody::Empty) => respond::empty(status),
+        (Ingested::Stored(stored), SuccessBody::Any) => respond::accepted(status, stored.id()),
+        (Ingested::Duplicate(duplicate), SuccessBody::Any) => {
+            respond::duplicate(status, duplicate.id())
         }
-        (Ingested::Stored(stored), None) => Ok(respond::accepted(status, stored.id())),
-        (Ingested::Duplicate(duplicate), None) => Ok(respond::duplicate(status, duplicate.id())),
-        (Ingested::TokenReused, _) => Err(token_reused(route, client)),
-    }
+    })
 }
 
 /// The answer to a genuine event that nobody wants.
 fn ignored(route: &config::Route) -> Response {
-    match route.success_body() {
-        Some(text) => respond::text(route.accepted_status(), text),
-        None => respond::ignored(),
-    }
+    settled(route).unwrap_or_else(respond::ignored)
 }
 
 /// The answer of a handler that gave none.
 fn done(route: &config::Route) -> Response {
+    settled(route).unwrap_or_else(|| respond::empty(StatusCode::OK))
+}
+
+/// What the sender has to be told of an event that is settled, where it does not take just anything.
+fn settled(route: &config::Route) -> Option<Response> {
+    let status = route.accepted_status();
     match route.success_body() {
-        Some(text) => respond::text(route.accepted_status(), text),
-        None => respond::reply(200, [], bytes::Bytes::new()),
+        SuccessBody::Text(text) => Some(respond::text(status, text)),
+        SuccessBody::Empty => Some(respond::empty(status)),
+        SuccessBody::Any if status == StatusCode::NO_CONTENT => Some(respond::empty(status)),
+        SuccessBody::Any => None,
     }
 }
 
@@ -257,7 +263,7 @@ fn token_reused(route: &config::Route, client: IpAddr) -> Problem {
         reason = "replayed-token",
         "verification failed: the one-time token came with another body before"
     );
-    Problem::Unauthorized { status: route.refusal_status() }
+    super::prove::unauthorized(route)
 }
 
 fn answer(ran: Ran, route: &config::Route) -> Result<Response, Problem> {

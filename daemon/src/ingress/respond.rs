@@ -19,7 +19,11 @@ pub(crate) enum Problem {
     /// 400: the request cannot be read; the text says why, without quoting it.
     BadRequest(&'static str),
     /// 401, or what the provider's profile wants: every failed signature, whatever failed.
-    Unauthorized { status: StatusCode },
+    Unauthorized {
+        status: StatusCode,
+        /// Whether the sender must not be sent a body.
+        silent: bool,
+    },
     /// 404: no route has this path and host.
     NotFound,
     /// 405: the route takes other methods.
@@ -53,7 +57,7 @@ impl Problem {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::Unauthorized { status } | Self::Rejected { status } => *status,
+            Self::Unauthorized { status, .. } | Self::Rejected { status } => *status,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -108,6 +112,7 @@ impl Problem {
     pub(crate) fn into_response(self) -> Response {
         let body = match self {
             // The common ones are constants: a flood of them allocates nothing.
+            Self::Unauthorized { status, silent: true } => return empty(status),
             Self::Unauthorized { .. } => {
                 Bytes::from_static(b"{\"error\":\"verification failed\"}\n")
             }
@@ -144,6 +149,13 @@ pub(crate) fn duplicate(status: StatusCode, event: impl fmt::Display) -> Respons
 /// A genuine event that no target wants: 200 and `{"ignored":true}`.
 pub(crate) fn ignored() -> Response {
     json(StatusCode::OK, Bytes::from_static(b"{\"ignored\":true}\n"))
+}
+
+/// All that is to be said is in the status.
+pub(crate) fn empty(status: StatusCode) -> Response {
+    let mut response = http::Response::new(Full::default());
+    *response.status_mut() = status;
+    response
 }
 
 /// The event was taken, told in the words that its sender looks for.
@@ -254,8 +266,8 @@ mod tests {
             |millis| Problem::StoreUnavailable { retry_after: Duration::from_millis(millis) };
         for (problem, status, retry) in [
             (Problem::BadRequest("the body is broken"), 400, None),
-            (Problem::Unauthorized { status: StatusCode::UNAUTHORIZED }, 401, None),
-            (Problem::Unauthorized { status: StatusCode::FORBIDDEN }, 403, None),
+            (Problem::Unauthorized { status: StatusCode::UNAUTHORIZED, silent: false }, 401, None),
+            (Problem::Unauthorized { status: StatusCode::FORBIDDEN, silent: false }, 403, None),
             (Problem::NotFound, 404, None),
             (Problem::MethodNotAllowed { allow: vec![Method::POST] }, 405, None),
             (Problem::BodyTimeout, 408, None),
@@ -294,7 +306,7 @@ mod tests {
     #[tokio::test]
     async fn failed_signatures_cannot_be_told_apart() {
         let status = StatusCode::UNAUTHORIZED;
-        let text = body(Problem::Unauthorized { status }.into_response()).await;
+        let text = body(Problem::Unauthorized { status, silent: false }.into_response()).await;
         assert_eq!(text, "{\"error\":\"verification failed\"}\n");
     }
 

@@ -204,7 +204,7 @@ pub use key_pair::{KeyPair, KeyPairError, generate_key_pair};
 pub use keyring::{KeySource, Keyring};
 pub use location::{Location, LocationError};
 pub use names::UnknownName;
-pub use profile::{Profile, profile, profiles};
+pub use profile::{Profile, SuccessBody, profile, profiles};
 pub use reason::{Reason, Refused};
 pub use request::{Request, UnixTime};
 pub use scheme::{

@@ -32,6 +32,17 @@ use crate::names::UnknownName;
 use crate::scheme::Scheme;
 use crate::settings::Setting;
 
+/// What a sender wants to see in the answer to a delivery that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SuccessBody {
+    /// It does not look: whatever is useful to a person.
+    Any,
+    /// Nothing at all, in a refusal either: it counts a body as a failure, or shows it to somebody.
+    Empty,
+    /// This text.
+    Text(&'static str),
+}
+
 /// What is known about a sender.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -51,8 +62,8 @@ pub struct Profile {
     pub retry_span: Duration,
     /// The status that tells the sender that the event was taken.
     pub success_status: u16,
-    /// The text that has to be in the answer then, for senders that look for it.
-    pub success_body: &'static str,
+    /// What the answer holds then.
+    pub success_body: SuccessBody,
     /// The status that tells the sender that the event was refused.
     pub refusal_status: u16,
     /// What a person who sets up a route has to know, in a sentence or two.
@@ -73,7 +84,7 @@ impl Profile {
         delivery_id: &[],
         retry_span: table::UNTOLD,
         success_status: 200,
-        success_body: "",
+        success_body: SuccessBody::Any,
         refusal_status: 401,
         summary: "",
         settings: &[],

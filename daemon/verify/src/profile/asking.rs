@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use http::Method;
 
-use super::Profile;
 use super::table::{COLON, UNTOLD, hours, in_form, in_header, in_json, sha256, token};
+use super::{Profile, SuccessBody};
 use crate::handshake::{Alphabet, Body, Condition, HandshakeRule, Hash, Proof, Shape, Value};
 use crate::scheme::{Algorithm, Encoding, KeyForm, TimestampFormat};
 use crate::template::Piece;
@@ -65,6 +65,7 @@ pub(super) const SLACK: Profile = Profile {
     kind: &[in_json("/event/type"), in_json("/type"), in_form("command")],
     delivery_id: &[in_json("/event_id"), in_form("trigger_id")],
     retry_span: hours(1),
+    success_body: SuccessBody::Empty,
     summary: "The secret is the app's signing secret, which looks like hexadecimal and is used as \
               the text it is. Events, slash commands and interactions are signed alike; the kind \
               is the event's type or the command. Of an interaction it is inside the form's \

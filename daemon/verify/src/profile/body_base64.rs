@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::Profile;
 use super::table::{UNTOLD, days, hours, in_header, in_json, sha256};
+use super::{Profile, SuccessBody};
 use crate::scheme::KeyForm;
 
 macro_rules! numbered {
@@ -85,6 +85,7 @@ pub(super) const MS_TEAMS_OUTGOING: Profile = Profile {
     kind: &[in_json("/type")],
     delivery_id: &[in_json("/id")],
     retry_span: hours(1),
+    success_body: SuccessBody::Empty,
     summary: "The secret is the security token as Teams showed it: it is decoded. Teams \
               shows what the reply says to the person who asked; this reply says nothing.",
     ..Profile::DEFAULTS
@@ -133,6 +134,7 @@ pub(super) const XERO: Profile = Profile {
     kind: &[],
     delivery_id: &[],
     retry_span: days(1),
+    success_body: SuccessBody::Empty,
     summary: "The secret is the webhook's signing key. To set up a webhook Xero sends good \
               and bad signatures and wants 200 and 401. A delivery is a batch of events.",
     ..Profile::DEFAULTS

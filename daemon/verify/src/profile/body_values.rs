@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::Profile;
 use super::table::{UNTOLD, days, in_form, in_json, sha256};
+use super::{Profile, SuccessBody};
 use crate::scheme::{
     Algorithm, BodyHmacScheme, BodyTimestamp, Encoding, KeyForm, Scheme, SignedValue,
     TimestampFormat,
@@ -40,7 +40,7 @@ pub(super) const ADYEN: Profile = Profile {
     kind: &[in_json("/notificationItems/0/NotificationRequestItem/eventCode"), in_json("/type")],
     delivery_id: &[],
     retry_span: UNTOLD,
-    success_body: "[accepted]",
+    success_body: SuccessBody::Text("[accepted]"),
     summary: "The secret is the webhook's HMAC key, 64 hexadecimal digits. Platform and management \
               webhooks have a signature of the body in a header. Payment webhooks have one in each \
               item, which covers eight values of it and no more; every item is checked, and the \
@@ -73,7 +73,7 @@ pub(super) const DROPBOX_SIGN: Profile = Profile {
     kind: &[],
     delivery_id: &[],
     retry_span: UNTOLD,
-    success_body: "Hello API Event Received",
+    success_body: SuccessBody::Text("Hello API Event Received"),
     summary: "The secret is the API key. Only the event's time and type are signed: whoever has seen \
               one event can send any other of that moment and type, so fetch what it is about. The \
               time is that of the event, not of the delivery, and may be three days away. The body \

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::Profile;
 use super::table::{UNTOLD, in_form, in_json, in_query};
+use super::{Profile, SuccessBody};
 use crate::braintree_check::{CHALLENGE, PUBLIC_KEY};
 use crate::handshake::{Body, Condition, HandshakeRule, Hash, Proof, Value};
 use crate::mandrill_check::REGISTERED_URL;
@@ -131,6 +131,7 @@ pub(super) const WECHAT: Profile = Profile {
         body: Body::Text(&[Value::Echo(in_query("echostr"))]),
         ..HandshakeRule::DEFAULTS
     }],
+    success_body: SuccessBody::Empty,
     summary: "The secret is the server configuration's token. Timestamp and nonce in the query are \
               signed, and the body is not: a signature is good for one body. In safe mode it is for \
               the handler to check `msg_signature` and to decrypt. The body is XML, in which kind \
