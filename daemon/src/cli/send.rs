@@ -2,14 +2,16 @@
 
 mod delivery;
 
+use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use hookyard_verify::{Secret, Settings, SignError, Takes, profile, sign};
+use hookyard_verify::{Secret, Settings, SignError, Takes, generate_key_pair, profile, sign};
 use http::{HeaderName, HeaderValue, Method};
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -29,7 +31,7 @@ pub(crate) struct SendArguments {
     /// The sender, as in a route: `github`, `stripe`, …
     provider: String,
     /// Where to send it.
-    #[arg(long)]
+    #[arg(long, required_unless_present = "new_key", default_value = "")]
     url: String,
     /// The URL that is signed, when the sender knows another: the `public_url` of the daemon and the
     /// path.
@@ -61,6 +63,10 @@ pub(crate) struct SendArguments {
     /// The file with the secret or private key, instead of the variable.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
+    /// Send nothing: make a key pair for a sender that signs with one, write its private half to this
+    /// new file, for `--secret-file`, and print the public half, for the route's `public_key`.
+    #[arg(long, value_name = "FILE", conflicts_with = "url")]
+    new_key: Option<PathBuf>,
     /// Print what would be sent and send nothing.
     #[arg(long)]
     dry_run: bool,
@@ -72,6 +78,9 @@ pub(crate) struct SendArguments {
 /// Signs and sends. Exit code 0 for an answer of 2xx, 1 for another one or none, 2 for arguments
 /// that cannot be used.
 pub(crate) fn run(arguments: &SendArguments) -> anyhow::Result<ExitCode> {
+    if let Some(file) = &arguments.new_key {
+        return new_key(&arguments.provider, file);
+    }
     let delivery = match signed(arguments) {
         Ok(delivery) => delivery,
         Err(error) => {
@@ -99,6 +108,27 @@ pub(crate) fn run(arguments: &SendArguments) -> anyhow::Result<ExitCode> {
     Ok(if response.status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Writes the private half of a new key pair and prints the public one.
+fn new_key(provider: &str, file: &Path) -> anyhow::Result<ExitCode> {
+    let made = profile(provider).map_err(anyhow::Error::new).and_then(|profile| {
+        let pair = generate_key_pair(profile.scheme);
+        pair.with_context(|| format!("there is no key pair for {}", profile.title))
+    });
+    let pair = match made {
+        Ok(pair) => pair,
+        Err(error) => {
+            eprintln!("hookyard: {error:#}");
+            return Ok(ExitCode::from(EXIT_USAGE));
+        }
+    };
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+    let mut written = written.with_context(|| format!("failed to make {}", file.display()))?;
+    written.write_all(pair.private.expose())?;
+    written.write_all(b"\n")?;
+    writeln!(std::io::stdout(), "{}", pair.public)?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn signed(arguments: &SendArguments) -> anyhow::Result<Delivery> {
     let profile = profile(&arguments.provider)?;
     let mut settings = Settings::default();
@@ -122,7 +152,8 @@ fn signed(arguments: &SendArguments) -> anyhow::Result<Delivery> {
     }
     delivery.name(arguments.kind.as_deref(), arguments.id.as_deref(), now())?;
     let secret = match profile.scheme.takes()? {
-        Takes::Nothing => Secret::from(""),
+        // What is signed with a key that the sender publishes is signed with one of our own here.
+        Takes::Nothing => secret(arguments).unwrap_or_else(|_| Secret::from("")),
         Takes::Secret | Takes::PublicKey => secret(arguments)?,
     };
     delivery.request = sign(profile.scheme, &secret, delivery.request, now(), &settings)

@@ -135,7 +135,7 @@ impl Dispatcher {
                     .await
                 {
                     Ok(permit) => permit?,
-                    Err(_) => return Ok(too_late(route, Ingested::Duplicate(duplicate))),
+                    Err(_) => return self.resent_too_late(route, duplicate, target).await,
                 },
             };
             let now = hookyard_types::Timestamp::now();
@@ -151,7 +151,7 @@ impl Dispatcher {
                     // Others can use it meanwhile.
                     drop(permit_now);
                     if tokio::time::timeout_at(deadline, self.attempt_over(job)).await.is_err() {
-                        return Ok(too_late(route, Ingested::Duplicate(duplicate)));
+                        return self.resent_too_late(route, duplicate, target).await;
                     }
                 }
                 Resend::Gone => return Ok(Respond::TooLate),
@@ -214,7 +214,29 @@ impl Dispatcher {
             Ingested::Duplicate(duplicate) => duplicate,
             Ingested::TokenReused => return Ok(Respond::TokenReused),
         };
-        // The sender may be told that the queue has it only if the queue does.
+        self.leave_to_queue(duplicate, target).await
+    }
+
+    /// The deadline of a resend has come before an attempt of its own began.
+    async fn resent_too_late(
+        self: &Arc<Self>,
+        route: &config::Respond,
+        duplicate: Duplicate,
+        target: &Target,
+    ) -> Result<Respond, Unavailable> {
+        match route.fallback_to_queue {
+            true => self.leave_to_queue(duplicate, target).await,
+            false => Ok(Respond::TooLate),
+        }
+    }
+
+    /// Makes sure that the queue has a job of an event that is stored already: its sender may be told
+    /// so only then. The attempt that it waited for can have ended as a dead letter.
+    async fn leave_to_queue(
+        self: &Arc<Self>,
+        duplicate: Duplicate,
+        target: &Target,
+    ) -> Result<Respond, Unavailable> {
         let now = hookyard_types::Timestamp::now();
         match self.store.resend(duplicate.id(), target, now).await? {
             Resend::Claimed(claimed) => {
