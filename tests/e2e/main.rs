@@ -21,6 +21,7 @@ mod powercut;
 mod refusals;
 mod respond;
 mod retries;
+mod send;
 mod senders;
 mod stopping;
 mod tls;

@@ -188,7 +188,8 @@ fn explain(title: &str, error: SignError) -> anyhow::Error {
         SignError::Secret(problem) => {
             anyhow::anyhow!("this cannot be a secret or private key of {title}: {problem}")
         }
-        other => anyhow::Error::new(other).context(format!("failed to sign as {title}")),
+        // It has its source in its own text.
+        other => anyhow::anyhow!("failed to sign as {title}: {other}"),
     }
 }
 
