@@ -11,6 +11,7 @@
 
 mod cargo;
 mod demo;
+mod fuzz;
 mod plugins;
 mod steps;
 mod suite;
@@ -26,6 +27,8 @@ Usage: cargo xtask <command>
   test            formatting, lints, unit, property and end-to-end tests: all that must pass
   ci              the same as test
   plugins         build the shipped plugins into plugins/
+  fuzz [TARGET] [--minutes N]
+                  fuzz signature verification, each target for N minutes (20)
 
 Everything else is plain cargo.";
 
@@ -34,6 +37,7 @@ enum Task {
     Demo { keep: bool },
     Test,
     Plugins,
+    Fuzz { target: Option<String>, minutes: String },
     Help,
 }
 
@@ -45,6 +49,14 @@ fn main() -> ExitCode {
         ["demo", "--keep"] => Task::Demo { keep: true },
         ["test" | "ci"] => Task::Test,
         ["plugins"] => Task::Plugins,
+        ["fuzz"] => Task::Fuzz { target: None, minutes: FUZZ_MINUTES.into() },
+        ["fuzz", "--minutes", minutes] => Task::Fuzz { target: None, minutes: (*minutes).into() },
+        ["fuzz", target] => {
+            Task::Fuzz { target: Some((*target).into()), minutes: FUZZ_MINUTES.into() }
+        }
+        ["fuzz", target, "--minutes", minutes] => {
+            Task::Fuzz { target: Some((*target).into()), minutes: (*minutes).into() }
+        }
         ["help" | "--help" | "-h"] => Task::Help,
         [] => {
             eprintln!("{USAGE}");
@@ -60,6 +72,7 @@ fn main() -> ExitCode {
         Task::Demo { keep } => demo::run(&root, keep),
         Task::Test => suite::run(&root),
         Task::Plugins => build_plugins(&root),
+        Task::Fuzz { target, minutes } => fuzz::run(&root, target.as_deref(), &minutes),
         Task::Help => {
             println!("{USAGE}");
             Ok(())
@@ -73,6 +86,9 @@ fn main() -> ExitCode {
         }
     }
 }
+
+/// How long a target is fuzzed when nothing is said, in minutes.
+const FUZZ_MINUTES: &str = "20";
 
 /// The top of the repository: the folder above this crate's.
 fn root() -> PathBuf {

@@ -134,6 +134,18 @@ fn the_documentation_is_that_of_the_table() {
 }
 
 #[test]
+fn the_readme_and_the_changelog_count_as_many() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let count = profiles().len();
+    let says = |file: &str, words: String| {
+        let text = std::fs::read_to_string(root.join(file)).expect(file);
+        assert!(text.contains(&words), "{file} does not say: {words}");
+    };
+    says("README.md", format!("{count} senders are known by name"));
+    says("CHANGELOG.md", format!("Verification of {count} senders by name"));
+}
+
+#[test]
 fn every_snippet_is_a_configuration_of_its_sender() {
     for block in documentation().split("```toml\n").skip(1) {
         let (block, _) = block.split_once("```").expect("a closed block");
