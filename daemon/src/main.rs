@@ -11,6 +11,7 @@ mod dispatch;
 mod event;
 mod ingress;
 mod keys;
+mod kv;
 mod learned;
 mod live;
 mod moment;
