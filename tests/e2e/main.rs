@@ -12,6 +12,7 @@ mod configuration;
 mod deliveries;
 mod full;
 mod hostile;
+mod keeping;
 mod limits;
 mod plugins;
 mod powercut;
