@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use hookyard_runtime::{Compiler, Options, Plugins};
 use hookyard_store::Store;
 use hookyard_store::sqlite::{SqliteOptions, SqliteStore};
+use hookyard_verify::Keyring;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -22,9 +23,11 @@ use crate::cli::EXIT_BAD_CONFIG;
 use crate::config::{Config, Limits, MAX_PLUGIN_MEMORY};
 use crate::dispatch::Dispatcher;
 use crate::ingress::{self, Drain, Listener, Receiver, ServeOptions, TlsReloader};
+use crate::keys::{KeyCache, Online};
 use crate::kv::{self, StoredKv};
 use crate::learned::Learned;
 use crate::live::Live;
+use crate::outbound;
 use crate::reload::{self, Followed, Reloader};
 use crate::supervise::Tasks;
 
@@ -68,6 +71,7 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
         }
         None => None,
     };
+    let (outbound, keyring) = outbound(&config).await?;
     let store: Arc<dyn Store> = Arc::new(open_store(&config).await?);
     let guard = Guard::new(Arc::clone(&live));
     if let Some(file) = guard.prepare()? {
@@ -92,11 +96,15 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
     let draining = Arc::new(AtomicBool::new(false));
     let addresses = (public.local_addr(), admin.local_addr());
 
+    let learned = Learned::new(Arc::clone(&store));
     let receiver = Receiver {
         live: Arc::clone(&live),
         store: Arc::clone(&store),
         plugins: Arc::clone(&plugins),
         dispatcher: Arc::clone(&dispatcher),
+        keys: KeyCache::new(Arc::new(Online::new(outbound.clone())), keyring),
+        learned: Arc::clone(&learned),
+        outbound,
     };
     if let Some(tls) = &tls {
         tasks.start("certificate", Arc::clone(tls).follow(drain.token()));
@@ -115,7 +123,7 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
         store: Arc::clone(&store),
         plugins: Arc::clone(&plugins),
         draining: Arc::clone(&draining),
-        learned: Learned::new(Arc::clone(&store)),
+        learned,
         guard,
     };
     let admin_drain = Drain::new();
@@ -201,6 +209,18 @@ enum End {
     Asked,
     StoreFailed(String),
     TaskEnded(String),
+}
+
+/// The client for what the daemon itself fetches, and a keyring that trusts whom it trusts.
+async fn outbound(config: &Arc<Config>) -> anyhow::Result<(outbound::Client, Keyring)> {
+    let config = Arc::clone(config);
+    // Reads the platform's certificates.
+    let made = tokio::task::spawn_blocking(move || {
+        let roots = outbound::trusted_roots(&config.outbound)?;
+        let keyring = Keyring::new().trusting(roots.roots.iter().cloned());
+        Ok((outbound::Client::from_config(&config.outbound, roots)?, keyring))
+    });
+    made.await?.map_err(|error: outbound::RootsError| error).context("failed to set up [outbound]")
 }
 
 async fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {

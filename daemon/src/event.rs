@@ -30,7 +30,7 @@ pub(crate) fn from_verified(
 ) -> New {
     let kind = verified.kind().unwrap_or_default();
     let delivery_id = verified.delivery_id();
-    let token = one_time_token(&verified);
+    let token = verified.one_time_token().map(str::to_owned);
     let unauthenticated = verified.unauthenticated().iter().map(Part::to_string).collect();
     let request = verified.into_request();
     let tenant = route.tenant(&request.params);
@@ -63,14 +63,6 @@ pub(crate) fn from_verified(
         traceparent,
     };
     New { event, dedupe }
-}
-
-/// The nonce that the sender signed in place of the body, where its scheme has one.
-///
-/// This is the one place where a token comes in: hookyard-verify has no such scheme yet. When it has,
-/// the body of this function is `verified.one_time_token().map(str::to_owned)`.
-fn one_time_token(_verified: &Verified) -> Option<String> {
-    None
 }
 
 /// The token first: it is signed, and what it says of a repetition counts before the id.

@@ -25,12 +25,8 @@ const WINDOWS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::fro
 const KEPT: usize = 4096;
 
 /// Whether the route's provider teaches its secret, so that arming the route means something.
-///
-/// This is the one place that knows: when the profiles of hookyard-verify say it themselves, it asks
-/// them (`Profile::learns_secret`) instead of naming two.
 pub(crate) fn learns_secret(route: &config::Route) -> bool {
-    matches!(&route.verify, config::Verify::Profile(profile)
-        if matches!(profile.name, "asana" | "notion"))
+    route.profile().is_some_and(|profile| profile.teaches_secret())
 }
 
 /// Reads for how long a route is to be armed.
@@ -69,13 +65,6 @@ impl Learned {
 
     /// The secrets that were learned for (route, scope), newest first. The scope is that of
     /// [`crate::event::scope`].
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "for the verifiers of routes, once a profile learns its secret"
-        )
-    )]
     pub(crate) async fn secrets(
         &self,
         route: &str,
@@ -105,13 +94,6 @@ impl Learned {
     /// what [`Learned::secrets`] gives, when this returns.
     ///
     /// Handshakes of routes that are not armed cost one read: anybody can send them.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "for the handshakes of routes, once a profile learns its secret"
-        )
-    )]
     pub(crate) async fn learn(
         self: &Arc<Self>,
         route: &str,

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use crate::admin::{self, Token};
 use crate::config::{self, Config, ConfigError, Diagnostic, RouteProblem, SecretProblem};
 use crate::outbound;
-use crate::route::{RouteVerifier, Routes};
+use crate::route::{RouteChecks, Routes};
 use crate::secret::{self, Stamp};
 
 /// The configuration in force. Loaded once per use, so that nobody sees half of a change.
@@ -56,11 +56,11 @@ struct Builder<'b> {
 }
 
 impl config::Build for Builder<'_> {
-    type Route = RouteVerifier;
+    type Route = RouteChecks;
 
-    fn route(&mut self, route: &config::Route) -> Result<RouteVerifier, Vec<RouteProblem>> {
+    fn route(&mut self, route: &config::Route) -> Result<RouteChecks, Vec<RouteProblem>> {
         self.stamps.extend(route_stamps(route, self.base));
-        RouteVerifier::build(route, self.base)
+        RouteChecks::build(route, self.base)
     }
 
     fn admin(&mut self, admin: &config::Admin) -> Result<(), SecretProblem> {
@@ -90,7 +90,7 @@ fn admin_stamp(admin: &config::Admin, base: &Path) -> Option<Option<Stamp>> {
 }
 
 fn route_stamps(route: &config::Route, base: &Path) -> impl Iterator<Item = Option<Stamp>> {
-    route.secrets.iter().map(move |reference| secret::stamp(reference, base))
+    route.references().map(move |reference| secret::stamp(reference, base))
 }
 
 impl Live {
@@ -164,6 +164,36 @@ provider = "github"
 secret = { file = "missing" }
 handlers = "a/b"
 retry = 5
+
+[[route]]
+path = "/settings"
+provider = { name = "plaid", client_id = "c", secret = { file = "missing" } }
+id = "json:/id"
+handlers = "a/b"
+
+[[route]]
+path = "/settings-that-are-no-text"
+provider = { name = "plaid", client_id = "c", secret = { file = "bytes" } }
+id = "json:/id"
+handlers = "a/b"
+
+[[route]]
+path = "/settings-that-cannot-be"
+provider = { name = "plaid", client_id = "c", secret = { file = "right" }, environment = "sandpit" }
+id = "json:/id"
+handlers = "a/b"
+
+[[route]]
+path = "/settings-of-tenants/{tenant}"
+provider = { name = "plaid", client_id = "c", secret = { file = "of/{tenant}" } }
+id = "json:/id"
+handlers = "a/b"
+
+[[route]]
+path = "/public-keys"
+provider = "discord"
+public_key = ["no key", { file = "text" }]
+handlers = "a/b"
 
 [[route]]
 path = "/no-pair"

@@ -1,22 +1,29 @@
-//! Which route a request is for, and the verifier that it must pass there.
+//! Which route a request is for, and what it is checked with there.
+
+mod checks;
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hookyard_verify::{Request, Secret, Settings, SetupError, UnixTime, Verified, Verifier};
+use hookyard_verify::Secret;
 use http::Method;
-use parking_lot::Mutex;
 
-use crate::config::{self, Config, RoutePart, RouteProblem, SecretProblem, SecretRef};
+use crate::budget::Budget;
+use crate::config::{self, Config};
+use crate::event;
+use crate::learned::Learned;
 use crate::secret;
+pub(crate) use checks::{Checks, RouteChecks};
 
-/// How long a verifier made for one set of parameters is used before its secret is read again.
-const TENANT_SECRET_AGE: Duration = Duration::from_secs(10);
+/// Handshakes that a route answers: many at once when somebody saves their settings, few else. Most
+/// of them are not signed, and must be of no use for keeping the daemon busy.
+const HANDSHAKES: (u32, Duration) = (20, Duration::from_millis(100));
 
-/// How many sets of parameters have their verifiers kept.
-const TENANT_SECRETS_KEPT: usize = 4096;
+/// Documents with keys that a route's requests have fetched and that were not known: who sends has
+/// a say in which ones there are.
+const KEY_FETCHES: (u32, Duration) = (20, Duration::from_secs(3));
 
 /// Every route of a configuration, ready to match.
 #[derive(Debug)]
@@ -34,19 +41,12 @@ type Paths = HashMap<Method, matchit::Router<Arc<Route>>>;
 pub(crate) struct Route {
     config: Arc<Config>,
     index: usize,
-    verifier: RouteVerifier,
+    checks: RouteChecks,
+    /// For handshakes.
+    pub(crate) handshakes: Budget,
+    /// For fetches of keys.
+    pub(crate) key_fetches: Budget,
 }
-
-/// What checks a route's requests.
-#[derive(Debug)]
-pub(crate) enum RouteVerifier {
-    Fixed(Verifier),
-    /// The secret's place depends on the path's parameters: looked up for each request.
-    PerTenant(Mutex<TenantVerifiers>),
-}
-
-/// By the path's parameters, each with the moment at which its secret was read.
-type TenantVerifiers = HashMap<Vec<(String, String)>, (Instant, Arc<Verifier>)>;
 
 /// The route that a request is for, and what its parameters matched.
 pub(crate) struct Matched {
@@ -61,25 +61,33 @@ pub(crate) enum NoRoute {
     MethodNotAllowed(Vec<Method>),
 }
 
-/// The request did not prove where it is from; details are for the log.
-pub(crate) enum NotVerified {
-    Refused(hookyard_verify::Refused),
-    /// There is no secret for these parameters, or it cannot be used.
+/// Why there is nothing to check a request with.
+#[derive(Debug)]
+pub(crate) enum NoChecks {
+    /// There is no secret for these parameters, or it cannot be used; details are for the log.
     NoSecret(String),
+    /// What was learned cannot be read now.
+    Store(hookyard_store::StoreError),
 }
 
 impl Routes {
-    /// Every route with its verifier, of which there is one for each, in their order.
-    pub(crate) fn new(config: &Arc<Config>, verifiers: Vec<RouteVerifier>) -> Self {
+    /// Every route with what checks its requests, of which there is one for each, in their order.
+    pub(crate) fn new(config: &Arc<Config>, checks: Vec<RouteChecks>) -> Self {
         let mut hosts: HashMap<String, Paths> = HashMap::new();
         let mut any_host = Paths::new();
-        for ((index, route), verifier) in config.routes.iter().enumerate().zip(verifiers) {
-            let built = Arc::new(Route { config: Arc::clone(config), index, verifier });
+        for ((index, route), checks) in config.routes.iter().enumerate().zip(checks) {
+            let built = Arc::new(Route {
+                config: Arc::clone(config),
+                index,
+                checks,
+                handshakes: Budget::new(HANDSHAKES.0, HANDSHAKES.1),
+                key_fetches: Budget::new(KEY_FETCHES.0, KEY_FETCHES.1),
+            });
             let paths = match &route.host {
                 Some(host) => hosts.entry(host.to_ascii_lowercase()).or_default(),
                 None => &mut any_host,
             };
-            for method in &route.methods {
+            for method in route.methods.iter().chain(&route.handshake_methods()) {
                 let router = paths.entry(method.clone()).or_default();
                 router
                     .insert(&route.path, Arc::clone(&built))
@@ -89,7 +97,8 @@ impl Routes {
         Self { hosts, any_host }
     }
 
-    /// The route for a request: one of its host before one of every host.
+    /// The route for a request: one of its host before one of every host. It may be one that takes
+    /// handshakes alone with this method: see [`Route::takes_events`].
     pub(crate) fn find(
         &self,
         host: Option<&str>,
@@ -106,7 +115,7 @@ impl Routes {
                 return Ok(matched);
             }
             for (other, router) in paths {
-                if matched(router, path).is_some() {
+                if matched(router, path).is_some_and(|matched| matched.route.takes_events(other)) {
                     allowed.push(other.clone());
                 }
             }
@@ -140,21 +149,33 @@ impl Route {
         &self.config.routes[self.index]
     }
 
-    /// Checks the request against the route's scheme and secrets.
-    pub(crate) async fn verify(
+    /// Whether events come with this method, and not handshakes alone.
+    pub(crate) fn takes_events(&self, method: &Method) -> bool {
+        self.config().methods.contains(method)
+    }
+
+    /// What a request with these parameters is checked with.
+    pub(crate) async fn checks(
         self: &Arc<Self>,
-        request: Request,
-        now: UnixTime,
-    ) -> Result<Verified, NotVerified> {
-        match &self.verifier {
-            RouteVerifier::Fixed(verifier) => {
-                verifier.verify(request, now).map_err(NotVerified::Refused)
-            }
-            RouteVerifier::PerTenant(_) => {
-                let verifier = self.tenant_verifier(&request.params).await?;
-                verifier.verify(request, now).map_err(NotVerified::Refused)
-            }
+        params: &[(String, String)],
+        learned: &Learned,
+    ) -> Result<Arc<Checks>, NoChecks> {
+        let checks = match &self.checks {
+            RouteChecks::Fixed(checks) => Arc::clone(checks),
+            RouteChecks::PerTenant(_) => self.tenant_checks(params).await?,
+        };
+        let config = self.config();
+        if !config.profile().is_some_and(|profile| profile.teaches_secret()) {
+            return Ok(checks);
         }
+        let secrets = learned.secrets(&config.name, &event::scope(params)).await;
+        let secrets = secrets.map_err(NoChecks::Store)?;
+        if secrets.is_empty() {
+            return Ok(checks);
+        }
+        let secrets = secrets.iter().map(|secret| Secret::new(secret.as_slice()));
+        let all = checks.with_learned(secrets);
+        all.map(Arc::new).map_err(|error| NoChecks::NoSecret(error.to_string()))
     }
 
     /// The tenant of a request with these parameters.
@@ -162,119 +183,31 @@ impl Route {
         self.config().tenant.as_deref().map(|text| fill(text, params)).unwrap_or_default()
     }
 
-    async fn tenant_verifier(
+    async fn tenant_checks(
         self: &Arc<Self>,
         params: &[(String, String)],
-    ) -> Result<Arc<Verifier>, NotVerified> {
-        let RouteVerifier::PerTenant(kept) = &self.verifier else {
-            return Err(NotVerified::NoSecret("the route's secret is fixed".to_owned()));
+    ) -> Result<Arc<Checks>, NoChecks> {
+        let RouteChecks::PerTenant(kept) = &self.checks else {
+            return Err(NoChecks::NoSecret("the route's secret is fixed".to_owned()));
         };
         let now = Instant::now();
-        if let Some((made, verifier)) = kept.lock().get(params)
-            && now.duration_since(*made) < TENANT_SECRET_AGE
-        {
-            return Ok(Arc::clone(verifier));
+        if let Some(checks) = kept.lock().get(params, now) {
+            return Ok(checks);
         }
         let route = Arc::clone(self);
         let owned = params.to_vec();
         let built = tokio::task::spawn_blocking(move || {
-            verifier_for(&route.config, route.config(), &owned).map(Arc::new)
+            let base = route.config.file.parent().unwrap_or(Path::new(""));
+            Checks::of_tenant(route.config(), &owned, base).map(Arc::new)
         });
         let built = match built.await {
             Ok(Ok(built)) => built,
-            Ok(Err(error)) => return Err(NotVerified::NoSecret(error)),
-            Err(_) => return Err(NotVerified::NoSecret("it could not be read".to_owned())),
+            Ok(Err(error)) => return Err(NoChecks::NoSecret(error)),
+            Err(_) => return Err(NoChecks::NoSecret("it could not be read".to_owned())),
         };
-        let mut kept = kept.lock();
-        if kept.len() >= TENANT_SECRETS_KEPT {
-            kept.retain(|_, (made, _)| now.duration_since(*made) < TENANT_SECRET_AGE);
-            if kept.len() >= TENANT_SECRETS_KEPT {
-                kept.clear();
-            }
-        }
-        kept.insert(params.to_vec(), (now, Arc::clone(&built)));
+        kept.lock().keep(params, now, &built);
         Ok(built)
     }
-}
-
-impl RouteVerifier {
-    /// Resolves the route's secrets, those that depend on a request's parameters excepted. `base`
-    /// is the folder of config.toml. Blocks on the file system.
-    ///
-    /// # Errors
-    /// Every secret that cannot be had, or that cannot be one of the route's scheme.
-    pub(crate) fn build(route: &config::Route, base: &Path) -> Result<Self, Vec<RouteProblem>> {
-        let mut secrets = Vec::with_capacity(route.secrets.len());
-        let mut problems = Vec::new();
-        for (index, reference) in route.secrets.iter().enumerate() {
-            if reference.has_params() {
-                continue;
-            }
-            match fixed_secret(route, reference, base) {
-                Ok(secret) => secrets.push(secret),
-                Err(problem) => problems.push((RoutePart::Secret(index), problem)),
-            }
-        }
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        if secrets.len() < route.secrets.len() {
-            return Ok(Self::PerTenant(Mutex::default()));
-        }
-        verifier(route, secrets).map(Self::Fixed).map_err(|error| {
-            let message = error.to_string();
-            vec![(RoutePart::Route, SecretProblem { message, label: None, help: Vec::new() })]
-        })
-    }
-}
-
-/// A secret that is one for all requests, and that the route's scheme takes.
-fn fixed_secret(
-    route: &config::Route,
-    reference: &SecretRef,
-    base: &Path,
-) -> Result<Secret, SecretProblem> {
-    let value = secret::resolve(reference, &[], base).map_err(|error| error.problem(base))?;
-    let secret = Secret::new(value.as_slice());
-    // Each by itself, as several can be wrong. What else a scheme may not like is told of all.
-    match verifier(route, vec![secret.clone()]) {
-        Err(SetupError::Secret { problem, .. }) => {
-            Err(secret::cannot_be_right(reference, &problem.to_string(), base))
-        }
-        _ => Ok(secret),
-    }
-}
-
-/// The verifier of a request with these parameters. Blocks on the file system.
-fn verifier_for(
-    config: &Config,
-    route: &config::Route,
-    params: &[(String, String)],
-) -> Result<Verifier, String> {
-    let base = config.file.parent().unwrap_or(Path::new(""));
-    let mut secrets = Vec::with_capacity(route.secrets.len());
-    for reference in &route.secrets {
-        let value = secret::resolve(reference, params, base).map_err(|error| error.to_string())?;
-        secrets.push(Secret::new(value.as_slice()));
-    }
-    verifier(route, secrets).map_err(|error| error.to_string())
-}
-
-fn verifier(route: &config::Route, secrets: Vec<Secret>) -> Result<Verifier, SetupError> {
-    let mut verifier = match &route.verify {
-        config::Verify::Profile(profile) => {
-            Verifier::for_profile(profile, secrets, Settings::default())?
-        }
-        config::Verify::Scheme(scheme) => Verifier::new(scheme.clone(), secrets)?,
-        config::Verify::None => Verifier::new(hookyard_verify::Scheme::None, secrets)?,
-    };
-    if let Some(kind) = &route.kind {
-        verifier = verifier.with_kind(vec![kind.clone()]);
-    }
-    if let Some(id) = &route.id {
-        verifier = verifier.with_delivery_id(vec![id.clone()]);
-    }
-    Ok(verifier)
 }
 
 /// Puts parameters into text with `{name}`s.
@@ -286,6 +219,10 @@ pub(crate) fn fill(text: &str, params: &[(String, String)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use hookyard_store::Store;
+    use hookyard_store::sqlite::{SqliteOptions, SqliteStore};
+    use hookyard_verify::{Request, UnixTime};
+
     use super::*;
 
     fn routes(text: &str) -> Routes {
@@ -295,7 +232,7 @@ mod tests {
     fn routes_of(file: &Path, text: &str) -> Routes {
         let base = file.parent().expect("a folder");
         let loaded =
-            config::parse_with(file, text, &mut |route: &_| RouteVerifier::build(route, base));
+            config::parse_with(file, text, &mut |route: &_| RouteChecks::build(route, base));
         let loaded = loaded.unwrap_or_else(|error| panic!("{error}"));
         Routes::new(&Arc::new(loaded.config), loaded.built)
     }
@@ -369,6 +306,10 @@ mod tests {
         "#;
         let file = folder.path().join("config.toml");
         let routes = routes_of(&file, text);
+        let store: Arc<dyn Store> = Arc::new(
+            SqliteStore::open(SqliteOptions::new(folder.path().join("store.db"))).await.unwrap(),
+        );
+        let learned = Learned::new(store);
         let verdict = async |tenant: &str, token: &'static str| {
             let path = format!("/of/{tenant}");
             let Ok(matched) = routes.find(None, &Method::POST, &path) else { panic!("no route") };
@@ -384,11 +325,12 @@ mod tests {
                 body: bytes::Bytes::new(),
             };
             assert_eq!(matched.route.tenant(&matched.params), tenant);
-            matched.route.verify(request, UnixTime::from_secs(0)).await
+            let checks = matched.route.checks(&matched.params, &learned).await?;
+            Ok(checks.verifier.verify(request, UnixTime::from_secs(0)).is_ok())
         };
-        assert!(verdict("acme", "acme-secret").await.is_ok());
-        assert!(matches!(verdict("acme", "other").await, Err(NotVerified::Refused(_))));
+        assert!(matches!(verdict("acme", "acme-secret").await, Ok(true)));
+        assert!(matches!(verdict("acme", "other").await, Ok(false)));
         let missing = verdict("initech", "acme-secret").await;
-        assert!(matches!(missing, Err(NotVerified::NoSecret(_))));
+        assert!(matches!(missing, Err(NoChecks::NoSecret(_))));
     }
 }

@@ -141,7 +141,7 @@ fn the_command_asks_the_daemon_of_its_configuration() {
     assert!(said.contains("port 0"), "{said}");
 
     let daemon = yard.restart();
-    let known = config.clone().set("admin", &format!("listen = \"{}\"", daemon.admin));
+    let known = config.set("admin", &format!("listen = \"{}\"", daemon.admin));
     yard.write_config(&known);
     let said = failure(&arm("nope"), 1);
     assert!(said.contains("no such route; the routes are q"), "{said}");

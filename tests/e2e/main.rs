@@ -13,6 +13,7 @@ mod deliveries;
 mod full;
 mod hostile;
 mod keeping;
+mod keys;
 mod limits;
 mod plugins;
 mod powercut;

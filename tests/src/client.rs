@@ -70,7 +70,11 @@ impl Client {
 
     pub fn try_send(&mut self, request: &Request) -> Result<Reply, ClientError> {
         self.write(&request.bytes()).map_err(|_| ClientError::Closed)?;
-        self.read_reply()
+        let mut reply = self.read_head()?;
+        if request.method != "HEAD" {
+            self.read_body(&mut reply).map_err(ClientError::Broken)?;
+        }
+        Ok(reply)
     }
 
     /// Bytes as they are.
@@ -109,6 +113,12 @@ impl Client {
     }
 
     pub fn read_reply(&mut self) -> Result<Reply, ClientError> {
+        let mut reply = self.read_head()?;
+        self.read_body(&mut reply).map_err(ClientError::Broken)?;
+        Ok(reply)
+    }
+
+    fn read_head(&mut self) -> Result<Reply, ClientError> {
         let status_line = match self.line() {
             Ok(Some(line)) => line,
             Ok(None) => return Err(ClientError::Closed),
@@ -139,7 +149,10 @@ impl Client {
             let line = self.line()?.ok_or(io::ErrorKind::UnexpectedEof)?;
             return self.rest(&line);
         }
-        let mut reply = Reply { status, headers, body: Vec::new() };
+        Ok(Reply { status, headers, body: Vec::new() })
+    }
+
+    fn read_body(&mut self, reply: &mut Reply) -> io::Result<()> {
         if let Some(length) = reply.header("content-length") {
             let length = length.parse().map_err(io::Error::other)?;
             reply.body = vec![0; length];
@@ -147,7 +160,7 @@ impl Client {
         } else if reply.header("transfer-encoding").is_some() {
             self.chunks(&mut reply.body)?;
         }
-        Ok(reply)
+        Ok(())
     }
 
     fn chunks(&mut self, body: &mut Vec<u8>) -> io::Result<()> {

@@ -19,7 +19,9 @@ mod disk;
 mod http2;
 mod poll;
 mod powercut;
+mod recorded;
 mod request;
+mod stand_in;
 mod yard;
 
 pub use binary::{hookyard, plugin_file, variant_of};
@@ -31,5 +33,7 @@ pub use disk::SmallDisk;
 pub use http2::{TlsFiles, http2_cleartext, http2_tls, http2_unfinished, serves_certificate};
 pub use poll::{until, until_true};
 pub use powercut::PowerCut;
+pub use recorded::Recorded;
 pub use request::{Request, hmac_sha256};
+pub use stand_in::{Asked, StandIn};
 pub use yard::{Yard, attempts, outcomes};

@@ -27,7 +27,7 @@ struct Arming {
 /// as in the configuration.
 pub(crate) fn describe(route: &config::Route) -> Map<String, Value> {
     let (provider, verify) = match &route.verify {
-        Verify::Profile(profile) => (Some(profile.name), None),
+        Verify::Profile(profile, _) => (Some(profile.name), None),
         Verify::Scheme(scheme) => (None, Some(word(scheme))),
         Verify::None => (None, Some("none")),
     };
@@ -56,7 +56,7 @@ pub(crate) fn describe(route: &config::Route) -> Map<String, Value> {
 /// The schemes that a configuration can describe.
 fn word(scheme: &Scheme) -> &'static str {
     match scheme {
-        Scheme::Hmac(_) => "hmac",
+        Scheme::Template(_) => "hmac",
         Scheme::Token { .. } => "token",
         Scheme::Bearer => "bearer",
         Scheme::Basic { .. } => "basic",

@@ -63,7 +63,7 @@ fn paths(routes: &[ReadRoute<'_>], problems: &mut Problems) -> Vec<Pair> {
     let mut pairs: Vec<Pair> = Vec::new();
     let mut unmatchable: Vec<usize> = Vec::new();
     for (at, read) in routes.iter().enumerate() {
-        for method in &read.methods {
+        for method in read.methods.iter().chain(&read.handshake_methods) {
             let matcher = matchers.entry((read.host.as_deref(), method.as_str())).or_default();
             let Err(error) = matcher.router.insert(read.path.0, ()) else {
                 matcher.routes.push((at, read));
@@ -115,10 +115,16 @@ fn tell_same_requests(
     } else {
         "give one of them another `path`, `host` or `methods`, or list both handlers in one route"
     };
-    problems
-        .error(second.path.1.clone(), message)
-        .also(first.path.1.clone(), "the first one")
-        .help(help);
+    let draft = problems.error(second.path.1.clone(), message);
+    draft.also(first.path.1.clone(), "the first one").help(help);
+    for read in [first, second] {
+        if read.handshake_methods.contains(method) {
+            let (line, name) = (read.line, &read.name.text);
+            draft.help(format!(
+                "the sender of route `{name}` at line {line} tries its URL out with {method}"
+            ));
+        }
+    }
 }
 
 #[derive(Default)]

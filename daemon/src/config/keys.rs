@@ -129,6 +129,7 @@ pub(super) const ROUTE: Keys = Keys::new(
         "provider",
         "verify",
         "secret",
+        "public_key",
         "mode",
         "deadline",
         "fallback",

@@ -10,9 +10,6 @@ use super::reader::{Entry, Problems, Table, nearest, show};
 /// The names of a path's parameters, in order.
 pub(super) type PathParams = Vec<String>;
 
-/// Secrets that a route may have at one time.
-const MOST_SECRETS: usize = 10;
-
 /// Checks a route's path. Segments are literal text or one `{parameter}` each.
 pub(super) fn path(entry: &Entry<'_>, problems: &mut Problems) -> Option<PathParams> {
     const EXAMPLE: &str = "\"/hooks/github\"";
@@ -110,36 +107,6 @@ pub(super) fn tenant(
     Some(text.to_owned())
 }
 
-/// One reference or a list of them, each with the place of its name or path.
-pub(super) fn secrets(
-    entry: &Entry<'_>,
-    params: Option<&PathParams>,
-    problems: &mut Problems,
-) -> Vec<(SecretRef, Span)> {
-    let mut secrets: Vec<(SecretRef, Span)> = Vec::new();
-    for element in problems.one_or_many(entry) {
-        let span = element.span.clone();
-        if let Some((secret, place)) = secret(&element, params, problems) {
-            if secrets.iter().any(|(listed, _)| *listed == secret) {
-                problems.error(span, format!("`secret` lists {secret:?} twice"));
-            }
-            secrets.push((secret, place));
-        }
-    }
-    if let DeValue::Array(list) = entry.value {
-        if list.is_empty() {
-            problems
-                .error(entry.span.clone(), "`secret` is empty: nothing could match")
-                .help("for example `secret = { env = \"WEBHOOK_SECRET\" }`");
-        } else if list.len() > MOST_SECRETS {
-            problems
-                .error(entry.span.clone(), format!("a route has at most {MOST_SECRETS} secrets"))
-                .help("each is tried in turn; remove those that are no longer in use");
-        }
-    }
-    secrets
-}
-
 /// One reference that no request has a part in.
 pub(super) fn fixed_secret(
     entry: &Entry<'_>,
@@ -179,7 +146,8 @@ pub(super) fn check_param(
     };
 }
 
-fn secret(
+/// One reference, with the place of its name or path.
+pub(super) fn secret(
     entry: &Entry<'_>,
     params: Option<&PathParams>,
     problems: &mut Problems,

@@ -8,9 +8,10 @@ use toml::de::DeValue;
 
 use super::diagnostic::{Span, line_of};
 use super::keys;
-use super::model::{Mode, Respond, Retry, Route, RouteHandler, SecretRef, Verify};
+use super::model::{Mode, Respond, Retry, Route, RouteHandler, Verify};
 use super::reader::{Entry, Problems, Table, nearest, show};
 use super::references::{self, PathParams};
+use super::route_keys::{self, KeyPlace};
 use super::scheme::{self, one_of};
 use super::sections::LARGEST_BODY;
 
@@ -25,10 +26,22 @@ pub(super) struct ReadRoute<'a> {
     pub(super) path: (&'a str, Span),
     pub(super) host: Option<String>,
     pub(super) methods: Vec<http::Method>,
-    /// The places of [`Route::secrets`].
-    pub(super) secrets: Vec<Span>,
+    /// Of the sender's handshakes alone.
+    pub(super) handshake_methods: Vec<http::Method>,
+    pub(super) places: Places,
     /// Nothing when something else is wrong with it.
     pub(super) route: Option<Route>,
+}
+
+/// Where the parts of a route are that are looked at last.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    /// Of `provider` or `verify`.
+    pub(super) verify: Option<Span>,
+    /// Of the provider's settings, in their order.
+    pub(super) settings: Vec<Span>,
+    /// Of [`Route::keys`].
+    pub(super) keys: Vec<KeyPlace>,
 }
 
 /// What a route is called.
@@ -96,9 +109,17 @@ fn route<'a>(
     let name = name(table, path.as_ref().map(|(_, path, span)| (*path, span.clone())), problems);
     let methods = methods(table, problems);
     let host = table.entry("host").and_then(|entry| references::host(&entry, problems));
-    let verify = scheme::verify(table, problems);
-    let (secrets, secret_spans) =
-        secrets(table, verify.as_ref(), params.as_ref(), problems).into_iter().unzip();
+    let read = scheme::verify(table, params.as_ref(), problems);
+    let mut places = Places::default();
+    let verify = read.map(|read| {
+        (places.verify, places.settings) = (Some(read.span), read.settings);
+        read.verify
+    });
+    let keys;
+    (keys, places.keys) =
+        route_keys::keys(table, verify.as_ref(), params.as_ref(), problems).into_iter().unzip();
+    let handshake_methods =
+        verify.as_ref().map(|verify| verify.handshake_methods(&methods)).unwrap_or_default();
     let mode = mode(table, problems);
     let kinds = kinds(table, problems);
     let handlers = handlers(table, &kinds, problems);
@@ -116,7 +137,7 @@ fn route<'a>(
     let kind = location(table, "kind", params.as_ref(), problems);
     let id = location(table, "id", params.as_ref(), problems);
     let has_id = table.entry("id").is_some()
-        || matches!(&verify, Some(Verify::Profile(profile)) if !profile.delivery_id.is_empty());
+        || verify.as_ref().and_then(Verify::profile).is_some_and(|p| !p.delivery_id.is_empty());
     let dedupe = dedupe(table, verify.as_ref(), &mode, has_id, problems);
     let stored = !matches!(&mode, Mode::Respond(respond) if !respond.store);
     let store_ignored = store_ignored(table, stored, problems);
@@ -126,7 +147,7 @@ fn route<'a>(
         warn_of_verify(table, verify, context, name, problems);
         if let (Some(id), Some(entry)) = (&id, table.entry("id"))
             && stored
-            && matches!(scheme::scheme_of(verify), Scheme::Hmac(_))
+            && matches!(scheme::scheme_of(verify), Scheme::Template(_))
             && !scheme::scheme_of(verify).covers(id).unwrap_or(false)
         {
             problems
@@ -163,7 +184,7 @@ fn route<'a>(
         methods: methods.clone(),
         host: host.clone(),
         verify,
-        secrets,
+        keys,
         mode,
         handlers,
         kinds: kinds.into_iter().map(|(kind, _)| kind.to_owned()).collect(),
@@ -175,7 +196,7 @@ fn route<'a>(
         body,
     });
     let path = (path, path_span);
-    Some(ReadRoute { line, name, path, host, methods, secrets: secret_spans, route })
+    Some(ReadRoute { line, name, path, host, methods, handshake_methods, places, route })
 }
 
 fn name(
@@ -249,36 +270,6 @@ fn methods(table: &Table<'_>, problems: &mut Problems) -> Vec<http::Method> {
         problems.invalid(&entry, "the list is empty: nothing would match", "[\"POST\"]");
     }
     methods
-}
-
-fn secrets(
-    table: &Table<'_>,
-    verify: Option<&Verify>,
-    params: Option<&PathParams>,
-    problems: &mut Problems,
-) -> Vec<(SecretRef, Span)> {
-    let entry = table.entry("secret");
-    let needed = verify.map(|verify| !matches!(scheme::scheme_of(verify), Scheme::None));
-    match (&entry, needed) {
-        (None, Some(true)) => {
-            problems
-                .error(table.span.clone(), "the route has no `secret` to check signatures with")
-                .help(
-                    "say where it is: `secret = { env = \"WEBHOOK_SECRET\" }`, `{ file = \
-                     \"/run/secrets/webhook\" }` or `{ credential = \"webhook\" }` (systemd)",
-                );
-        }
-        (Some(entry), Some(false)) => {
-            problems
-                .error(
-                    entry.key_span.clone(),
-                    "the route has a `secret` and checks nothing with it",
-                )
-                .help("remove `secret`, or say how it is used instead of `verify = \"none\"`");
-        }
-        _ => {}
-    }
-    entry.map(|entry| references::secrets(&entry, params, problems)).unwrap_or_default()
 }
 
 fn mode(table: &Table<'_>, problems: &mut Problems) -> Mode {
@@ -464,7 +455,7 @@ fn dedupe(
     problems: &mut Problems,
 ) -> Duration {
     let retried = match verify {
-        Some(Verify::Profile(profile)) => profile.retry_span + DAY,
+        Some(Verify::Profile(profile, _)) => profile.retry_span + DAY,
         _ => Duration::ZERO,
     };
     let default = retried.max(7 * DAY);
@@ -503,14 +494,21 @@ fn warn_of_verify(
     name: &str,
     problems: &mut Problems,
 ) {
-    if let Verify::None = verify {
-        let span = table.entry("verify").map_or(table.span.clone(), |entry| entry.span);
+    if let Scheme::None = scheme::scheme_of(verify) {
+        let entry = table.entry("provider").or_else(|| table.entry("verify"));
+        let span = entry.map_or(table.span.clone(), |entry| entry.span);
         problems
             .warning(span, format!("route `{name}` takes anything from anyone"))
             .label("nothing is verified")
-            .help(
-                "whoever knows the URL can make events; use a provider or a secret where you can",
-            );
+            .help(match verify.profile() {
+                Some(_) => {
+                    "whoever knows the URL can make events; give it a path that nobody guesses"
+                }
+                None => {
+                    "whoever knows the URL can make events; use a provider or a secret where you \
+                     can"
+                }
+            });
     }
     if scheme::signs_url(verify) && !context.public_url {
         let span = table

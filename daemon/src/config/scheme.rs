@@ -5,22 +5,42 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use hookyard_verify::{
-    Algorithm, Encoding, HmacScheme, KeyForm, Layout, Piece, Profile, Scheme, SetupError, Template,
+    Algorithm, Encoding, KeyForm, Layout, Piece, Scheme, SetupError, Template, TemplateScheme,
     TimestampFormat, TimestampPlace, TimestampRule, Verifier,
 };
 use toml::de::DeValue;
 
+use super::diagnostic::Span;
 use super::keys::{self, Keys};
 use super::model::Verify;
+use super::provider;
 use super::reader::{Entry, Problems, Table, nearest, show};
+use super::references::PathParams;
 
-const EXAMPLE: &str = "{ hmac = \"sha256\", header = \"x-signature\" }";
+pub(super) const EXAMPLE: &str = "{ hmac = \"sha256\", header = \"x-signature\" }";
+
+/// How a route is verified, and the places that later checks point at.
+#[derive(Debug)]
+pub(super) struct ReadVerify {
+    pub(super) verify: Verify,
+    /// The provider's name, or what stands for it.
+    pub(super) span: Span,
+    /// Those of [`Verify::settings`].
+    pub(super) settings: Vec<Span>,
+}
 
 /// Exactly one of `provider` and `verify`; nothing when what is there cannot be used.
-pub(super) fn verify(route: &Table<'_>, problems: &mut Problems) -> Option<Verify> {
+pub(super) fn verify(
+    route: &Table<'_>,
+    params: Option<&PathParams>,
+    problems: &mut Problems,
+) -> Option<ReadVerify> {
     match (route.entry("provider"), route.entry("verify")) {
-        (Some(entry), None) => provider(&entry, problems).map(Verify::Profile),
-        (None, Some(entry)) => written(&entry, problems),
+        (Some(entry), None) => provider::read(&entry, params, problems),
+        (None, Some(entry)) => {
+            let verify = written(&entry, problems)?;
+            Some(ReadVerify { verify, span: entry.span, settings: Vec::new() })
+        }
         (Some(provider), Some(verify)) => {
             problems
                 .error(verify.key_span, "a route has `provider` or `verify`, not both")
@@ -50,26 +70,10 @@ pub(super) fn signs_url(verify: &Verify) -> bool {
 /// What a profile or a written scheme checks.
 pub(super) fn scheme_of(verify: &Verify) -> &Scheme {
     match verify {
-        Verify::Profile(profile) => profile.scheme,
+        Verify::Profile(profile, _) => profile.scheme,
         Verify::Scheme(scheme) => scheme,
         Verify::None => &Scheme::None,
     }
-}
-
-fn provider(entry: &Entry<'_>, problems: &mut Problems) -> Option<&'static Profile> {
-    let name = problems.text(entry, "\"github\"")?;
-    let found = hookyard_verify::profile(name).ok();
-    if found.is_none() {
-        let known: Vec<&str> = hookyard_verify::profiles().iter().map(|p| p.name).collect();
-        let draft =
-            problems.error(entry.span.clone(), format!("no provider is called {}", show(name)));
-        match nearest(name, known.iter().copied()) {
-            Some(near) => draft.label(format!("did you mean \"{near}\"?")),
-            None => draft.label("not known").help(format!("known are {}", known.join(", "))),
-        };
-        draft.help(format!("for other senders describe the signature: `verify = {EXAMPLE}`"));
-    }
-    found
 }
 
 fn written(entry: &Entry<'_>, problems: &mut Problems) -> Option<Verify> {
@@ -114,7 +118,7 @@ fn written(entry: &Entry<'_>, problems: &mut Problems) -> Option<Verify> {
             };
             let table = Table::of(entries, entry.span.clone(), keys, problems);
             let scheme = match *word {
-                "hmac" => Scheme::Hmac(hmac(&table, problems)?),
+                "hmac" => Scheme::Template(hmac(&table, problems)?),
                 "token" => Scheme::Token { header: header(&table, "token", problems)? },
                 "bearer" => {
                     let entry = table.entry("bearer")?;
@@ -150,7 +154,7 @@ fn user(table: &Table<'_>, problems: &mut Problems) -> Option<Cow<'static, str>>
     Some(Cow::Owned(user.to_owned()))
 }
 
-fn hmac(table: &Table<'_>, problems: &mut Problems) -> Option<HmacScheme> {
+fn hmac(table: &Table<'_>, problems: &mut Problems) -> Option<TemplateScheme> {
     let algorithm = word::<Algorithm>(table, "hmac", Algorithm::NAMES, problems);
     if table.entry("header").is_none() {
         problems
@@ -195,13 +199,14 @@ fn hmac(table: &Table<'_>, problems: &mut Problems) -> Option<HmacScheme> {
             )
             .help("add `id_header = \"x-request-id\"`, the header that carries it");
     }
-    if signed.is_some() && !pieces.contains(&Piece::Body) {
+    let covers_body = |piece: &Piece| matches!(piece, Piece::Body | Piece::BodySha256);
+    if signed.is_some() && !pieces.iter().any(covers_body) {
         problems.warning(signed_span, "the signature does not cover the body").help(
             "whoever holds one genuine request can send any body with its signature; add \
                  `{body}` if the sender signs it",
         );
     }
-    let mut scheme = HmacScheme::new(algorithm?, name?);
+    let mut scheme = TemplateScheme::new(algorithm?, name?);
     scheme.encoding = encoding.unwrap_or(scheme.encoding);
     scheme.prefix = prefix.map(|text| Cow::Owned(text.to_owned())).unwrap_or_default();
     scheme.layout = layout;
@@ -211,7 +216,7 @@ fn hmac(table: &Table<'_>, problems: &mut Problems) -> Option<HmacScheme> {
     scheme.key = key;
     // What only the verifier knows to be impossible. The secrets come later.
     if !problems.errors_since(before)
-        && let Err(error) = Verifier::new(Scheme::Hmac(scheme.clone()), [])
+        && let Err(error) = Verifier::new(Scheme::Template(scheme.clone()), [])
         && error != SetupError::NoSecret
     {
         problems.error(table.span.clone(), format!("`verify`: {error}"));

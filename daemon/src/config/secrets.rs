@@ -3,6 +3,7 @@
 
 use super::Build;
 use super::diagnostic::Span;
+use super::model::Route;
 use super::reader::Problems;
 use super::route::ReadRoute;
 
@@ -20,10 +21,12 @@ pub(crate) struct SecretProblem {
 /// Which part of a route something is wrong with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RoutePart {
-    /// The one at this place of its `secrets`.
-    Secret(usize),
-    /// None of them in particular.
-    Route,
+    /// The one at this place of its keys.
+    Key(usize),
+    /// The one at this place of its provider's settings.
+    Setting(usize),
+    /// How it is verified, as a whole.
+    Verify,
 }
 
 /// Makes something of every route that has no problem of its own, and notes what is wrong.
@@ -39,17 +42,29 @@ pub(super) fn build<B: Build>(
             Ok(of_route) => built.push(of_route),
             Err(found) => {
                 for (part, problem) in found {
-                    let span = match part {
-                        RoutePart::Secret(index) => read.secrets.get(index),
-                        RoutePart::Route => None,
-                    };
-                    let span = span.unwrap_or(&read.path.1).clone();
-                    note("secret", span, problem, problems);
+                    let (key, span) = place(read, route, &part);
+                    note(key, span, problem, problems);
                 }
             }
         }
     }
     built
+}
+
+fn place(read: &ReadRoute<'_>, route: &Route, part: &RoutePart) -> (&'static str, Span) {
+    let places = &read.places;
+    let whole = || {
+        let key = if route.profile().is_some() { "provider" } else { "verify" };
+        (key, places.verify.clone().unwrap_or_else(|| read.path.1.clone()))
+    };
+    match part {
+        RoutePart::Key(index) => places.keys.get(*index).cloned().unwrap_or_else(whole),
+        RoutePart::Setting(index) => {
+            let named = route.verify.settings().get(*index).zip(places.settings.get(*index));
+            named.map_or_else(whole, |(setting, span)| (setting.name, span.clone()))
+        }
+        RoutePart::Verify => whole(),
+    }
 }
 
 /// Notes what is wrong with the secret that `key` refers to.

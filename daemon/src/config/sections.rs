@@ -70,7 +70,7 @@ pub(super) fn admin(
     if let Some(place) = place
         && let Err(problem) = build.admin(&admin)
     {
-        secrets::note("token", place, problem, problems);
+        secrets::note("[admin] token", place, problem, problems);
     }
     admin
 }

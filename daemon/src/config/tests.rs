@@ -35,6 +35,11 @@ fn with(lines: &str) -> String {
     format!("{ROUTE}{lines}\n")
 }
 
+/// A route at `/path` with its own `lines`.
+fn route(path: &str, lines: &str) -> String {
+    format!("[[route]]\npath = \"/{path}\"\nhandlers = \"a/b\"\nid = \"json:/id\"\n{lines}\n")
+}
+
 /// A route without `key`, with `lines` instead.
 fn without(key: &str, lines: &str) -> String {
     let kept: Vec<&str> = ROUTE.lines().filter(|line| !line.starts_with(key)).collect();
@@ -109,6 +114,63 @@ fn every_mistake_is_shown_in_its_place() {
         ("empty_route", "[[route]]\n".into()),
         ("unknown_provider", without("provider", "provider = \"githb\"")),
         ("provider_and_verify", with("verify = \"none\"")),
+        (
+            "provider_without_its_settings",
+            [
+                route("sns", "provider = \"aws-sns\""),
+                route("plaid", "provider = { name = \"plaid\", environment = \"\" }"),
+                route("mailchimp", "provider = \"mailchimp\""),
+            ]
+            .concat(),
+        ),
+        (
+            "provider_with_wrong_settings",
+            [
+                route("sns", "provider = { name = \"aws-sns\", topic_arm = \"hunter2\" }"),
+                route("github", "provider = { name = \"github\", secret = \"hunter2\" }"),
+                route(
+                    "plaid",
+                    "provider = { name = \"plaid\", client_id = 5, secret = \"hunter2\" }",
+                ),
+                route("mailchimp", "provider = { name = \"mailchimp\", unsigned = false }"),
+            ]
+            .concat(),
+        ),
+        (
+            "provider_of_the_wrong_kind",
+            [
+                route("number", "provider = 5"),
+                route("nameless", "provider = { topic_arn = \"hunter2\" }"),
+                route("slip", "provider = { name = \"aws-sms\", topic_arn = \"hunter2\" }"),
+            ]
+            .concat(),
+        ),
+        (
+            "keys_that_the_provider_does_not_take",
+            [
+                route("github", "provider = \"github\"\npublic_key = \"a2V5\""),
+                route(
+                    "sns",
+                    "public_key = \"a2V5\"\nsecret = { env = \"S\" }\nprovider = { name = \
+                     \"aws-sns\", topic_arn = \"arn:aws:sns:us-east-1:123456789012:orders\" }",
+                ),
+                route(
+                    "mailchimp",
+                    "secret = { env = \"S\" }\nprovider = { name = \"mailchimp\", unsigned = true }",
+                ),
+                route("discord", "provider = \"discord\""),
+            ]
+            .concat(),
+        ),
+        (
+            "public_keys",
+            route(
+                "discord",
+                "provider = \"discord\"\npublic_key = [5, \"\", \"whsk_hunter2\", \
+                 \"\"\"-----BEGIN PRIVATE KEY-----\nhunter2\n\"\"\", \"a2V5\", \" a2V5 \", { file = \
+                 \"{nobody}\" }]",
+            ),
+        ),
         ("verify_is_a_provider", without("provider", "verify = \"github\"")),
         ("verify_without_a_scheme", without("provider", "verify = { hmca = \"sha256\" }")),
         (
@@ -227,6 +289,15 @@ fn every_mistake_is_shown_in_its_place() {
             ),
         ),
         (
+            "same_path_as_a_handshake",
+            format!(
+                "{}{}",
+                ROUTE.replace("github", "meta"),
+                without("provider", "method = \"GET\"\nprovider = \"github\"")
+                    .replace("/hooks/github", "/hooks/meta"),
+            ),
+        ),
+        (
             "same_path",
             format!(
                 "{ROUTE}methods = [\"PUT\", \"POST\"]\n{}",
@@ -335,6 +406,40 @@ fn hosts_have_addresses_instead_of_being_looked_up() {
 }
 
 #[test]
+fn providers_have_settings_and_keys_of_both_kinds() {
+    let (config, _) = good(&format!(
+        "{}{}{}",
+        route("sns", "provider = { name = \"aws-sns\", topic_arn = \"arn:aws:sns:a:1:t\" }"),
+        route(
+            "meta/{app}",
+            "provider = { name = \"meta\", verify_token = { file = \"{app}\" } }\nsecret = { env \
+             = \"S\" }",
+        ),
+        route(
+            "discord",
+            "provider = \"discord\"\npublic_key = [\"\"\"\n a2V5 \n\"\"\", { file = \"key\" \
+             }]\nsecret = { env = \"S\" }",
+        ),
+    ));
+    let [sns, meta, discord] = config.routes.as_slice() else { panic!("{:?}", config.routes) };
+    assert_eq!((sns.profile().map(|p| p.name), sns.keys.len()), (Some("aws-sns"), 0));
+    let topic = SettingValue::Text("arn:aws:sns:a:1:t".to_owned());
+    assert_eq!(sns.verify.settings(), [Setting { name: "topic_arn", value: topic }]);
+    assert_eq!(
+        (meta.methods.as_slice(), meta.handshake_methods().as_slice()),
+        (&[http::Method::POST][..], &[http::Method::GET][..],)
+    );
+    let references: Vec<String> = meta.references().map(|r| format!("{r:?}")).collect();
+    assert_eq!(references, ["file {app}", "environment variable S"]);
+    assert!(matches!(
+        discord.keys.as_slice(),
+        [Key::At(SecretRef::Env(_)), Key::Public(key), Key::At(SecretRef::File(_))] if key == "a2V5"
+    ));
+    assert_eq!((discord.refusal_status().as_u16(), discord.success_body()), (401, None));
+    assert_eq!(meta.refusal_status(), 403);
+}
+
+#[test]
 fn the_admin_token_is_a_reference() {
     assert_eq!(good("").0.admin.token, None);
     let (config, warnings) = good("[admin]\ntoken = { env = \"ADMIN_TOKEN\" }\n");
@@ -381,11 +486,11 @@ store_ignored = true
     assert_eq!((route.name.as_str(), route.line), ("events-tenant-kind", 2));
     assert_eq!(route.methods, [http::Method::POST, http::Method::PUT]);
     assert_eq!(route.host.as_deref(), Some("hooks.example.com"));
-    assert_eq!(route.secrets.len(), 2);
-    assert!(route.secrets[0].has_params() && !route.secrets[1].has_params());
+    let has_params: Vec<bool> = route.references().map(SecretRef::has_params).collect();
+    assert_eq!(has_params, [true, false]);
     assert_eq!((route.mode.clone(), route.body, route.store_ignored), (Mode::Queue, 2 << 20, true));
     assert_eq!(route.dedupe, Duration::from_secs(7 * 86_400));
-    let Verify::Scheme(hookyard_verify::Scheme::Hmac(hmac)) = &route.verify else {
+    let Verify::Scheme(hookyard_verify::Scheme::Template(hmac)) = &route.verify else {
         panic!("{:?}", route.verify)
     };
     assert_eq!((hmac.header.as_ref(), hmac.prefix.as_ref()), ("x-signature", "sha512="));

@@ -1,7 +1,8 @@
 //! The path of one webhook: match its route, read its body, verify it, store it, answer.
 //!
 //! A success is answered only with a proof in hand: what the store returned for a durable event,
-//! a verified event that nobody wants, or a handler's outcome.
+//! a verified event that nobody wants, a handler's outcome, or a handshake that has proven what it
+//! had to.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,16 +13,21 @@ use hookyard_store::{
     Dedupe, DedupeKey, Ingested, NewEvent, NewJob, Store, StoreError, StoredReply, TokenUse,
 };
 use hookyard_types::{Event, Target, Timestamp};
-use hookyard_verify::{Request, UnixTime, Verified};
+use hookyard_verify::{Received, Request, Verified};
 use http::StatusCode;
 
+use super::handshake::Came;
+use super::prove::no_event;
 use super::respond::{self, Problem, Response};
 use super::{Answer, Body, Peer, client};
 use crate::config::{self, Mode};
 use crate::dispatch::{Dispatcher, Ran, Respond, Unavailable};
 use crate::event;
+use crate::keys::KeyCache;
+use crate::learned::Learned;
 use crate::live::{Generation, Live};
-use crate::route::{Matched, NoRoute, NotVerified, Route};
+use crate::outbound;
+use crate::route::{Matched, NoRoute, Route};
 
 /// What a sender is asked to wait after the store had no room.
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(10);
@@ -32,6 +38,12 @@ pub(crate) struct Receiver {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) plugins: Arc<Plugins>,
     pub(crate) dispatcher: Arc<Dispatcher>,
+    /// The keys that senders publish.
+    pub(crate) keys: Arc<KeyCache>,
+    /// The secrets that senders teach.
+    pub(crate) learned: Arc<Learned>,
+    /// For confirming handshakes.
+    pub(crate) outbound: outbound::Client,
 }
 
 impl Answer for Receiver {
@@ -54,6 +66,8 @@ impl Receiver {
         let body_timeout = live.config.server.limits.body_timeout;
         let body = body.read(route.config().body, body_timeout).await?;
         let received_at = Timestamp::now();
+        let scope = event::scope(&params);
+        let takes_events = route.takes_events(&head.method);
         let request = Request {
             url: public_url(&live.config, &head.uri),
             path: head.uri.path().to_owned(),
@@ -63,8 +77,17 @@ impl Receiver {
             headers: head.headers,
             body,
         };
-        let verified = verify(&route, request, received_at, client).await?;
-        self.take_in(verified, &route, client, received_at).await
+        match self.prove(&route, request, received_at, client).await? {
+            (Received::Event(verified), _) if takes_events => {
+                self.take_in(verified, &route, client, received_at).await
+            }
+            (Received::Event(_), _) => Err(no_event(&route)),
+            (Received::Handshake(handshake), checks) => {
+                let came =
+                    Came { route: &route, checks: &checks, scope: &scope, client, at: received_at };
+                self.shake_hands(handshake, came).await
+            }
+        }
     }
 
     /// From a verified request to an answer.
@@ -82,13 +105,13 @@ impl Receiver {
         if targets.is_empty() {
             tracing::debug!(event = %event.id, route = config.name, kind = event.kind, "ignored");
             if !config.store_ignored {
-                self.spend_tokens(&event, dedupe, client).await?;
-                return Ok(respond::ignored());
+                self.spend_tokens(&event, dedupe, config, client).await?;
+                return Ok(ignored(config));
             }
             let new = NewEvent { event, dedupe, jobs: Vec::new() };
             return match self.store.ingest(new).await.map_err(store_problem)? {
-                Ingested::Stored(_) | Ingested::Duplicate(_) => Ok(respond::ignored()),
-                Ingested::TokenReused => Err(token_reused(&config.name, client)),
+                Ingested::Stored(_) | Ingested::Duplicate(_) => Ok(ignored(config)),
+                Ingested::TokenReused => Err(token_reused(config, client)),
             };
         }
         match &config.mode {
@@ -99,7 +122,7 @@ impl Receiver {
             Mode::Respond(respond) => {
                 // Exactly one handler: the configuration made sure.
                 let Some(target) = targets.into_iter().next() else {
-                    return Ok(respond::ignored());
+                    return Ok(ignored(config));
                 };
                 self.respond(event, dedupe, target, respond, (config, client)).await
             }
@@ -112,6 +135,7 @@ impl Receiver {
         &self,
         event: &Event,
         dedupe: Vec<Dedupe>,
+        route: &config::Route,
         client: IpAddr,
     ) -> Result<(), Problem> {
         if !dedupe.iter().any(|key| matches!(key.key, DedupeKey::OneTimeToken(_))) {
@@ -119,7 +143,7 @@ impl Receiver {
         }
         match self.store.spend(event, dedupe).await.map_err(store_problem)? {
             TokenUse::Allowed => Ok(()),
-            TokenUse::Reused => Err(token_reused(event.source.name(), client)),
+            TokenUse::Reused => Err(token_reused(route, client)),
         }
     }
 
@@ -152,20 +176,20 @@ impl Receiver {
         (route, client): (&config::Route, IpAddr),
     ) -> Result<Response, Problem> {
         if !respond.store {
-            self.spend_tokens(&event, dedupe, client).await?;
+            self.spend_tokens(&event, dedupe, route, client).await?;
             let Target::Handler(name) = &target;
             let ran = self.dispatcher.respond_unstored(event, name, respond).await;
-            return answer(ran.map_err(unavailable)?);
+            return answer(ran.map_err(unavailable)?, route);
         }
         let job = NewJob { target: target.clone(), order_key: None, lease: true };
         let new = NewEvent { event, dedupe, jobs: vec![job] };
         match self.dispatcher.respond(new, target, respond.clone()).await.map_err(unavailable)? {
-            Respond::Ran(ran) => answer(ran),
+            Respond::Ran(ran) => answer(ran, route),
             Respond::Again(Some(reply)) => Ok(again(&reply)),
-            Respond::Again(None) => Ok(respond::reply(200, [], bytes::Bytes::new())),
+            Respond::Again(None) => Ok(done(route)),
             Respond::Queued(durable) => acknowledge(&durable, route, client),
             Respond::TooLate => Err(Problem::HandlerUnavailable),
-            Respond::TokenReused => Err(token_reused(&route.name, client)),
+            Respond::TokenReused => Err(token_reused(route, client)),
         }
     }
 }
@@ -191,31 +215,6 @@ fn public_url(config: &config::Config, uri: &http::Uri) -> String {
     format!("{base}{path}")
 }
 
-async fn verify(
-    route: &Arc<Route>,
-    request: Request,
-    now: Timestamp,
-    client: IpAddr,
-) -> Result<Verified, Problem> {
-    let now = UnixTime::from_millis(now.as_millis());
-    route.verify(request, now).await.map_err(|refused| {
-        let name = &route.config().name;
-        match refused {
-            NotVerified::Refused(refused) => tracing::warn!(
-                route = name,
-                %client,
-                reason = refused.reason.label(),
-                "verification failed: {}",
-                refused.reason
-            ),
-            NotVerified::NoSecret(error) => {
-                tracing::warn!(route = name, %client, reason = "no-secret", "verification failed: {error}");
-            }
-        }
-        Problem::Unauthorized { status: StatusCode::UNAUTHORIZED }
-    })
-}
-
 /// The answer to a delivery that the queue has, because the event is durable, or that it was kept
 /// from.
 fn acknowledge(
@@ -224,33 +223,52 @@ fn acknowledge(
     client: IpAddr,
 ) -> Result<Response, Problem> {
     let status = route.accepted_status();
-    match ingested {
-        Ingested::Stored(stored) => Ok(respond::accepted(status, stored.id())),
-        Ingested::Duplicate(duplicate) => Ok(respond::duplicate(status, duplicate.id())),
-        Ingested::TokenReused => Err(token_reused(&route.name, client)),
+    match (ingested, route.success_body()) {
+        (Ingested::Stored(_) | Ingested::Duplicate(_), Some(text)) => {
+            Ok(respond::text(status, text))
+        }
+        (Ingested::Stored(stored), None) => Ok(respond::accepted(status, stored.id())),
+        (Ingested::Duplicate(duplicate), None) => Ok(respond::duplicate(status, duplicate.id())),
+        (Ingested::TokenReused, _) => Err(token_reused(route, client)),
+    }
+}
+
+/// The answer to a genuine event that nobody wants.
+fn ignored(route: &config::Route) -> Response {
+    match route.success_body() {
+        Some(text) => respond::text(route.accepted_status(), text),
+        None => respond::ignored(),
+    }
+}
+
+/// The answer of a handler that gave none.
+fn done(route: &config::Route) -> Response {
+    match route.success_body() {
+        Some(text) => respond::text(route.accepted_status(), text),
+        None => respond::reply(200, [], bytes::Bytes::new()),
     }
 }
 
 /// The signature holds, and is that of another request: answered as if it did not hold.
-fn token_reused(route: &str, client: IpAddr) -> Problem {
+fn token_reused(route: &config::Route, client: IpAddr) -> Problem {
     tracing::warn!(
-        route,
+        route = route.name,
         %client,
         reason = "replayed-token",
         "verification failed: the one-time token came with another body before"
     );
-    Problem::Unauthorized { status: StatusCode::UNAUTHORIZED }
+    Problem::Unauthorized { status: route.refusal_status() }
 }
 
-fn answer(ran: Ran) -> Result<Response, Problem> {
+fn answer(ran: Ran, route: &config::Route) -> Result<Response, Problem> {
     match ran {
         Ran::Done(Some(reply)) => {
             let headers =
                 reply.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
             Ok(respond::reply(reply.status, headers, reply.body.clone().into()))
         }
-        Ran::Done(None) => Ok(respond::reply(200, [], bytes::Bytes::new())),
-        Ran::Ignored => Ok(respond::ignored()),
+        Ran::Done(None) => Ok(done(route)),
+        Ran::Ignored => Ok(ignored(route)),
         Ran::Rejected => Err(Problem::Rejected { status: StatusCode::UNPROCESSABLE_ENTITY }),
         Ran::Failed | Ran::Unrecorded => Err(Problem::HandlerUnavailable),
     }
@@ -274,7 +292,7 @@ fn unavailable(error: Unavailable) -> Problem {
     }
 }
 
-fn store_problem(error: StoreError) -> Problem {
+pub(super) fn store_problem(error: StoreError) -> Problem {
     match &error {
         StoreError::Busy => tracing::warn!("the store has too much waiting: answering 503"),
         other => tracing::error!(error = %other, "the event was not stored: answering 503"),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hookyard_verify::HandshakeReply;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use http_body_util::Full;
@@ -31,12 +32,18 @@ pub(crate) enum Problem {
     Rejected { status: StatusCode },
     /// 429: this client has as many connections as it may have.
     ClientBusy,
+    /// 429: the route has answered as many handshakes lately as it does.
+    TooManyHandshakes { retry_after: Duration },
     /// 500: a defect of the daemon; it is in the log.
     Internal,
     /// 503: as many requests are being answered as may be.
     Overloaded,
     /// 503: the store takes nothing more in: it is full, or behind.
     StoreUnavailable { retry_after: Duration },
+    /// 503: whether the request is genuine cannot be told without keys that could not be fetched.
+    KeysUnavailable { retry_after: Duration },
+    /// 503: the handshake's URL could not be fetched.
+    Unconfirmed,
     /// 503: the handler of a respond route failed, is missing, or was too slow.
     HandlerUnavailable,
 }
@@ -51,11 +58,13 @@ impl Problem {
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::ClientBusy => StatusCode::TOO_MANY_REQUESTS,
+            Self::ClientBusy | Self::TooManyHandshakes { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Overloaded | Self::StoreUnavailable { .. } | Self::HandlerUnavailable => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Overloaded
+            | Self::StoreUnavailable { .. }
+            | Self::KeysUnavailable { .. }
+            | Self::Unconfirmed
+            | Self::HandlerUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -71,9 +80,12 @@ impl Problem {
             Self::BodyTooLarge { .. } => "the body is too large",
             Self::Rejected { .. } => "rejected by the handler",
             Self::ClientBusy => "too many connections from this address",
+            Self::TooManyHandshakes { .. } => "too many handshakes",
             Self::Internal => "internal error",
             Self::Overloaded => "too many requests at once",
             Self::StoreUnavailable { .. } => "the store takes nothing in at the moment",
+            Self::KeysUnavailable { .. } => "the sender's keys are not available at the moment",
+            Self::Unconfirmed => "the handshake could not be confirmed",
             Self::HandlerUnavailable => "the handler is not available",
         }
     }
@@ -81,10 +93,12 @@ impl Problem {
     /// When the sender should try again, where trying again can help.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::ClientBusy | Self::Overloaded | Self::HandlerUnavailable => {
+            Self::ClientBusy | Self::Overloaded | Self::Unconfirmed | Self::HandlerUnavailable => {
                 Some(Duration::from_secs(1))
             }
-            Self::StoreUnavailable { retry_after } => Some(*retry_after),
+            Self::TooManyHandshakes { retry_after }
+            | Self::StoreUnavailable { retry_after }
+            | Self::KeysUnavailable { retry_after } => Some(*retry_after),
             _ => None,
         }
     }
@@ -132,6 +146,26 @@ pub(crate) fn ignored() -> Response {
     json(StatusCode::OK, Bytes::from_static(b"{\"ignored\":true}\n"))
 }
 
+/// The event was taken, told in the words that its sender looks for.
+pub(crate) fn text(status: StatusCode, text: &'static str) -> Response {
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    ours(status, plain, Bytes::from_static(text.as_bytes()))
+}
+
+/// The exact answer to a handshake. It can echo what anyone has sent: no browser may take it for a
+/// page.
+pub(crate) fn handshake(reply: HandshakeReply) -> Response {
+    let HandshakeReply { status, headers, body } = reply;
+    let mut response = http::Response::new(Full::new(body));
+    *response.status_mut() = status;
+    for (name, value) in headers {
+        response.headers_mut().append(name, value);
+    }
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    response
+}
+
 /// What a handler replied. Its header lines go out as they are, except those that describe the
 /// connection or the body's framing, which are the listener's, and those that are no valid header.
 /// A status that is no final one (below 200 or above 599) becomes 500.
@@ -144,9 +178,8 @@ pub(crate) fn reply<'a>(
         .ok()
         .filter(|status| (200..600).contains(&status.as_u16()))
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    // These have no body, whatever the handler wrote.
-    let bodiless = matches!(status.as_u16(), 204 | 205 | 304).then(Bytes::new);
-    let mut response = http::Response::new(Full::new(bodiless.unwrap_or(body)));
+    let body = if is_bodiless(status) { Bytes::new() } else { body };
+    let mut response = http::Response::new(Full::new(body));
     *response.status_mut() = status;
     for (name, value) in headers {
         append_end_to_end(response.headers_mut(), name, value);
@@ -177,10 +210,22 @@ fn append_end_to_end(headers: &mut HeaderMap, name: &str, value: &[u8]) {
 
 fn json(status: StatusCode, body: Bytes) -> Response {
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
-    let mut response = http::Response::new(Full::new(body));
+    ours(status, JSON, body)
+}
+
+fn ours(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response {
+    let mut response = http::Response::new(Full::default());
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    if !is_bodiless(status) {
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        *response.body_mut() = Full::new(body);
+    }
     response
+}
+
+/// Answers of these have no body, whatever is to be said.
+fn is_bodiless(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 204 | 205 | 304)
 }
 
 /// A JSON string.
@@ -217,11 +262,14 @@ mod tests {
             (Problem::BodyTooLarge { limit: 5 }, 413, None),
             (Problem::Rejected { status: StatusCode::UNPROCESSABLE_ENTITY }, 422, None),
             (Problem::ClientBusy, 429, Some("1")),
+            (Problem::TooManyHandshakes { retry_after: Duration::from_millis(70) }, 429, Some("1")),
             (Problem::Internal, 500, None),
             (Problem::Overloaded, 503, Some("1")),
             (wait(0), 503, Some("1")),
             (wait(1500), 503, Some("2")),
             (wait(5000), 503, Some("5")),
+            (Problem::KeysUnavailable { retry_after: Duration::from_secs(60) }, 503, Some("60")),
+            (Problem::Unconfirmed, 503, Some("1")),
             (Problem::HandlerUnavailable, 503, Some("1")),
         ] {
             let message = problem.message();
@@ -259,6 +307,25 @@ mod tests {
         let again = body(duplicate(StatusCode::OK, id)).await;
         assert_eq!(again, format!("{{\"id\":\"{id}\",\"duplicate\":true}}\n"));
         assert_eq!(body(ignored()).await, "{\"ignored\":true}\n");
+        let bodiless = accepted(StatusCode::NO_CONTENT, id);
+        assert!(bodiless.headers().is_empty());
+        assert_eq!(body(bodiless).await, "");
+    }
+
+    #[tokio::test]
+    async fn a_handshake_is_answered_as_its_sender_wants_it_and_is_no_page() {
+        let reply = HandshakeReply {
+            status: StatusCode::OK,
+            headers: vec![(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"))],
+            body: Bytes::from_static(b"<script>"),
+        };
+        let response = handshake(reply);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/plain");
+        assert_eq!(response.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        assert_eq!(
+            (response.status(), body(response).await.as_str()),
+            (StatusCode::OK, "<script>")
+        );
     }
 
     #[tokio::test]

@@ -2,9 +2,17 @@
 
 use std::time::Duration;
 
-use hookyard_verify::KeySource;
-use http::HeaderMap;
-use http::header::{AGE, CACHE_CONTROL};
+use hookyard_verify::{KeySource, Settings};
+use http::header::{ACCEPT, AGE, AUTHORIZATION, CACHE_CONTROL};
+use http::{HeaderMap, HeaderValue};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::{Fetch, Fetched, Fetching, account};
+use crate::outbound::{Client, Request, Response};
+
+/// The largest document, in bytes. The largest known sets of keys have some ten kilobytes.
+const LARGEST: usize = 64 << 10;
 
 /// How long a document is used that does not say.
 const USUAL: Duration = Duration::from_secs(3600);
@@ -14,9 +22,79 @@ const USUAL: Duration = Duration::from_secs(3600);
 const SHORTEST: Duration = Duration::from_secs(5 * 60);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// What tells one document from another.
-pub(super) fn address(source: &KeySource) -> String {
-    source.url().to_owned()
+/// Fetches from where the documents are.
+pub(crate) struct Online {
+    client: Client,
+}
+
+impl Online {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    async fn get(&self, source: &KeySource, settings: &Settings) -> Result<Fetched, String> {
+        let request = self.request(source, settings).await?;
+        let Response { headers, body, .. } = self.ask(request).await?;
+        // What has no keys at all is a failure of the server's: what was there before is kept.
+        if !has_keys(source, &body) {
+            return Err("the document has no keys in it".to_owned());
+        }
+        Ok(Fetched { document: body, fresh_for: fresh_for(&headers) })
+    }
+
+    async fn request(&self, source: &KeySource, settings: &Settings) -> Result<Request, String> {
+        let get = |accept| {
+            let request = Request::get(source.url()).map_err(|error| error.to_string())?;
+            Ok(request.header(ACCEPT, HeaderValue::from_static(accept)))
+        };
+        match source {
+            KeySource::Certificates { .. } => get("application/x-pem-file, */*"),
+            KeySource::Jwks { .. } => get("application/jwk-set+json, application/json"),
+            KeySource::Plaid { .. } => account::plaid(source, settings),
+            KeySource::Ebay { url, .. } => {
+                let token = self.ask(account::ebay_token(url, settings)?).await?;
+                let authorization = account::ebay_authorization(&token.body)?;
+                Ok(get("application/json")?.header(AUTHORIZATION, authorization))
+            }
+            _ => Err("nothing is known about such a source".to_owned()),
+        }
+    }
+
+    async fn ask(&self, request: Request) -> Result<Response, String> {
+        let response = self.client.fetch(request).await.and_then(Response::expect_success);
+        let response = response.map_err(|error| format!("failed to {error}"))?;
+        if response.body.len() > LARGEST {
+            return Err(format!("the answer is larger than {} KiB", LARGEST >> 10));
+        }
+        Ok(response)
+    }
+}
+
+impl Fetch for Online {
+    fn fetch<'a>(&'a self, source: &'a KeySource, settings: &'a Settings) -> Fetching<'a> {
+        Box::pin(self.get(source, settings))
+    }
+}
+
+/// Whether a document is of the kind that was asked for. Which keys are good is for whoever checks
+/// with them.
+fn has_keys(source: &KeySource, document: &[u8]) -> bool {
+    let json = || serde_json::from_slice::<serde_json::Value>(document).ok();
+    match source {
+        KeySource::Certificates { .. } => {
+            CertificateDer::pem_slice_iter(document).next().is_some_and(|first| first.is_ok())
+        }
+        KeySource::Jwks { .. } => json().is_some_and(|json| {
+            json.get("keys").and_then(|keys| keys.as_array()).is_some_and(|keys| !keys.is_empty())
+        }),
+        KeySource::Plaid { .. } => {
+            json().is_some_and(|json| json.get("key").is_some_and(|key| key.is_object()))
+        }
+        KeySource::Ebay { .. } => {
+            json().is_some_and(|json| json.get("key").is_some_and(|key| key.is_string()))
+        }
+        _ => true,
+    }
 }
 
 /// How long an answer may be used, by its `Cache-Control` and `Age`.
@@ -41,6 +119,38 @@ fn fresh_for(headers: &HeaderMap) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_a_document_of_keys_is_told() {
+        let url = || "https://keys.test/".to_owned();
+        let key_id = || "a".to_owned();
+        let pem = rcgen::generate_simple_self_signed(vec!["keys.test".to_owned()]).unwrap();
+        let pem = pem.cert.pem();
+        let cases: [(KeySource, &[&str], &[&str]); 4] = [
+            (KeySource::Certificates { url: url() }, &[&pem], &["", "{}", "-----BEGIN"]),
+            (
+                KeySource::Jwks { url: url(), key_id: key_id() },
+                &[r#"{"keys":[{}]}"#],
+                &["", "<html>", "{}", r#"{"keys":[]}"#, r#"{"keys":{}}"#, "[]"],
+            ),
+            (
+                KeySource::Plaid { url: url(), key_id: key_id() },
+                &[r#"{"key":{}}"#],
+                &["", "{}", r#"{"key":null}"#],
+            ),
+            (
+                KeySource::Ebay { url: url(), key_id: key_id() },
+                &[r#"{"key":"-----BEGIN"}"#],
+                &["", "{}", r#"{"key":{}}"#],
+            ),
+        ];
+        for (source, good, bad) in cases {
+            assert!(good.iter().all(|document| has_keys(&source, document.as_bytes())));
+            for document in bad {
+                assert!(!has_keys(&source, document.as_bytes()), "{source}: {document}");
+            }
+        }
+    }
 
     #[test]
     fn a_document_is_fresh_for_as_long_as_it_says_within_bounds() {

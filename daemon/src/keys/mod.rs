@@ -5,6 +5,7 @@
 //! [`KeyCache::obtain`] gets its document, once for all requests that wait for it. What to do is
 //! decided by [`documents`], and [`fetch`] does it.
 
+mod account;
 mod documents;
 mod fetch;
 #[cfg(test)]
@@ -19,13 +20,15 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use hookyard_verify::{KeySource, Keyring};
+use hookyard_verify::{KeySource, Keyring, Settings};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::budget::Budget;
 use documents::{Documents, Good, Next, Ready};
+
+pub(crate) use fetch::Online;
 
 /// What one fetch may take, from the name's look-up to the last byte.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -42,7 +45,8 @@ pub(crate) type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Fetched, Strin
 
 /// Gets documents from where they are.
 pub(crate) trait Fetch: Send + Sync {
-    fn fetch<'a>(&'a self, source: &'a KeySource) -> Fetching<'a>;
+    /// `settings` are those of a route that needs the document: some are given out to accounts.
+    fn fetch<'a>(&'a self, source: &'a KeySource, settings: &'a Settings) -> Fetching<'a>;
 }
 
 /// Every document with keys that the daemon has.
@@ -61,6 +65,15 @@ pub(crate) struct AtHand {
     ready: Arc<Ready>,
     /// What was added for this request alone, by its place.
     added: HashMap<String, u64>,
+}
+
+/// On whose behalf keys are fetched.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asking<'r> {
+    /// The route's.
+    pub(crate) settings: &'r Arc<Settings>,
+    /// For documents that are not known: which ones there are is the sender's word.
+    pub(crate) budget: &'r Budget,
 }
 
 /// Why a request cannot be tried again.
@@ -97,18 +110,17 @@ impl KeyCache {
     }
 
     /// The keys for another try of a request that lacked one of `source` when it was tried with
-    /// `tried`. Waits while the document is fetched. `budget` is for documents that are not known:
-    /// which ones there are is the sender's word.
+    /// `tried`. Waits while the document is fetched.
     pub(crate) async fn obtain(
         self: &Arc<Self>,
         source: &KeySource,
         tried: AtHand,
-        budget: &Budget,
+        asking: Asking<'_>,
     ) -> Result<AtHand, Unobtainable> {
-        let address = fetch::address(source);
+        let address = source.address();
         let had = tried.serial(&address);
         loop {
-            let mut end = match self.step(&address, source, had, budget)? {
+            let mut end = match self.step(&address, source, had, asking)? {
                 Step::Use(good) => return Ok(tried.with(address, source, good)),
                 Step::Wait(end) => end,
             };
@@ -122,22 +134,22 @@ impl KeyCache {
         address: &str,
         source: &KeySource,
         had: Option<u64>,
-        budget: &Budget,
+        asking: Asking<'_>,
     ) -> Result<Step, Unobtainable> {
         let now = Instant::now();
         let mut documents = self.documents.lock();
         Ok(match documents.next(address, source, had, now) {
             Next::Use { good, refresh } => {
                 if refresh {
-                    self.begin(&mut documents, address, source, now);
+                    self.begin(&mut documents, address, source, asking, now);
                 }
                 Step::Use(good)
             }
             Next::Fetch => {
                 if !documents.has(address) {
-                    budget.take(now).map_err(Unobtainable::Later)?;
+                    asking.budget.take(now).map_err(Unobtainable::Later)?;
                 }
-                Step::Wait(self.begin(&mut documents, address, source, now))
+                Step::Wait(self.begin(&mut documents, address, source, asking, now))
             }
             Next::Wait(end) => Step::Wait(end),
             Next::Lacking => return Err(Unobtainable::Lacking),
@@ -152,21 +164,24 @@ impl KeyCache {
         documents: &mut Documents,
         address: &str,
         source: &KeySource,
+        asking: Asking<'_>,
         now: Instant,
     ) -> watch::Receiver<()> {
         // Never sent on: its end is the news.
         let (under_way, end) = watch::channel(());
         documents.begin(address, end.clone(), now);
         let (cache, address, source) = (Arc::clone(self), address.to_owned(), source.clone());
+        let settings = Arc::clone(asking.settings);
         tokio::spawn(async move {
-            cache.fetch(&address, &source).await;
+            cache.fetch(&address, &source, &settings).await;
             drop(under_way);
         });
         end
     }
 
-    async fn fetch(&self, address: &str, source: &KeySource) {
-        let fetched = match tokio::time::timeout(DEADLINE, self.fetch.fetch(source)).await {
+    async fn fetch(&self, address: &str, source: &KeySource, settings: &Settings) {
+        let fetched = match tokio::time::timeout(DEADLINE, self.fetch.fetch(source, settings)).await
+        {
             Ok(fetched) => fetched,
             Err(_) => Err(format!("no answer within {} s", DEADLINE.as_secs())),
         };

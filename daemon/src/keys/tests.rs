@@ -31,7 +31,7 @@ impl Publisher {
 }
 
 impl Fetch for Publisher {
-    fn fetch<'a>(&'a self, _: &'a KeySource) -> Fetching<'a> {
+    fn fetch<'a>(&'a self, _: &'a KeySource, _: &'a Settings) -> Fetching<'a> {
         let number = self.fetches.fetch_add(1, Ordering::Relaxed) + 1;
         let broken = *self.out_of_order.lock();
         Box::pin(async move {
@@ -68,7 +68,17 @@ fn serial(at_hand: &AtHand) -> Option<u64> {
 }
 
 async fn obtain(cache: &Arc<KeyCache>, tried: AtHand) -> Result<AtHand, Unobtainable> {
-    cache.obtain(&source("a"), tried, &plenty()).await
+    obtain_other(cache, "a", tried, &plenty()).await
+}
+
+async fn obtain_other(
+    cache: &Arc<KeyCache>,
+    name: &str,
+    tried: AtHand,
+    budget: &Budget,
+) -> Result<AtHand, Unobtainable> {
+    let settings = Arc::new(Settings::default());
+    cache.obtain(&source(name), tried, Asking { settings: &settings, budget }).await
 }
 
 /// As a request does whose key is in every document: with what is at hand, else with what it gets.
@@ -186,19 +196,19 @@ async fn strangers_cannot_make_it_fetch_or_keep_without_end() {
     let (publisher, cache) = cache();
     let budget = Budget::new(3, MINUTE);
     for name in ["a", "b", "c"] {
-        assert!(cache.obtain(&source(name), cache.at_hand(), &budget).await.is_ok());
+        assert!(obtain_other(&cache, name, cache.at_hand(), &budget).await.is_ok());
     }
-    let later = cache.obtain(&source("d"), cache.at_hand(), &budget).await.err();
+    let later = obtain_other(&cache, "d", cache.at_hand(), &budget).await.err();
     assert!(matches!(later, Some(Unobtainable::Later(wait)) if wait <= MINUTE), "{later:?}");
     // What is known is fetched anew all the same.
     tokio::time::advance(FLOOR / 2).await;
     tokio::time::advance(2 * HOUR).await;
     let empty = Budget::new(0, MINUTE);
-    assert!(cache.obtain(&source("a"), cache.at_hand(), &empty).await.is_ok());
+    assert!(obtain_other(&cache, "a", cache.at_hand(), &empty).await.is_ok());
 
     publisher.set(Broken::Down);
     for number in 0..2 * MOST {
-        let _ = cache.obtain(&source(&format!("x{number}")), cache.at_hand(), &plenty()).await;
+        let _ = obtain_other(&cache, &format!("x{number}"), cache.at_hand(), &plenty()).await;
     }
     assert_eq!(cache.documents.lock().len(), MOST);
     let start = Instant::now();

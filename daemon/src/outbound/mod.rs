@@ -92,16 +92,15 @@ impl Client {
     }
 
     /// The client for what `[outbound]` says: https to public addresses, and to those that it names,
-    /// trusting the platform's roots and its own. Blocks on the file system.
+    /// trusting `roots`.
     ///
     /// # Errors
     ///
-    /// When its `ca` cannot be used; a person should know which setting that is.
-    pub(crate) fn from_config(config: &config::Outbound) -> Result<Self, RootsError> {
-        let mut roots = roots::platform();
-        if let Some(extra) = extra_roots(config)? {
-            roots.extend(extra.roots);
-        }
+    /// When rustls cannot be set up.
+    pub(crate) fn from_config(
+        config: &config::Outbound,
+        roots: RootCertStore,
+    ) -> Result<Self, RootsError> {
         Self::new(ClientParts {
             resolver: Resolver::new(Arc::new(SystemResolver)).naming(config.resolve.clone()),
             policy: AddressPolicy::public_only().naming("[outbound] resolve"),
@@ -152,6 +151,19 @@ impl fmt::Debug for Client {
             .field("limits", limits)
             .finish_non_exhaustive()
     }
+}
+
+/// Whom the configuration trusts: the platform's roots and its own. Blocks on the file system.
+///
+/// # Errors
+///
+/// When its `ca` cannot be used; a person should know which setting that is.
+pub(crate) fn trusted_roots(config: &config::Outbound) -> Result<RootCertStore, RootsError> {
+    let mut roots = platform_roots();
+    if let Some(extra) = extra_roots(config)? {
+        roots.extend(extra.roots);
+    }
+    Ok(roots)
 }
 
 /// The trust roots in the configuration's own file. Blocks on the file system.

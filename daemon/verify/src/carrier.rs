@@ -2,59 +2,96 @@
 
 use http::HeaderName;
 
-use crate::mac::{Tag, describe};
 use crate::reason::Reason;
-use crate::scheme::{HmacScheme, Layout, TimestampPlace};
+use crate::scheme::{Construction, Layout, TemplateScheme, TimestampPlace};
 use crate::setup::SetupError;
+use crate::template::Piece;
+use crate::template_key::{Candidate, describe};
 
 /// The most lists of [`Layout::Groups`] that are read. Each costs a hash of the body.
 const MOST_GROUPS: usize = 4;
 
+/// The most signatures of key pairs that are read in one header. Each costs a hash of the body.
+const MOST_SIGNATURES: usize = 8;
+
 /// The part of a scheme that says how its header is written.
 #[derive(Clone, Copy)]
 pub(crate) struct Carrier<'s> {
-    scheme: &'s HmacScheme,
+    scheme: &'s TemplateScheme,
     /// The name of the entry with the timestamp.
     entry: Option<&'s str>,
     /// Whether the first item is the timestamp.
     first: bool,
+    /// The name of an entry that is signed besides.
+    nonce: Option<&'s str>,
 }
 
 /// What one signature header, or one list in it, offers.
 pub(crate) struct Offer<'v> {
-    pub(crate) timestamp: Option<&'v [u8]>,
+    pub(crate) marks: Marks<'v>,
     list: &'v [u8],
 }
 
-/// The timestamp that was signed and the signatures that may match.
-pub(crate) type Candidates<'v> = (Option<&'v [u8]>, Vec<Tag>);
+/// What a list says besides its signatures, and what is signed.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Marks<'v> {
+    pub(crate) timestamp: Option<&'v [u8]>,
+    pub(crate) nonce: Option<&'v [u8]>,
+}
+
+/// What was signed of a list and the signatures that may match.
+pub(crate) type Candidates<'v> = (Marks<'v>, Vec<Candidate>);
 
 impl<'s> Carrier<'s> {
-    pub(crate) fn of(scheme: &'s HmacScheme) -> Self {
+    pub(crate) fn of(scheme: &'s TemplateScheme) -> Self {
         let (entry, first) = match scheme.timestamp.as_ref().map(|rule| &rule.at) {
             Some(TimestampPlace::Entry(name)) => (Some(name.as_ref()), false),
             Some(TimestampPlace::First) => (None, true),
             Some(TimestampPlace::Header(_) | TimestampPlace::Body(_)) | None => (None, false),
         };
-        Self { scheme, entry, first }
+        let nonce = scheme.signed.pieces().iter().find_map(|piece| match piece {
+            Piece::Entry(name) => Some(name.as_ref()),
+            _ => None,
+        });
+        Self { scheme, entry, first, nonce }
     }
 
-    /// The header's value with one signature.
-    pub(crate) fn write(&self, signature: &str, timestamp: Option<&str>) -> String {
+    /// The header's value with one signature of the way at `way`.
+    pub(crate) fn write(
+        &self,
+        way: usize,
+        signature: &str,
+        timestamp: Option<&str>,
+        nonce: Option<&str>,
+    ) -> String {
         match &self.scheme.layout {
             Layout::Single => signature.to_owned(),
-            Layout::Entries { between, joint, version }
-            | Layout::Groups { between, joint, version, .. } => {
-                let entry = format!("{version}{joint}{signature}");
-                match (self.entry, timestamp) {
-                    (Some(name), Some(text)) => format!("{name}{joint}{text}{between}{entry}"),
-                    _ => entry,
-                }
+            Layout::Entries { between, joint, .. } | Layout::Groups { between, joint, .. } => {
+                let version = self.versions().nth(way).unwrap_or_default();
+                let marks = [(self.entry, timestamp), (self.nonce, nonce)];
+                let marks = marks.into_iter().filter_map(|(name, text)| Some((name?, text?)));
+                marks.fold(String::new(), |list, (name, text)| {
+                    format!("{list}{name}{joint}{text}{between}")
+                }) + &format!("{version}{joint}{signature}")
             }
             Layout::Positional { between } => {
                 format!("{}{between}{signature}", timestamp.unwrap_or_default())
             }
+            Layout::Beside { label, between } => {
+                format!("{label}{}{between}{signature}", timestamp.unwrap_or_default())
+            }
         }
+    }
+
+    /// The names of the versions, in the order of the scheme's ways; none without a list.
+    fn versions(&self) -> impl Iterator<Item = &'s str> + use<'s> {
+        let own = match &self.scheme.layout {
+            Layout::Entries { version, .. } | Layout::Groups { version, .. } => {
+                Some(version.as_ref())
+            }
+            Layout::Single | Layout::Positional { .. } | Layout::Beside { .. } => None,
+        };
+        own.into_iter().chain(self.scheme.versions.iter().map(|version| version.name.as_ref()))
     }
 
     /// Whether the separators and names can be told from what stands between them.
@@ -67,40 +104,56 @@ impl<'s> Carrier<'s> {
                 || prefix.contains(mark)
         };
         let invalid = match &self.scheme.layout {
-            Layout::Single => false,
-            Layout::Entries { between, joint, version } => {
-                splits(*between) || !self.names(version, *between, *joint)
+            Layout::Single => !self.scheme.versions.is_empty(),
+            Layout::Entries { between, joint, .. } => {
+                splits(*between) || !self.names(*between, *joint)
             }
-            Layout::Groups { apart, between, joint, version } => {
+            Layout::Groups { apart, between, joint, .. } => {
                 splits(*apart)
                     || splits(*between)
                     || apart == between
                     || apart == joint
-                    || version.contains(*apart)
-                    || !self.names(version, *between, *joint)
+                    || self.versions().any(|version| version.contains(*apart))
+                    || !self.names(*between, *joint)
             }
-            Layout::Positional { between } => splits(*between),
+            Layout::Positional { between } => splits(*between) || !self.scheme.versions.is_empty(),
+            Layout::Beside { label, between } => {
+                splits(*between) || label.contains(*between) || !self.scheme.versions.is_empty()
+            }
         };
-        if invalid {
+        // One is read; a second name would stand for it unseen.
+        let another = self.scheme.signed.pieces().iter().any(|piece| match piece {
+            Piece::Entry(name) => self.nonce != Some(name.as_ref()),
+            _ => false,
+        });
+        if invalid || another {
             return Err(SetupError::InvalidEntries);
         }
         let lists = matches!(self.scheme.layout, Layout::Entries { .. } | Layout::Groups { .. });
         let positional = matches!(self.scheme.layout, Layout::Positional { .. });
-        if (self.entry.is_some() && !lists) || self.first != positional {
+        let beside = matches!(self.scheme.layout, Layout::Beside { .. });
+        let in_body = matches!(
+            self.scheme.timestamp.as_ref().map(|rule| &rule.at),
+            Some(TimestampPlace::Body(_))
+        );
+        let named = self.entry.is_some() || self.nonce.is_some();
+        if (named && !lists) || self.first != positional || (beside && !in_body) {
             return Err(SetupError::EntryWithoutList);
         }
         Ok(())
     }
 
-    /// Whether the version and the timestamp have names of their own.
-    fn names(&self, version: &str, between: char, joint: char) -> bool {
+    /// Whether the versions and the timestamp have names of their own.
+    fn names(&self, between: char, joint: char) -> bool {
         let named = |name: &str| {
             !name.is_empty() && name.trim() == name && !name.contains([between, joint])
         };
-        joint.is_ascii()
-            && between != joint
-            && named(version)
-            && self.entry.is_none_or(|entry| named(entry) && entry != version)
+        let mut names: Vec<&str> = self.versions().chain(self.entry).chain(self.nonce).collect();
+        let all = joint.is_ascii() && between != joint && names.iter().all(|name| named(name));
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        all && names.len() == count
     }
 
     /// What a header's value offers, each with its own timestamp.
@@ -128,23 +181,47 @@ impl<'s> Carrier<'s> {
                 let end = value.iter().position(|byte| char::from(*byte) == *between);
                 let (first, rest) = end
                     .and_then(|end| Some((value.get(..end)?, value.get(end + 1..)?)))
-                    .ok_or_else(|| self.malformed(header, "a timestamp and "))?;
-                Ok(vec![Ok(Offer { timestamp: Some(first.trim_ascii()), list: rest })])
+                    .ok_or_else(|| self.malformed(header, &[0]))?;
+                let marks = Marks { timestamp: Some(first.trim_ascii()), nonce: None };
+                Ok(vec![Ok(Offer { marks, list: rest })])
+            }
+            Layout::Beside { label, between } => {
+                let end = value.iter().position(|byte| char::from(*byte) == *between);
+                let (first, rest) = end
+                    .and_then(|end| Some((value.get(..end)?, value.get(end + 1..)?)))
+                    .and_then(|(first, rest)| Some((first.strip_prefix(label.as_bytes())?, rest)))
+                    .ok_or_else(|| self.malformed(header, &[0]))?;
+                let marks = Marks { timestamp: Some(first), nonce: None };
+                Ok(vec![Ok(Offer { marks, list: rest })])
             }
         }
     }
 
     fn offer<'v>(&self, header: &HeaderName, list: &'v [u8]) -> Result<Offer<'v>, Reason> {
-        let Some(entry) = self.entry else { return Ok(Offer { timestamp: None, list }) };
-        let mut found = self.entries(list).filter(|(name, _)| *name == entry.as_bytes());
-        match (found.next(), found.next()) {
-            (Some((_, text)), None) => Ok(Offer { timestamp: Some(text), list }),
-            // Two of them: readers disagree about which one counts.
-            _ => {
-                let header = header.clone();
-                Err(Reason::MalformedTimestamp { header, expected: "there exactly once" })
+        // Two of them: readers disagree about which one counts.
+        let once = |name: &str| {
+            let mut found = self.entries(list).filter(|(found, _)| *found == name.as_bytes());
+            match (found.next(), found.next()) {
+                (Some((_, text)), None) if !text.is_empty() => Some(text),
+                _ => None,
             }
+        };
+        let mut marks = Marks::default();
+        if let Some(entry) = self.entry {
+            let malformed = || Reason::MalformedTimestamp {
+                header: header.clone(),
+                expected: "there exactly once",
+            };
+            marks.timestamp = Some(once(entry).ok_or_else(malformed)?);
         }
+        if let Some(nonce) = self.nonce {
+            let malformed = || Reason::MalformedSignature {
+                header: header.clone(),
+                expected: format!("a list with exactly one entry `{nonce}`"),
+            };
+            marks.nonce = Some(once(nonce).ok_or_else(malformed)?);
+        }
+        Ok(Offer { marks, list })
     }
 
     /// The entries of a list as (name, value), malformed ones left out.
@@ -153,7 +230,7 @@ impl<'s> Carrier<'s> {
             Layout::Entries { between, joint, .. } | Layout::Groups { between, joint, .. } => {
                 (between, joint)
             }
-            Layout::Single | Layout::Positional { .. } => ('\0', '\0'),
+            Layout::Single | Layout::Positional { .. } | Layout::Beside { .. } => ('\0', '\0'),
         };
         list.split(move |byte| char::from(*byte) == between).map(<[u8]>::trim_ascii).filter_map(
             move |entry| {
@@ -163,61 +240,157 @@ impl<'s> Carrier<'s> {
         )
     }
 
-    /// The signatures of a list, in the version and shape that this scheme takes.
-    fn candidates(&self, header: &HeaderName, list: &[u8]) -> Result<Vec<Tag>, Reason> {
-        let (found, shape): (Vec<Tag>, _) = match &self.scheme.layout {
-            Layout::Single => (self.decode(list).into_iter().collect(), String::new()),
+    /// The signatures of a list, in the shape that this scheme takes and of one of `ways`.
+    fn candidates(
+        &self,
+        header: &HeaderName,
+        list: &[u8],
+        ways: &[usize],
+    ) -> Result<Vec<Candidate>, Reason> {
+        let own = self.scheme.construction;
+        let found: Vec<Candidate> = match &self.scheme.layout {
+            Layout::Single | Layout::Beside { .. } => {
+                self.decode(list, 0, own).into_iter().collect()
+            }
             Layout::Positional { between } => {
                 let items = list.split(|byte| char::from(*byte) == *between);
-                let found = items.filter_map(|item| self.decode(item.trim_ascii())).collect();
-                (found, "a timestamp and ".to_owned())
+                items.filter_map(|item| self.decode(item.trim_ascii(), 0, own)).collect()
             }
-            Layout::Entries { version, .. } | Layout::Groups { version, .. } => {
-                let mut of_version = self
+            Layout::Entries { .. } | Layout::Groups { .. } => {
+                let named: Vec<(usize, &str, Construction)> = self
+                    .versions()
+                    .zip(self.scheme.ways())
+                    .enumerate()
+                    .filter(|(way, _)| ways.contains(way))
+                    .map(|(way, (name, (construction, _)))| (way, name, construction))
+                    .collect();
+                let mut known = self
                     .entries(list)
-                    .filter(|(name, _)| *name == version.as_bytes())
-                    .map(|(_, value)| value)
+                    .filter_map(|(name, text)| {
+                        let way = named.iter().find(|(_, known, _)| known.as_bytes() == name)?;
+                        Some((way, text))
+                    })
                     .peekable();
-                if of_version.peek().is_none() {
-                    let (header, version) = (header.clone(), version.clone().into_owned());
+                if known.peek().is_none() {
+                    let names: Vec<&str> = named.iter().map(|(_, name, _)| *name).collect();
+                    let (header, version) = (header.clone(), names.join("` or `"));
                     return Err(Reason::NoKnownVersion { header, version });
                 }
-                let found = of_version.filter_map(|text| self.decode(text)).collect();
-                (found, format!("a list with an entry `{version}` of "))
+                known.filter_map(|((way, _, how), text)| self.decode(text, *way, *how)).collect()
             }
         };
         if found.is_empty() {
-            return Err(self.malformed(header, &shape));
+            return Err(self.malformed(header, ways));
+        }
+        if found.iter().filter(|candidate| candidate.is_of_key_pair()).count() > MOST_SIGNATURES {
+            let expected = format!("a list with at most {MOST_SIGNATURES} signatures");
+            return Err(Reason::MalformedSignature { header: header.clone(), expected });
         }
         Ok(found)
     }
 
-    fn decode(&self, text: &[u8]) -> Option<Tag> {
+    fn decode(&self, text: &[u8], way: usize, construction: Construction) -> Option<Candidate> {
         let scheme = self.scheme;
         let bare = match text.strip_prefix(scheme.prefix.as_bytes()) {
             None if scheme.prefix_optional => text,
             stripped => stripped?,
         };
-        Tag::decode(bare, scheme.encoding, scheme.algorithm.output_len())
+        Candidate::decode(bare, scheme.encoding, way, construction)
     }
 
-    fn malformed(&self, header: &HeaderName, shape: &str) -> Reason {
-        let encoded = describe(self.scheme.encoding, self.scheme.algorithm.output_len());
-        let expected = match self.scheme.prefix.as_ref() {
-            "" => format!("{shape}{encoded}"),
-            prefix => format!("{shape}`{prefix}` and {encoded}"),
+    fn malformed(&self, header: &HeaderName, ways: &[usize]) -> Reason {
+        let prefix = match self.scheme.prefix.as_ref() {
+            "" => String::new(),
+            prefix => format!("`{prefix}` and "),
         };
+        let mut expected = Vec::new();
+        for (way, (construction, _)) in self.scheme.ways().enumerate() {
+            if !ways.contains(&way) {
+                continue;
+            }
+            let shape = match &self.scheme.layout {
+                Layout::Single => String::new(),
+                Layout::Positional { .. } | Layout::Beside { .. } => "a timestamp and ".to_owned(),
+                Layout::Entries { .. } | Layout::Groups { .. } => {
+                    let version = self.versions().nth(way).unwrap_or_default();
+                    format!("a list with an entry `{version}` of ")
+                }
+            };
+            let encoded = describe(self.scheme.encoding, construction);
+            expected.push(format!("{shape}{prefix}{encoded}"));
+        }
+        let expected = expected.join(", or ");
         Reason::MalformedSignature { header: header.clone(), expected }
     }
 }
 
 impl<'v> Offer<'v> {
-    /// The offer's signatures.
+    /// The offer's signatures of these ways.
     pub(crate) fn read(
         self,
         carrier: &Carrier<'_>,
         header: &HeaderName,
+        ways: &[usize],
     ) -> Result<Candidates<'v>, Reason> {
-        Ok((self.timestamp, carrier.candidates(header, self.list)?))
+        Ok((self.marks, carrier.candidates(header, self.list, ways)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::scheme::{Algorithm, TimestampFormat, TimestampRule};
+
+    /// A timestamp after `label` that is the one in the body.
+    fn beside(label: &'static str, between: char, at: TimestampPlace) -> TemplateScheme {
+        let mut scheme = TemplateScheme::new(Algorithm::Sha1, "x-signature");
+        scheme.layout = Layout::Beside { label: Cow::Borrowed(label), between };
+        let (format, tolerance) = (TimestampFormat::Millis, Duration::from_secs(300));
+        scheme.timestamp = Some(TimestampRule { at, format, tolerance });
+        scheme
+    }
+
+    #[test]
+    fn a_timestamp_beside_a_signature_is_that_of_the_body() {
+        let body = || TimestampPlace::Body("/timestamp".into());
+        let check = |scheme: &TemplateScheme| Carrier::of(scheme).check();
+        assert_eq!(check(&beside("t=", ';', body())), Ok(()));
+        let entry = TimestampPlace::Entry("t".into());
+        assert_eq!(check(&beside("t=", ';', entry)), Err(SetupError::EntryWithoutList));
+        for between in ['=', 'a', '+'] {
+            let error = check(&beside("t=", between, body()));
+            assert_eq!(error, Err(SetupError::InvalidEntries), "{between}");
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_a_signature_is_read_strictly() {
+        let scheme = beside("t=", ';', TimestampPlace::Body("/timestamp".into()));
+        let header = HeaderName::from_static("x-signature");
+        let zeros = "0".repeat(40);
+        let read = |value: &str| {
+            let carrier = Carrier::of(&scheme);
+            let offers = carrier.offers(&header, value.as_bytes())?;
+            assert_eq!(offers.len(), 1);
+            let offer = offers.into_iter().next().expect("one")?;
+            let timestamp = offer.marks.timestamp.map(<[u8]>::to_vec);
+            offer.read(&carrier, &header, &[0]).map(|(_, tags)| (timestamp, tags.len()))
+        };
+        assert_eq!(read(&format!("t=17;{zeros}")), Ok((Some(b"17".to_vec()), 1)));
+        for wrong in [
+            format!("17;{zeros}"),
+            format!(" t=17;{zeros}"),
+            format!("t=17;{zeros};{zeros}"),
+            format!("t=17; {zeros}"),
+            format!("t=17,{zeros}"),
+            "t=17;".to_owned(),
+            String::new(),
+            zeros,
+        ] {
+            assert_eq!(read(&wrong).expect_err(&wrong).label(), "malformed-signature", "{wrong}");
+        }
     }
 }

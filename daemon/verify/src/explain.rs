@@ -126,10 +126,13 @@ fn checks(reason: Option<&Reason>) -> Vec<Check> {
 fn stage(reason: &Reason) -> usize {
     match reason.label() {
         "missing-header" | "empty-header" | "duplicate-header" | "unexpected-header"
-        | "unlisted-header" | "unsigned-body" | "bad-handshake" => 0,
-        "malformed-signature" | "no-known-version" | "malformed-credentials" | "malformed-form" => {
-            1
-        }
+        | "unlisted-header" | "unsigned-body" | "bad-handshake" | "malformed-body"
+        | "missing-value" | "duplicate-value" => 0,
+        "malformed-signature"
+        | "no-known-version"
+        | "malformed-credentials"
+        | "malformed-form"
+        | "malformed-value" => 1,
         "malformed-timestamp" | "timestamp-too-old" | "timestamp-in-future" => 2,
         "unknown-key" | "not-taught" => 3,
         _ => 4,

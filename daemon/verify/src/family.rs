@@ -50,6 +50,11 @@ pub(crate) trait Family: fmt::Debug + Send + Sync + 'static {
         Takes::Secret
     }
 
+    /// Makes sure that the settings it reads have values that can be right.
+    fn check_settings(&self, _settings: &Settings) -> Result<(), SetupError> {
+        Ok(())
+    }
+
     /// Whether the request has what this family looks at, right or wrong.
     fn is_carried(&self, request: &Request) -> bool;
 
@@ -99,6 +104,7 @@ pub(crate) trait AnyFamily: fmt::Debug + Send + Sync {
     fn keys(&self, secrets: &[Secret]) -> Result<Keys, SetupError>;
     fn fits(&self, secret: &Secret) -> Result<(), SecretError>;
     fn takes(&self) -> Takes;
+    fn check_settings(&self, settings: &Settings) -> Result<(), SetupError>;
     fn is_carried(&self, request: &Request) -> bool;
     fn check(&self, keys: &Keys, seen: Seen<'_>) -> Result<Option<usize>, Reason>;
     fn covers(&self, piece: &Piece) -> bool;
@@ -131,6 +137,10 @@ impl<F: Family> AnyFamily for F {
 
     fn takes(&self) -> Takes {
         Family::takes(self)
+    }
+
+    fn check_settings(&self, settings: &Settings) -> Result<(), SetupError> {
+        Family::check_settings(self, settings)
     }
 
     fn is_carried(&self, request: &Request) -> bool {
@@ -187,8 +197,9 @@ impl Family for Unchecked {
         Takes::Nothing
     }
 
+    /// Nothing is looked at; a handshake of such a sender is not signed either.
     fn is_carried(&self, _: &Request) -> bool {
-        true
+        false
     }
 
     fn check(&self, _: &[()], _: Seen<'_>) -> Result<Option<usize>, Reason> {

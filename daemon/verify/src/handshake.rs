@@ -1,34 +1,34 @@
 //! The requests with which senders try a URL out before they send events to it, as data: how to
-//! tell them, what they have to prove, and the exact answer.
+//! tell them, what they have to prove, and the exact answer. A profile's table entry lists those of
+//! its sender; the code that reads them is written once.
 //!
-//! A handshake never becomes an event. What it echoes is at most 1024 bytes without control
-//! characters, and is to be sent with `X-Content-Type-Options: nosniff`.
+//! A handshake never becomes an event. What tells it from one is therefore little, and what it has
+//! to be is strict: something that looks like a handshake and is not quite one is refused.
 
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
-use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
+mod answer;
+
+use http::Method;
 
 use crate::location::Location;
-use crate::mac::{Keyed, Tag};
-use crate::reason::Reason;
-use crate::request::Request;
 use crate::scheme::{Algorithm, Encoding};
-use crate::secret::Secret;
-use crate::settings::Settings;
+use crate::sealed::Seal;
+
+pub(crate) use answer::Known;
+pub use answer::{Handshake, HandshakeReply};
 
 /// One kind of handshake of a sender.
 #[derive(Debug)]
 pub struct HandshakeRule {
     /// What the sender calls it, for logs.
     pub name: &'static str,
-    /// What all holds for such a request.
+    /// What all holds for such a request. One that names no method is a `POST`.
     pub when: &'static [Condition],
     /// What it has to prove.
     pub proof: Proof,
     /// The status of the answer.
     pub status: u16,
-    /// Headers of the answer, its content type among them.
+    /// Headers of the answer. Where there is a body and none of them is its content type, that is
+    /// `text/plain` or `application/json`.
     pub headers: &'static [(&'static str, Value)],
     /// The body of the answer.
     pub body: Body,
@@ -37,16 +37,48 @@ pub struct HandshakeRule {
 }
 
 /// Something that holds for a request.
+///
+/// A handshake that is signed has to be told by little, without [`Shaped`](Self::Shaped): what fell
+/// short of it would be taken as an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// The method.
     Method(Method),
-    /// There is something at this place.
+    /// There is something at this place, fit for use or not. A JSON null is nothing.
     Has(Location),
-    /// This text is at this place.
+    /// There is nothing at this place.
+    Lacks(Location),
+    /// This text is at this place; of several there, at the last.
     Is(Location, &'static str),
+    /// There is one text at this place, and it looks like this.
+    Shaped(Location, Shape),
     /// The body is empty.
     EmptyBody,
+}
+
+/// What a short text consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// The characters that it may have.
+    pub of: Alphabet,
+    /// The fewest characters, in bytes.
+    pub at_least: usize,
+    /// The most characters, in bytes.
+    pub at_most: usize,
+}
+
+/// A set of characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alphabet {
+    /// Decimal digits.
+    Digits,
+    /// Hexadecimal digits in lower case.
+    LowerHex,
+    /// Letters, digits, `-` and `_`.
+    Word,
+    /// Visible ASCII without `{`, `}`, `[`, `]`, `"` and `<`: nothing that could be a JSON object,
+    /// list or text, or a document of XML.
+    Unquoted,
 }
 
 /// What a handshake has to prove.
@@ -54,14 +86,20 @@ pub enum Condition {
 pub enum Proof {
     /// It is signed as events are.
     Signature,
-    /// The text at this place is the setting of that name, or, where that is not set, one of the
-    /// secrets.
+    /// Nothing; the sender signs it or not, and where it is signed, that has to hold.
+    MaybeSigned,
+    /// It is not signed, and the text at this place is the setting of that name, or, where that is
+    /// not set, one of the secrets.
     Shows(Location, &'static str),
-    /// Nothing; the answer tells nothing that is worth having.
+    /// Nothing, and it is not signed; the answer tells nothing that is worth having.
     Nothing,
-    /// Nothing, and it brings the secret, at this place: the caller takes it only while an operator
-    /// waits for it.
+    /// Nothing, it is not signed, and it brings the secret, at this place: the caller takes it only
+    /// while an operator waits for it.
     Teaches(Location),
+    /// It is encrypted with one of the secrets: conditions, places and the answer are about what it
+    /// says then. Where the setting of that name is set, its text is at this place. The sender signs
+    /// it or not.
+    Sealed(Seal, Location, &'static str),
 }
 
 /// A part of an answer.
@@ -69,15 +107,26 @@ pub enum Proof {
 pub enum Value {
     /// This text.
     Text(&'static str),
-    /// What the request has at this place.
+    /// What the request has at this place, there once: at most 1024 bytes without control
+    /// characters.
     Echo(Location),
     /// The sender's setting of that name, or nothing.
     Setting(&'static str),
+    /// The sender's setting of that name; without it there is no answer.
+    Needed(&'static str),
+    /// The sender's setting of that name, or, where that is not set, this.
+    SettingOr(&'static str, &'static Value),
     /// The public URL without its query.
     Url,
-    /// The first secret.
+    /// The secret; only ever as a part of a hash. As in every answer, it is the one with which the
+    /// handshake was signed, or else the first.
     Secret,
-    /// A hash of other parts.
+    /// Other parts, one after the other.
+    Joined(&'static [Value]),
+    /// A hash of other parts, one after the other.
+    ///
+    /// Where a handshake is not signed and a key goes into this, anyone can have something signed:
+    /// a [`Condition::Shaped`] for each echoed part keeps that from being an event.
     Hash { how: Hash, of: &'static [Value], encoding: Encoding },
 }
 
@@ -86,9 +135,9 @@ pub enum Value {
 pub enum Hash {
     /// SHA-256, without a key.
     Sha256,
-    /// An HMAC keyed with the first secret's text.
+    /// An HMAC keyed with the secret's text.
     Hmac(Algorithm),
-    /// HMAC-SHA1 keyed with the SHA-1 of the first secret's text.
+    /// HMAC-SHA1 keyed with the SHA-1 of the secret's text.
     HmacOfSha1,
 }
 
@@ -106,171 +155,55 @@ pub enum Body {
 /// Where the URL is that confirms.
 #[derive(Clone, Debug)]
 pub struct Confirm {
+    /// Where it is in the request.
     pub at: Location,
     /// Whether the sender could have written this URL.
     pub allowed: fn(&str) -> bool,
 }
 
-/// A handshake that has been recognised and has proven what it had to.
-#[derive(Debug)]
-pub struct Handshake {
-    /// What the sender calls it.
-    pub name: &'static str,
-    /// What to answer.
-    pub reply: HandshakeReply,
-    /// To be fetched first; when that fails, the answer is an error.
-    pub confirm: Option<String>,
-    /// The secret that it brings. Take it only while an operator waits for it, and answer an error
-    /// otherwise: anyone could have sent it.
-    pub teaches: Option<Secret>,
-}
-
-/// The exact answer to a handshake.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HandshakeReply {
-    /// The status.
-    pub status: StatusCode,
-    /// Headers, the content type among them.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// The body.
-    pub body: Bytes,
-}
-
 impl HandshakeRule {
+    /// What holds for most handshakes; a rule says what differs.
+    pub(crate) const DEFAULTS: Self = Self {
+        name: "",
+        when: &[],
+        proof: Proof::Signature,
+        status: 200,
+        headers: &[],
+        body: Body::Empty,
+        confirm: None,
+    };
+
     /// Whether it brings the secret.
     pub(crate) fn teaches(&self) -> bool {
         matches!(self.proof, Proof::Teaches(_))
     }
 
-    /// The methods that it names.
-    pub(crate) fn methods(&self) -> impl Iterator<Item = Method> {
-        self.when.iter().filter_map(|condition| match condition {
+    /// The method of such a request.
+    pub fn method(&self) -> Method {
+        let named = self.when.iter().find_map(|condition| match condition {
             Condition::Method(method) => Some(method.clone()),
             _ => None,
-        })
-    }
-
-    /// Whether a request is one of these. What needs a signature is looked at only when one held.
-    pub(crate) fn is(&self, request: &Request, signed: bool) -> bool {
-        (signed || self.proof != Proof::Signature)
-            && self.when.iter().all(|condition| condition.holds(request))
-    }
-
-    /// The answer to a request that [is](Self::is) one of these.
-    pub(crate) fn answer(
-        &self,
-        request: &Request,
-        secrets: &[Secret],
-        settings: &Settings,
-    ) -> Result<Handshake, Reason> {
-        let mut teaches = None;
-        match &self.proof {
-            Proof::Signature | Proof::Nothing => {}
-            Proof::Shows(location, setting) => {
-                let shown = location.find(request).unwrap_or_default();
-                let same = |expected: &[u8]| expected.ct_eq(shown.as_bytes());
-                let held = match settings.get(setting) {
-                    Some(expected) => same(expected.as_bytes()),
-                    None => secrets
-                        .iter()
-                        .fold(Choice::from(0), |any, secret| any | same(secret.bytes())),
-                };
-                if !bool::from(held) {
-                    return Err(Reason::BadHandshake("its token is another one"));
-                }
-            }
-            Proof::Teaches(location) => {
-                let told = location.find(request).map(Secret::from);
-                teaches = Some(told.ok_or(Reason::BadHandshake("it brings no secret"))?);
-            }
-        }
-        let confirm = match &self.confirm {
-            None => None,
-            Some(confirm) => match confirm.at.find(request) {
-                Some(url) if (confirm.allowed)(&url) => Some(url),
-                _ => return Err(Reason::BadHandshake("its URL is not one of the sender's")),
-            },
-        };
-        let context = Context { request, secrets, settings };
-        let unfit = |_| Reason::BadHandshake("what it asks to echo cannot be in a header");
-        let mut headers = Vec::with_capacity(self.headers.len());
-        for (name, value) in self.headers {
-            let value = HeaderValue::from_str(&context.text(value)?).map_err(unfit)?;
-            headers.push((HeaderName::from_static(name), value));
-        }
-        let body = match self.body {
-            Body::Empty => Bytes::new(),
-            Body::Text(parts) => context.join(parts)?.into(),
-            Body::Json(members) => {
-                let mut object = serde_json::Map::new();
-                for (name, value) in members {
-                    object.insert((*name).to_owned(), context.text(value)?.into());
-                }
-                serde_json::Value::Object(object).to_string().into()
-            }
-        };
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
-        let reply = HandshakeReply { status, headers, body };
-        Ok(Handshake { name: self.name, reply, confirm, teaches })
+        });
+        named.unwrap_or(Method::POST)
     }
 }
 
-impl Condition {
-    fn holds(&self, request: &Request) -> bool {
+impl Shape {
+    /// Whether `text` looks like this.
+    pub fn fits(&self, text: impl AsRef<[u8]>) -> bool {
+        let text = text.as_ref();
+        (self.at_least..=self.at_most).contains(&text.len())
+            && text.iter().all(|byte| self.of.has(*byte))
+    }
+}
+
+impl Alphabet {
+    fn has(self, byte: u8) -> bool {
         match self {
-            Self::Method(method) => request.method == *method,
-            Self::Has(location) => location.find(request).is_some(),
-            Self::Is(location, text) => location.find(request).is_some_and(|found| found == *text),
-            Self::EmptyBody => request.body.is_empty(),
+            Self::Digits => byte.is_ascii_digit(),
+            Self::LowerHex => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+            Self::Word => byte.is_ascii_alphanumeric() || b"-_".contains(&byte),
+            Self::Unquoted => byte.is_ascii_graphic() && !b"{}[]\"<".contains(&byte),
         }
-    }
-}
-
-/// What the parts of an answer are made from.
-struct Context<'r> {
-    request: &'r Request,
-    secrets: &'r [Secret],
-    settings: &'r Settings,
-}
-
-impl Context<'_> {
-    fn join(&self, parts: &[Value]) -> Result<String, Reason> {
-        parts.iter().map(|part| self.text(part)).collect()
-    }
-
-    fn text(&self, value: &Value) -> Result<String, Reason> {
-        Ok(match value {
-            Value::Text(text) => (*text).to_owned(),
-            Value::Echo(location) => location
-                .find(self.request)
-                .ok_or(Reason::BadHandshake("what it asks to echo is missing or too long"))?,
-            Value::Setting(name) => self.settings.get(name).unwrap_or_default().to_owned(),
-            Value::Url => {
-                let url = self.request.url.as_str();
-                url.split_once('?').map_or(url, |(url, _)| url).to_owned()
-            }
-            Value::Secret => String::from_utf8_lossy(self.secret()?).into_owned(),
-            Value::Hash { how, of, encoding } => {
-                let message = self.join(of)?;
-                let message = [message.as_bytes()];
-                match how {
-                    Hash::Sha256 => {
-                        let [message] = message;
-                        Tag::from_slice(&Sha256::digest(message)).encode(*encoding)
-                    }
-                    Hash::Hmac(algorithm) => {
-                        Keyed::new(*algorithm, self.secret()?).hash(&message).encode(*encoding)
-                    }
-                    Hash::HmacOfSha1 => {
-                        let key = sha1::Sha1::digest(self.secret()?);
-                        Keyed::new(Algorithm::Sha1, &key).hash(&message).encode(*encoding)
-                    }
-                }
-            }
-        })
-    }
-
-    fn secret(&self) -> Result<&[u8], Reason> {
-        self.secrets.first().map(Secret::bytes).ok_or(Reason::NotTaught)
     }
 }

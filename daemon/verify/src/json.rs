@@ -5,14 +5,24 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::location::Found;
+
 /// The string, number or boolean at `pointer`. Nothing when the body is not JSON, when the pointer
 /// leads nowhere, or when it leads to null, an array or an object. Of repeated keys the last counts,
 /// as it does for most JSON readers.
 pub(crate) fn text_at(body: &[u8], pointer: &str) -> Option<String> {
+    found_at(body, pointer).last
+}
+
+/// How often there is something at `pointer`, which repeated keys make more than once, and the last
+/// of it when it is a text. An array or an object is something, null is nothing.
+pub(crate) fn found_at(body: &[u8], pointer: &str) -> Found {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let found = Seek { rest: pointer }.deserialize(&mut deserializer).ok()?;
-    deserializer.end().ok()?;
-    found
+    let found = Seek { rest: pointer }.deserialize(&mut deserializer);
+    match (found, deserializer.end()) {
+        (Ok(found), Ok(())) => found,
+        _ => Found::default(),
+    }
 }
 
 /// Whether every `~` in a pointer is part of `~0` or `~1`.
@@ -34,13 +44,21 @@ impl<'p> Seek<'p> {
         Some((token.replace("~1", "/").replace("~0", "~"), Seek { rest }))
     }
 
-    fn leaf(&self, text: impl FnOnce() -> String) -> Option<String> {
-        self.rest.is_empty().then(text)
+    fn leaf(&self, text: impl FnOnce() -> String) -> Found {
+        match self.rest.is_empty() {
+            true => Found { count: 1, last: Some(text()) },
+            false => Found::default(),
+        }
+    }
+
+    /// An array or an object, of which there is no text.
+    fn container(&self) -> Found {
+        Found { count: usize::from(self.rest.is_empty()), last: None }
     }
 }
 
 impl<'de> DeserializeSeed<'de> for Seek<'_> {
-    type Value = Option<String>;
+    type Value = Found;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
@@ -48,7 +66,7 @@ impl<'de> DeserializeSeed<'de> for Seek<'_> {
 }
 
 impl<'de> Visitor<'de> for Seek<'_> {
-    type Value = Option<String>;
+    type Value = Found;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any JSON value")
@@ -56,11 +74,12 @@ impl<'de> Visitor<'de> for Seek<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let step = self.step();
-        let mut found = None;
+        let mut found = self.container();
         while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
             match &step {
                 Some((token, next)) if *token == key => {
-                    found = map.next_value_seed(Seek { rest: next.rest })?;
+                    let next = map.next_value_seed(Seek { rest: next.rest })?;
+                    found = Found { count: found.count + next.count, last: next.last };
                 }
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
@@ -71,7 +90,7 @@ impl<'de> Visitor<'de> for Seek<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let step = self.step();
         let wanted = step.as_ref().and_then(|(token, next)| Some((index(token)?, next)));
-        let mut found = None;
+        let mut found = self.container();
         for position in 0usize.. {
             match &wanted {
                 Some((at, next)) if *at == position => {
@@ -111,12 +130,12 @@ impl<'de> Visitor<'de> for Seek<'_> {
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
+        Ok(Found::default())
     }
 }
 
 /// An array index as RFC 6901 writes it: no sign, no leading zero.
-fn index(token: &str) -> Option<usize> {
+pub(crate) fn index(token: &str) -> Option<usize> {
     let digits = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_digit());
     (digits && (token == "0" || !token.starts_with('0'))).then(|| token.parse().ok())?
 }
@@ -144,6 +163,19 @@ mod tests {
     fn a_repeated_key_counts_where_it_stands_last() {
         assert_eq!(text_at(br#"{"id":"1","id":"2"}"#, "/id").as_deref(), Some("2"));
         assert_eq!(text_at(br#"{"id":"1","id":null}"#, "/id"), None);
+    }
+
+    #[test]
+    fn what_is_there_is_counted() {
+        let count = |body: &str, pointer| found_at(body.as_bytes(), pointer).count;
+        assert_eq!(count(r#"{"a":{"b":1}}"#, "/a/b"), 1);
+        assert_eq!(count(r#"{"a":{"b":1,"b":2}}"#, "/a/b"), 2);
+        assert_eq!(count(r#"{"a":{"b":1},"a":{"b":2}}"#, "/a/b"), 2);
+        assert_eq!(count(r#"{"a":[1],"a":{}}"#, "/a"), 2);
+        assert_eq!(count(r#"{"a":[[1]]}"#, "/a/0"), 1);
+        assert_eq!(count(r#"{"a":null}"#, "/a"), 0);
+        assert_eq!(count(r#"{"a":1} x"#, "/a"), 0);
+        assert_eq!(found_at(br#"{"a":"x","a":[]}"#, "/a"), Found { count: 2, last: None });
     }
 
     #[test]

@@ -7,6 +7,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustls_pki_types::TrustAnchor;
+use zeroize::Zeroizing;
+
+use crate::plaid;
+use crate::settings::Settings;
 
 /// A document with keys that has to be fetched before a request can be checked. The URL has passed
 /// the sender's own rule for hosts and paths: nothing in a request leads elsewhere.
@@ -25,13 +30,49 @@ pub enum KeySource {
         /// The key that is wanted of it.
         key_id: String,
     },
+    /// `POST url` with what [`KeySource::question`] says: one key of Plaid's.
+    Plaid {
+        /// `https`, fixed by a setting.
+        url: String,
+        /// The key that is wanted. The answer has no other.
+        key_id: String,
+    },
+    /// `GET url` with an application token of eBay's, got with the settings `client_id` and
+    /// `client_secret` from the same host: a JSON object with one `key` in PEM. A key stays the same;
+    /// eBay asks to keep it for an hour.
+    Ebay {
+        /// `https`, of eBay's API, with the id at its end.
+        url: String,
+        /// The key that is wanted.
+        key_id: String,
+    },
 }
 
 impl KeySource {
     /// Where the document is.
     pub fn url(&self) -> &str {
         match self {
-            Self::Certificates { url } | Self::Jwks { url, .. } => url,
+            Self::Certificates { url } | Self::Jwks { url, .. } | Self::Plaid { url, .. } => url,
+            Self::Ebay { url, .. } => url,
+        }
+    }
+
+    /// The JSON that has to be posted to the URL, from the settings of the route; nothing where the
+    /// document is fetched with `GET`. It can have a secret in it.
+    pub fn question(&self, settings: &Settings) -> Option<Zeroizing<String>> {
+        match self {
+            Self::Certificates { .. } | Self::Jwks { .. } | Self::Ebay { .. } => None,
+            Self::Plaid { key_id, .. } => Some(plaid::question(key_id, settings)),
+        }
+    }
+
+    /// What tells documents apart: the URL and, where each key is a document of its own, the key.
+    pub fn address(&self) -> String {
+        match self {
+            Self::Certificates { url } | Self::Jwks { url, .. } | Self::Ebay { url, .. } => {
+                url.clone()
+            }
+            Self::Plaid { url, key_id } => format!("{url} {key_id}"),
         }
     }
 }
@@ -40,7 +81,10 @@ impl fmt::Display for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Certificates { url } => write!(f, "the certificate at {url}"),
-            Self::Jwks { url, key_id } => write!(f, "the key `{key_id}` of {url}"),
+            Self::Jwks { url, key_id } | Self::Plaid { url, key_id } => {
+                write!(f, "the key `{key_id}` of {url}")
+            }
+            Self::Ebay { url, .. } => write!(f, "the key at {url}"),
         }
     }
 }
@@ -49,6 +93,7 @@ impl fmt::Display for KeySource {
 #[derive(Clone, Debug, Default)]
 pub struct Keyring {
     documents: Arc<HashMap<String, Bytes>>,
+    roots: Arc<[TrustAnchor<'static>]>,
 }
 
 impl Keyring {
@@ -57,15 +102,27 @@ impl Keyring {
         Self::default()
     }
 
-    /// The same with `document` as what [`KeySource::url`] holds.
+    /// The same with `roots` as what chains of certificates have to lead to. Without any, no chain
+    /// holds.
+    #[must_use]
+    pub fn trusting(mut self, roots: impl IntoIterator<Item = TrustAnchor<'static>>) -> Self {
+        self.roots = roots.into_iter().collect();
+        self
+    }
+
+    /// The same with `document` as what `source` holds.
     #[must_use]
     pub fn with(mut self, source: &KeySource, document: Bytes) -> Self {
-        Arc::make_mut(&mut self.documents).insert(source.url().to_owned(), document);
+        Arc::make_mut(&mut self.documents).insert(source.address(), document);
         self
     }
 
     /// The document of a source, when it was fetched.
     pub(crate) fn document(&self, source: &KeySource) -> Option<&Bytes> {
-        self.documents.get(source.url())
+        self.documents.get(&source.address())
+    }
+
+    pub(crate) fn roots(&self) -> &[TrustAnchor<'static>] {
+        &self.roots
     }
 }

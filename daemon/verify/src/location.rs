@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::json;
 use crate::names::suggestion;
 use crate::request::Request;
+use crate::signed_text::is_form;
 
 /// The longest text that counts, in bytes.
 const LONGEST: usize = 1024;
@@ -79,9 +80,58 @@ impl Location {
                 .map(|(_, value)| value.into_owned())?,
             Self::Param(name) => request.param(name)?.to_owned(),
         };
-        let usable =
-            !found.is_empty() && found.len() <= LONGEST && !found.contains(char::is_control);
-        usable.then_some(found)
+        is_usable(&found).then_some(found)
+    }
+
+    /// All that is at this place. Unlike a kind or an id, what decides something must not be there
+    /// twice; and a field of a form counts only where the body is said to be one.
+    pub(crate) fn occurrences(&self, request: &Request) -> Found {
+        let parameters = |text: &[u8], name: &str| {
+            let named = form_urlencoded::parse(text).filter(|(key, _)| key == name);
+            Found::of(named.map(|(_, value)| Some(value.into_owned())))
+        };
+        match self {
+            Self::Header(name) => {
+                let lines = request.headers.get_all(name.as_ref()).iter();
+                Found::of(lines.map(|value| Some(value.to_str().ok()?.trim().to_owned())))
+            }
+            Self::Json(pointer) => json::found_at(&request.body, pointer),
+            Self::Form(field) if is_form(&request.headers) => parameters(&request.body, field),
+            Self::Form(_) => Found::default(),
+            Self::Query(name) => {
+                parameters(request.query.as_deref().unwrap_or_default().as_bytes(), name)
+            }
+            Self::Param(name) => {
+                let named = request.params.iter().filter(|(key, _)| key == name);
+                Found::of(named.map(|(_, value)| Some(value.clone())))
+            }
+        }
+    }
+
+    /// The text at this place, when it is there once and fit for use.
+    pub(crate) fn only(&self, request: &Request) -> Option<String> {
+        let found = self.occurrences(request);
+        found.last.filter(|text| found.count == 1 && is_usable(text))
+    }
+}
+
+/// Whether a text can be a name, an id, or part of an answer.
+fn is_usable(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST && !text.contains(char::is_control)
+}
+
+/// What is at a place.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// How many times there is something.
+    pub(crate) count: usize,
+    /// The last of them, when it is a text.
+    pub(crate) last: Option<String>,
+}
+
+impl Found {
+    fn of(texts: impl Iterator<Item = Option<String>>) -> Self {
+        texts.fold(Self::default(), |found, last| Self { count: found.count + 1, last })
     }
 }
 

@@ -93,12 +93,22 @@ impl Tag {
     }
 
     pub(crate) fn encode(&self, encoding: Encoding) -> String {
-        codec(encoding).encode(self.as_slice())
+        encode(self.as_slice(), encoding)
     }
 
     /// Reads a signature of exactly `len` bytes, in its one spelling.
     pub(crate) fn decode(text: &[u8], encoding: Encoding, len: usize) -> Option<Self> {
         let codec = codec(encoding);
+        let mut inner = [0; 2 * LONGEST + 2];
+        let text = match encoding {
+            Encoding::HexBase64 if text.len() != BASE64.encode_len(2 * len) => return None,
+            Encoding::HexBase64 => {
+                let room = BASE64.decode_len(text.len()).ok()?;
+                let written = BASE64.decode_mut(text, inner.get_mut(..room)?).ok()?;
+                inner.get(..written)?
+            }
+            _ => text,
+        };
         if text.len() != codec.encode_len(len) {
             return None;
         }
@@ -109,9 +119,19 @@ impl Tag {
     }
 }
 
-fn codec(encoding: Encoding) -> data_encoding::Encoding {
+/// A signature as text.
+pub(crate) fn encode(bytes: &[u8], encoding: Encoding) -> String {
+    let text = codec(encoding).encode(bytes);
     match encoding {
-        Encoding::Hex => HEXLOWER,
+        Encoding::HexBase64 => BASE64.encode(text.as_bytes()),
+        _ => text,
+    }
+}
+
+pub(crate) fn codec(encoding: Encoding) -> data_encoding::Encoding {
+    match encoding {
+        // Of the digits that base64 is made of.
+        Encoding::Hex | Encoding::HexBase64 => HEXLOWER,
         Encoding::HexUpper => HEXUPPER,
         Encoding::Base64 => BASE64,
         Encoding::Base64Url => BASE64URL_NOPAD,
@@ -126,6 +146,10 @@ pub(crate) fn describe(encoding: Encoding, len: usize) -> String {
         Encoding::HexUpper => format!("{text} capital hexadecimal digits"),
         Encoding::Base64 => format!("{text} characters of padded base64"),
         Encoding::Base64Url => format!("{text} characters of unpadded base64url"),
+        Encoding::HexBase64 => {
+            let outer = BASE64.encode_len(text);
+            format!("{outer} characters of padded base64 of {text} hexadecimal digits")
+        }
     }
 }
 
@@ -164,5 +188,13 @@ mod tests {
         assert!(decode("AAAAAAAAAAAAAAAAAAAAAAAAAAAA", Encoding::Base64).is_none());
         assert!(decode("AAAAAAAAAAAAAAAAAAAAAAAAAAA", Encoding::Base64Url).is_some());
         assert!(decode("", Encoding::Hex).is_none());
+        let wrapped = BASE64.encode(hex.as_bytes());
+        assert!(decode(&wrapped, Encoding::HexBase64).is_some());
+        assert!(decode(hex, Encoding::HexBase64).is_none());
+        assert!(decode(&BASE64.encode(&hex.as_bytes()[2..]), Encoding::HexBase64).is_none());
+        let capitals = BASE64.encode(hex.to_uppercase().as_bytes());
+        assert!(decode(&capitals, Encoding::HexBase64).is_none());
+        let longest = Tag::from_slice(&[7; LONGEST]).encode(Encoding::HexBase64);
+        assert!(Tag::decode(longest.as_bytes(), Encoding::HexBase64, LONGEST).is_some());
     }
 }

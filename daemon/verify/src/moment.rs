@@ -1,15 +1,23 @@
 //! Reading and writing the moments that senders put beside their signatures.
 
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::reason::Reason;
 use crate::request::UnixTime;
 use crate::scheme::TimestampFormat;
+
+/// From here on a number is of milliseconds, where it may be of either.
+const MILLIS_FROM: i64 = 100_000_000_000;
 
 const DAY: i64 = 86_400;
 
 /// Milliseconds since the epoch, of a text in exactly this format. Numbers are digits only: no sign,
 /// space, fraction or leading zero, and not longer than a moment that can be told.
 pub(crate) fn read(text: &[u8], format: TimestampFormat) -> Option<i64> {
-    if format == TimestampFormat::Rfc3339 {
-        return rfc3339(std::str::from_utf8(text).ok()?);
+    match format {
+        TimestampFormat::Rfc3339 => return rfc3339(std::str::from_utf8(text).ok()?),
+        TimestampFormat::HttpDate => return http_date(std::str::from_utf8(text).ok()?),
+        TimestampFormat::Seconds | TimestampFormat::Millis | TimestampFormat::SecondsOrMillis => {}
     }
     let digits = text.iter().all(u8::is_ascii_digit);
     if !digits || text.first() == Some(&b'0') {
@@ -17,15 +25,47 @@ pub(crate) fn read(text: &[u8], format: TimestampFormat) -> Option<i64> {
     }
     let number: i64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     match format {
-        TimestampFormat::Seconds => number.checked_mul(1000),
-        TimestampFormat::Millis | TimestampFormat::Rfc3339 => Some(number),
+        TimestampFormat::SecondsOrMillis if number >= MILLIS_FROM => Some(number),
+        TimestampFormat::Seconds | TimestampFormat::SecondsOrMillis => number.checked_mul(1000),
+        _ => Some(number),
+    }
+}
+
+/// Makes sure that the moment that `text` tells is at most `past` before now and `future` after it.
+pub(crate) fn near(
+    text: &[u8],
+    format: TimestampFormat,
+    (past, future): (Duration, Duration),
+    now: UnixTime,
+    malformed: impl FnOnce() -> Reason,
+) -> Result<(), Reason> {
+    let millis = read(text, format).ok_or_else(malformed)?;
+    // A clock of whole seconds stands still for up to a second: compare in its own unit, so
+    // that the limit is included whichever milliseconds now has.
+    let now = match format {
+        TimestampFormat::Millis => now,
+        TimestampFormat::SecondsOrMillis if millis % 1000 != 0 => now,
+        _ => UnixTime::from_secs(now.as_secs()),
+    };
+    let age = now.as_millis().saturating_sub(millis);
+    let distance = Duration::from_millis(age.unsigned_abs());
+    if age > 0 && distance > past {
+        Err(Reason::TimestampTooOld { age: distance, tolerance: past })
+    } else if age < 0 && distance > future {
+        Err(Reason::TimestampInFuture { ahead: distance, tolerance: future })
+    } else {
+        Ok(())
     }
 }
 
 /// The text that a sender writes at `now`.
 pub(crate) fn write(now: UnixTime, format: TimestampFormat) -> String {
     match format {
-        TimestampFormat::Seconds => now.as_secs().to_string(),
+        TimestampFormat::Seconds | TimestampFormat::SecondsOrMillis => now.as_secs().to_string(),
+        TimestampFormat::HttpDate => {
+            let since = Duration::from_secs(now.as_secs().max(0).unsigned_abs());
+            UNIX_EPOCH.checked_add(since).map(httpdate::fmt_http_date).unwrap_or_default()
+        }
         TimestampFormat::Millis => now.as_millis().to_string(),
         TimestampFormat::Rfc3339 => {
             let (days, second) = (now.as_secs().div_euclid(DAY), now.as_secs().rem_euclid(DAY));
@@ -42,7 +82,16 @@ pub(crate) fn describe(format: TimestampFormat) -> &'static str {
         TimestampFormat::Seconds => "a number of seconds in plain digits",
         TimestampFormat::Millis => "a number of milliseconds in plain digits",
         TimestampFormat::Rfc3339 => "a date and time such as 2025-06-15T15:06:40Z",
+        TimestampFormat::HttpDate => "a date and time such as Sun, 15 Jun 2025 15:06:40 GMT",
+        TimestampFormat::SecondsOrMillis => "a number of seconds or milliseconds in plain digits",
     }
+}
+
+/// The form that HTTP prefers, to the letter. (The crate reads the obsolete ones as well.)
+fn http_date(text: &str) -> Option<i64> {
+    let moment = httpdate::parse_http_date(text).ok()?;
+    let millis = moment.duration_since(UNIX_EPOCH).ok()?.as_millis();
+    (httpdate::fmt_http_date(moment) == text).then(|| i64::try_from(millis).ok())?
 }
 
 /// `YYYY-MM-DDTHH:MM:SS`, a fraction of one to nine digits if any, and `Z` or `+HH:MM`. A leap
@@ -153,8 +202,13 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        for format in [TimestampFormat::Seconds, TimestampFormat::Millis, TimestampFormat::Rfc3339]
-        {
+        for format in [
+            TimestampFormat::Seconds,
+            TimestampFormat::Millis,
+            TimestampFormat::Rfc3339,
+            TimestampFormat::HttpDate,
+            TimestampFormat::SecondsOrMillis,
+        ] {
             for seconds in (1..40).map(|step| step * 102_345_678) {
                 let now = UnixTime::from_secs(seconds);
                 let text = write(now, format);
@@ -164,5 +218,33 @@ mod tests {
         for text in ["", "01", "-1", "+1", " 1", "1.0", "99999999999999999999"] {
             assert_eq!(read(text.as_bytes(), TimestampFormat::Seconds), None, "{text}");
         }
+    }
+
+    #[test]
+    fn dates_of_http_have_one_spelling() {
+        let read = |text: &str| read(text.as_bytes(), TimestampFormat::HttpDate);
+        assert_eq!(read("Sun, 15 Jun 2025 15:06:40 GMT"), Some(1_750_000_000_000));
+        for wrong in [
+            "",
+            "Sunday, 15-Jun-25 15:06:40 GMT",
+            "Sun Jun 15 15:06:40 2025",
+            "Mon, 15 Jun 2025 15:06:40 GMT",
+            "sun, 15 jun 2025 15:06:40 gmt",
+            "Sun, 15 Jun 2025 15:06:40 UTC",
+            "Sun, 15 Jun 2025 15:06:40 GMT ",
+            "1750000000",
+        ] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_size_of_a_number_tells_its_unit() {
+        let read = |text: &str| read(text.as_bytes(), TimestampFormat::SecondsOrMillis);
+        assert_eq!(read("1750000000"), Some(1_750_000_000_000));
+        assert_eq!(read("1750000000123"), Some(1_750_000_000_123));
+        assert_eq!(read("99999999999"), Some(99_999_999_999_000));
+        assert_eq!(read("100000000000"), Some(100_000_000_000));
+        assert_eq!(read("01750000000"), None);
     }
 }

@@ -50,6 +50,17 @@ pub enum Reason {
     UnsignedBody { parameter: &'static str },
     #[error("the body is a form, and `{field}` is not its only field")]
     MalformedForm { field: String },
+    #[error("the body is not {expected}")]
+    MalformedBody { expected: &'static str },
+    #[error("there is nothing at `{at}`, which has to be there")]
+    MissingValue {
+        /// Where, in the words of a location, such as `json:/signature/token`.
+        at: String,
+    },
+    #[error("what is at `{at}` is there more than once; only one of them could be the sender's")]
+    DuplicateValue { at: String },
+    #[error("what is at `{at}` is not {expected}")]
+    MalformedValue { at: String, expected: String },
     #[error(
         "the timestamp is {} s old and at most {} s are allowed: an old request sent again, or a \
          clock that is wrong",
@@ -74,6 +85,13 @@ pub enum Reason {
          changed on its way"
     )]
     Mismatch { secrets: usize },
+    #[error(
+        "the signature is not one by the sender's key, which is at hand: somebody else's, or a body \
+         that was changed on its way"
+    )]
+    ForeignSignature,
+    #[error("the header `{header}` names a key that is none of the configured ones")]
+    UnknownKey { header: HeaderName },
     #[error("{0} is not at hand")]
     KeyNeeded(KeySource),
     #[error(
@@ -83,6 +101,23 @@ pub enum Reason {
     NotTaught,
     #[error("this looks like a handshake, and what it has to show is wrong or missing: {0}")]
     BadHandshake(&'static str),
+    #[error("the token cannot be this sender's: {0}")]
+    MalformedToken(&'static str),
+    #[error("the token's claim `{claim}` is missing or is not what it has to be")]
+    WrongClaim { claim: &'static str },
+    #[error(
+        "the token expired {} s ago and the clocks may be {} s apart: an old request sent again, or \
+         a clock that is wrong",
+        .ago.as_secs(),
+        .leeway.as_secs()
+    )]
+    TokenExpired { ago: Duration, leeway: Duration },
+    #[error("the envelope in the body cannot be this sender's: {0}")]
+    MalformedEnvelope(&'static str),
+    #[error("the URL of the signer's certificate is not one of the sender's")]
+    ForeignKeyUrl,
+    #[error("the signer's certificate does not count: {0}")]
+    BadCertificate(&'static str),
     #[error("the credentials match none of the {secrets} secret(s)")]
     WrongCredentials { secrets: usize },
 }
@@ -98,11 +133,20 @@ impl Reason {
         "malformed-timestamp",
         "unexpected-header",
         "malformed-form",
+        "malformed-body",
+        "missing-value",
+        "duplicate-value",
+        "malformed-value",
         "unlisted-header",
         "unsigned-body",
         "timestamp-too-old",
         "timestamp-in-future",
         "malformed-credentials",
+        "malformed-token",
+        "wrong-claim",
+        "malformed-envelope",
+        "foreign-key-url",
+        "bad-certificate",
         "mismatch",
         "wrong-credentials",
         "unknown-key",
@@ -123,14 +167,23 @@ impl Reason {
             }
             Self::UnexpectedHeader { .. } => "unexpected-header",
             Self::MalformedForm { .. } => "malformed-form",
+            Self::MalformedBody { .. } => "malformed-body",
+            Self::MissingValue { .. } => "missing-value",
+            Self::DuplicateValue { .. } => "duplicate-value",
+            Self::MalformedValue { .. } => "malformed-value",
             Self::UnlistedHeader { .. } => "unlisted-header",
             Self::UnsignedBody { .. } => "unsigned-body",
-            Self::TimestampTooOld { .. } => "timestamp-too-old",
+            Self::TimestampTooOld { .. } | Self::TokenExpired { .. } => "timestamp-too-old",
             Self::TimestampInFuture { .. } => "timestamp-in-future",
             Self::MalformedCredentials { .. } => "malformed-credentials",
-            Self::Mismatch { .. } => "mismatch",
+            Self::MalformedToken(_) => "malformed-token",
+            Self::WrongClaim { .. } => "wrong-claim",
+            Self::MalformedEnvelope(_) => "malformed-envelope",
+            Self::ForeignKeyUrl => "foreign-key-url",
+            Self::BadCertificate(_) => "bad-certificate",
+            Self::ForeignSignature | Self::Mismatch { .. } => "mismatch",
             Self::WrongCredentials { .. } => "wrong-credentials",
-            Self::KeyNeeded(_) => "unknown-key",
+            Self::KeyNeeded(_) | Self::UnknownKey { .. } => "unknown-key",
             Self::NotTaught => "not-taught",
             Self::BadHandshake(_) => "bad-handshake",
         }

@@ -7,10 +7,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::family::Takes;
+use crate::jwt_scheme::JwtScheme;
 use crate::location::Location;
 use crate::names::UnknownName;
+use crate::public_key::KeyKind;
 use crate::setup::SetupError;
 use crate::template::{Piece, Template};
+use crate::values::BodyValues;
 use crate::verifier::families;
 
 /// How far a timestamp may be from now, in either direction, unless a scheme says otherwise.
@@ -19,10 +22,9 @@ pub const DEFAULT_TOLERANCE: Duration = Duration::from_secs(300);
 /// What is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "the table of senders is constant: nothing is boxed")]
 pub enum Scheme {
-    /// A keyed hash over a template.
-    Hmac(HmacScheme),
+    /// A keyed hash or the signature of a key pair over a template.
+    Template(TemplateScheme),
     /// The secret itself in a header of its own. It says who sends and protects no content.
     Token {
         /// The header whose whole value is the secret.
@@ -42,6 +44,49 @@ pub enum Scheme {
     /// `X-Twilio-Signature`; of another body the URL has the hash. The form is protected by what it
     /// says, not byte for byte.
     Twilio,
+    /// A keyed hash over values in the body, which has the signature as well. The rest of the body is
+    /// not protected.
+    BodyHmac(BodyHmacScheme),
+    /// The secret itself in the body. It says who sends and protects no content.
+    BodySecret {
+        /// The objects that have it. When there are several, each has to.
+        values: BodyValues,
+        /// Its name in them.
+        name: Cow<'static, str>,
+    },
+    /// What Braintree does: a form with a payload in base64 and, for each key, the key's public name
+    /// and an HMAC-SHA1 of the payload. The setting `public_key` says which name counts.
+    Braintree,
+    /// What Exact Online does: a JSON object of two members, the content and, in capital hexadecimal
+    /// digits, the HMAC-SHA256 of its bytes.
+    ExactOnline,
+    /// What Mandrill does: an HMAC-SHA1 of the public URL and the form's sorted parameters, in base64
+    /// in `X-Mandrill-Signature`. The form is protected by what it says, not byte for byte.
+    Mandrill,
+    /// What Unisender Go does: a plain MD5 of the JSON body, in which it stands in the place that the
+    /// secret had.
+    UnisenderGo,
+    /// What WeChat does: a plain SHA-1 of the sorted secret, timestamp and nonce, all but the first in
+    /// the query. The body is not protected.
+    WeChat {
+        /// The greatest distance of the timestamp from now, in both directions.
+        tolerance: Duration,
+    },
+    /// What eBay does: ECDSA with SHA-1 of the body, in a JSON object in base64 in `X-EBAY-SIGNATURE`
+    /// that names the key, which eBay's Notification API gives out. It takes no secret.
+    Ebay,
+    /// A JSON Web Token that goes with the request.
+    Jwt(JwtScheme),
+    /// What PayPal does: an RSA signature of the transmission's id and time, the setting `webhook_id`
+    /// and the body's CRC-32, by a certificate that PayPal serves and that has to lead to a
+    /// [root](crate::Keyring::trusting). Signed here, it is that at
+    /// `https://api.paypal.com/v1/notifications/certs/CERT-hookyard`.
+    Paypal,
+    /// What Amazon SNS does: an RSA signature of members of a JSON envelope, by a certificate that
+    /// Amazon serves. The topic has to be one of the setting `topic_arn`. Signed here, a body that is
+    /// no envelope becomes the message of one, and the certificate is that at
+    /// `https://sns.us-east-1.amazonaws.com/SimpleNotificationService-hookyard.pem`.
+    Sns,
     /// Several ways in which one sender sends, best first. The first of which the request carries
     /// the signature header, and the fixed headers, decides alone: when it fails, no other is tried.
     /// A secret counts for those that it fits, and has to fit one.
@@ -64,6 +109,17 @@ impl Scheme {
         })
     }
 
+    /// Whether a public key is, or can be among, what it takes.
+    pub fn takes_public_key(&self) -> bool {
+        match self {
+            Self::Template(template) => template
+                .ways()
+                .any(|(construction, _)| matches!(construction, Construction::KeyPair(_))),
+            Self::FirstOf(schemes) => schemes.iter().any(Self::takes_public_key),
+            _ => false,
+        }
+    }
+
     /// Whether the signature, in each alternative, covers what is at `location`.
     ///
     /// # Errors
@@ -76,23 +132,27 @@ impl Scheme {
     /// as the sender knows it.
     pub fn signs_url(&self) -> bool {
         match self {
-            Self::Hmac(hmac) => {
-                let pieces = hmac.signed.pieces();
+            Self::Template(template) => {
+                let pieces = template.signed.pieces();
                 pieces.contains(&Piece::Url) || pieces.contains(&Piece::DecodedUrl)
             }
             Self::FirstOf(schemes) => schemes.iter().any(Self::signs_url),
             Self::Token { .. } | Self::Bearer | Self::Basic { .. } | Self::BasicPair => false,
-            Self::Twilio => true,
-            Self::None => false,
+            Self::BodyHmac(_) | Self::BodySecret { .. } => false,
+            Self::Braintree | Self::ExactOnline | Self::UnisenderGo | Self::WeChat { .. } => false,
+            Self::Mandrill | Self::Twilio => true,
+            Self::Jwt(token) => token.signs_url(),
+            Self::Ebay | Self::Paypal | Self::Sns | Self::None => false,
         }
     }
 }
 
-/// A keyed hash over a template, and how a request carries it. Header names are case-insensitive.
+/// A keyed hash or the signature of a key pair over a template, and how a request carries it. Header
+/// names are case-insensitive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HmacScheme {
-    /// The hash; no request can choose another.
-    pub algorithm: Algorithm,
+pub struct TemplateScheme {
+    /// What is done with the key and the template; no request can choose otherwise.
+    pub construction: Construction,
     /// The header that carries the signature.
     pub header: Cow<'static, str>,
     /// How the signature is written as text.
@@ -109,8 +169,12 @@ pub struct HmacScheme {
     pub id_header: Option<Cow<'static, str>>,
     /// How a secret's text becomes a key.
     pub key: KeyForm,
-    /// How the key goes into the hash.
-    pub construction: Construction,
+    /// Further versions of signatures in the same list, over the same bytes. An entry is checked with
+    /// the secrets of its own version and no others.
+    pub versions: Cow<'static, [Version]>,
+    /// The header that names the key. A secret is the key's name, a colon and the key then, and only
+    /// keys of that name are tried.
+    pub key_id_header: Option<Cow<'static, str>>,
     /// Further headers that may carry a signature, for senders that use one header a key. Each may
     /// be absent; what holds for `header` holds for them.
     pub also: Cow<'static, [Cow<'static, str>]>,
@@ -118,56 +182,149 @@ pub struct HmacScheme {
     pub prefix_optional: bool,
     /// Headers that have to be there with exactly these values, such as the signature's version.
     pub fixed: Cow<'static, [(Cow<'static, str>, Cow<'static, str>)]>,
+    /// Where there is a signed text that the sender uses once, when the body is not signed: see
+    /// [`Verified::one_time_token`](crate::Verified::one_time_token).
+    pub one_time: Option<Location>,
 }
 
-impl HmacScheme {
-    /// One signature of the body in `header`: lower-case hexadecimal, no prefix, no timestamp, the
+impl TemplateScheme {
+    /// One HMAC of the body in `header`: lower-case hexadecimal, no prefix, no timestamp, the
     /// secret's text as the key. Change the fields that differ.
     ///
     /// ```
-    /// use hookyard_verify::{Algorithm, HmacScheme, TimestampRule};
+    /// use hookyard_verify::{Algorithm, TemplateScheme, TimestampRule};
     ///
-    /// let mut scheme = HmacScheme::new(Algorithm::Sha256, "x-signature");
+    /// let mut scheme = TemplateScheme::new(Algorithm::Sha256, "x-signature");
     /// scheme.prefix = "sha256=".into();
     /// scheme.signed = "{timestamp}.{body}".parse()?;
     /// scheme.timestamp = Some(TimestampRule::header("x-timestamp"));
     /// # Ok::<(), hookyard_verify::TemplateError>(())
     /// ```
     pub fn new(algorithm: Algorithm, header: impl Into<Cow<'static, str>>) -> Self {
-        Self::with(algorithm, header.into())
+        Self::with(Construction::Hmac(algorithm), header.into())
     }
 
-    /// As [`new`](Self::new), for a table of constants.
-    pub(crate) const fn with(algorithm: Algorithm, header: Cow<'static, str>) -> Self {
+    /// One signature of the body by a key pair in `header`: base64, no prefix, no timestamp. The
+    /// public key takes the place of the secret. Change the fields that differ.
+    ///
+    /// ```
+    /// use hookyard_verify::{Scheme, Secret, SignatureAlgorithm, TemplateScheme, Verifier};
+    ///
+    /// let mut scheme = TemplateScheme::key_pair(SignatureAlgorithm::Ed25519, "x-signature");
+    /// scheme.encoding = "hex".parse()?;
+    /// let key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+    /// let verifier = Verifier::new(Scheme::Template(scheme), [Secret::from(key)])?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn key_pair(algorithm: SignatureAlgorithm, header: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(Construction::KeyPair(algorithm), header.into())
+    }
+
+    /// Its own way of signing and those of the further versions, with the form of their keys.
+    pub(crate) fn ways(&self) -> impl Iterator<Item = (Construction, &KeyForm)> {
+        let more = self.versions.iter().map(|version| (version.construction, &version.key));
+        std::iter::once((self.construction, &self.key)).chain(more)
+    }
+
+    /// Either of these, for a table of constants.
+    pub(crate) const fn with(construction: Construction, header: Cow<'static, str>) -> Self {
+        let (encoding, key) = match construction {
+            Construction::Hmac(_) | Construction::Digest(_) => (Encoding::Hex, KeyForm::Text),
+            Construction::KeyPair(_) => {
+                (Encoding::Base64, KeyForm::PublicKey { tag: Cow::Borrowed("") })
+            }
+        };
         Self {
-            algorithm,
+            construction,
             header,
-            encoding: Encoding::Hex,
+            encoding,
             prefix: Cow::Borrowed(""),
             layout: Layout::Single,
             signed: Template::body(),
             timestamp: None,
             id_header: None,
-            key: KeyForm::Text,
-            construction: Construction::Hmac,
+            key,
+            versions: Cow::Borrowed(&[]),
+            key_id_header: None,
             also: Cow::Borrowed(&[]),
             prefix_optional: false,
             fixed: Cow::Borrowed(&[]),
+            one_time: None,
         }
     }
 }
 
-/// How the key goes into the hash.
+/// A keyed hash over values in the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodyHmacScheme {
+    /// The hash; no request can choose another.
+    pub algorithm: Algorithm,
+    /// How the signature is written as text.
+    pub encoding: Encoding,
+    /// How a secret's text becomes a key.
+    pub key: KeyForm,
+    /// The objects that have the values and a signature. When there are several, each has to have a
+    /// genuine one.
+    pub values: BodyValues,
+    /// The values that are signed, in their order.
+    pub signed: Cow<'static, [SignedValue]>,
+    /// What stands between them when they are signed.
+    pub between: Cow<'static, str>,
+    /// The names under which a signature may be. Any of them may match.
+    pub signatures: Cow<'static, [Cow<'static, str>]>,
+    /// The signed timestamp, when there is one.
+    pub timestamp: Option<BodyTimestamp>,
+    /// The name of a signed value that the sender uses once.
+    pub one_time: Option<Cow<'static, str>>,
+}
+
+/// A value of a [`BodyHmacScheme`] that is signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedValue {
+    /// Its name: a pointer without its first slash.
+    pub name: Cow<'static, str>,
+    /// Whether it has to be there and not be empty. One that is not there is signed as empty.
+    pub needed: bool,
+    /// Whether it may contain what stands between the values. Of one scheme at most one value may:
+    /// with two, the same text could be cut into other values.
+    pub free: bool,
+}
+
+/// The timestamp of a [`BodyHmacScheme`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodyTimestamp {
+    /// Its name among the signed values.
+    pub name: Cow<'static, str>,
+    /// How its text is written.
+    pub format: TimestampFormat,
+    /// The greatest distance from now, in the past and in the future, the limit itself included.
+    pub tolerance: Duration,
+}
+
+/// What is done with the key and the bytes that the template stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Construction {
     /// HMAC, as it should be.
-    Hmac,
+    Hmac(Algorithm),
     /// A plain hash over a template in which `{secret}` stands once. Senders that came up with it
     /// themselves do that. With the secret in front, the algorithms here could have the message
     /// extended by someone who knows one signature; the only senders that do put it there send JSON,
     /// which does not survive what an extension has to contain.
-    Digest,
+    Digest(Algorithm),
+    /// The signature of a key pair: the sender has the private key, and here is the public one.
+    KeyPair(SignatureAlgorithm),
+}
+
+/// A version of signatures beside that of the scheme: `v1a` of Standard Webhooks beside `v1`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// The name of its entries in the list.
+    pub name: Cow<'static, str>,
+    /// What is done with its keys.
+    pub construction: Construction,
+    /// How a secret's text becomes one of its keys.
+    pub key: KeyForm,
 }
 
 /// The hash under the HMAC. It is fixed by the scheme: no header of a request can choose another.
@@ -193,6 +350,66 @@ impl Algorithm {
     }
 }
 
+/// How a key pair signs. It is fixed by the scheme: no header of a request can choose another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SignatureAlgorithm {
+    /// Ed25519, verified strictly: no weak keys, one form of each signature.
+    Ed25519,
+    /// ECDSA on P-256 with SHA-256, the signature in DER. Of each signature of ECDSA everyone can
+    /// make a second that holds as well: tell deliveries apart by their ids, not by this.
+    EcdsaSha256,
+    /// ECDSA on P-256 with SHA-1, the signature in DER. Only for senders that know nothing better:
+    /// who can choose what they sign could have two bodies of one signature made.
+    EcdsaSha1,
+    /// ECDSA on P-256 with SHA-256, the signature as its two numbers of 32 bytes each.
+    EcdsaSha256Fixed,
+    /// RSA with PKCS#1 v1.5 and SHA-1. Only for senders that know nothing better, as
+    /// [`EcdsaSha1`](Self::EcdsaSha1).
+    RsaSha1,
+    /// RSA with PKCS#1 v1.5 and SHA-256.
+    RsaSha256,
+    /// As [`RsaSha256`](Self::RsaSha256), of the SHA-256 of the message in place of the message.
+    RsaSha256Twice,
+    /// RSA with PKCS#1 v1.5 and SHA-384.
+    RsaSha384,
+    /// RSA with PKCS#1 v1.5 and SHA-512.
+    RsaSha512,
+    /// RSA with PSS and SHA-512, with a salt of 64 bytes.
+    RsaPssSha512,
+}
+
+impl SignatureAlgorithm {
+    /// The lengths in bytes that a signature can have.
+    pub(crate) const fn signature_len(self) -> (usize, usize) {
+        match self {
+            Self::Ed25519 | Self::EcdsaSha256Fixed => (64, 64),
+            Self::EcdsaSha256 | Self::EcdsaSha1 => (8, 72),
+            // As long as the modulus, of 2048 to 8192 bits.
+            Self::RsaSha1
+            | Self::RsaSha256
+            | Self::RsaSha256Twice
+            | Self::RsaSha384
+            | Self::RsaSha512
+            | Self::RsaPssSha512 => (256, 1024),
+        }
+    }
+
+    /// What its keys are.
+    pub(crate) const fn key_kind(self) -> KeyKind {
+        match self {
+            Self::Ed25519 => KeyKind::Ed25519,
+            Self::EcdsaSha256 | Self::EcdsaSha1 | Self::EcdsaSha256Fixed => KeyKind::P256,
+            Self::RsaSha1
+            | Self::RsaSha256
+            | Self::RsaSha256Twice
+            | Self::RsaSha384
+            | Self::RsaSha512
+            | Self::RsaPssSha512 => KeyKind::Rsa,
+        }
+    }
+}
+
 /// How a signature's bytes are written. Each form is read strictly, so that a signature has exactly
 /// one spelling: a flipped bit never goes unnoticed, not even one of letter case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -206,6 +423,8 @@ pub enum Encoding {
     Base64,
     /// The URL-safe alphabet, without padding.
     Base64Url,
+    /// Base64, padded, of the lower-case hexadecimal digits.
+    HexBase64,
 }
 
 /// How signatures sit in their header.
@@ -240,6 +459,15 @@ pub enum Layout {
     /// The value is the timestamp and then one or more signatures, without names.
     Positional {
         /// What stands between them; spaces around them are dropped.
+        between: char,
+    },
+    /// The value is a label and the timestamp, and then one signature, such as
+    /// `t=1700000000000;abc`. The timestamp is not signed there: it has to be the one of
+    /// [`TimestampPlace::Body`].
+    Beside {
+        /// What stands before the timestamp.
+        label: Cow<'static, str>,
+        /// What stands between the timestamp and the signature.
         between: char,
     },
 }
@@ -300,6 +528,11 @@ pub enum TimestampFormat {
     Millis,
     /// Date and time of RFC 3339 with `Z` or an offset, such as `2025-06-15T15:06:40Z`.
     Rfc3339,
+    /// Date and time as HTTP has them, such as `Sun, 15 Jun 2025 15:06:40 GMT`.
+    HttpDate,
+    /// Seconds or milliseconds since the Unix epoch. Which of them is told by the size: no moment
+    /// between 1973 and 5138 is both.
+    SecondsOrMillis,
 }
 
 /// How a secret's text becomes the key.
@@ -308,6 +541,13 @@ pub enum TimestampFormat {
 pub enum KeyForm {
     /// The text itself, as UTF-8 bytes.
     Text,
+    /// The text itself, where the sender says how long it is.
+    Sized {
+        /// The fewest bytes that it has.
+        shortest: usize,
+        /// The most bytes that it has.
+        longest: usize,
+    },
     /// Base64 of the key, padded or not, after a prefix that may be missing. The key has at least
     /// 16 bytes.
     Base64 { prefix: Cow<'static, str> },
@@ -323,6 +563,12 @@ pub enum KeyForm {
     Nfkd,
     /// Hexadecimal, in either case.
     Hex,
+    /// A public key as its sender hands it out: in PEM, as base64 of its DER, and for Ed25519 also its
+    /// 32 bytes in hexadecimal or base64. It is the only form for the signature of a key pair.
+    PublicKey {
+        /// What has to stand before it, such as `whpk_`; may be empty.
+        tag: Cow<'static, str>,
+    },
 }
 
 macro_rules! words {
@@ -358,12 +604,21 @@ macro_rules! words {
 
 words!(Algorithm, "algorithm", "sha1" => Sha1, "sha256" => Sha256, "sha512" => Sha512);
 words!(
+    SignatureAlgorithm, "algorithm",
+    "ed25519" => Ed25519, "ecdsa-sha256" => EcdsaSha256, "ecdsa-sha1" => EcdsaSha1,
+    "ecdsa-sha256-fixed" => EcdsaSha256Fixed, "rsa-sha1" => RsaSha1, "rsa-sha256" => RsaSha256,
+    "rsa-sha256-twice" => RsaSha256Twice, "rsa-sha384" => RsaSha384, "rsa-sha512" => RsaSha512,
+    "rsa-pss-sha512" => RsaPssSha512,
+);
+words!(
     Encoding, "encoding",
     "hex" => Hex, "hex-upper" => HexUpper, "base64" => Base64, "base64url" => Base64Url,
+    "hex-base64" => HexBase64,
 );
 words!(
     TimestampFormat, "timestamp format",
     "seconds" => Seconds, "milliseconds" => Millis, "rfc3339" => Rfc3339,
+    "http-date" => HttpDate, "seconds-or-milliseconds" => SecondsOrMillis,
 );
 
 #[cfg(test)]
@@ -374,6 +629,9 @@ mod tests {
     fn words_survive_printing_and_parsing_and_slips_are_named() {
         for name in Algorithm::NAMES {
             assert_eq!(name.parse::<Algorithm>().expect(name).as_str(), *name);
+        }
+        for name in SignatureAlgorithm::NAMES {
+            assert_eq!(name.parse::<SignatureAlgorithm>().expect(name).as_str(), *name);
         }
         for name in Encoding::NAMES {
             assert_eq!(name.parse::<Encoding>().expect(name).as_str(), *name);
@@ -387,7 +645,7 @@ mod tests {
         );
         assert_eq!(
             "zzz".parse::<Encoding>().expect_err("not a name").to_string(),
-            "unknown encoding `zzz`; known: hex, hex-upper, base64, base64url"
+            "unknown encoding `zzz`; known: hex, hex-upper, base64, base64url, hex-base64"
         );
     }
 }

@@ -24,6 +24,11 @@ impl Secret {
         Self(Zeroizing::new(bytes.into()))
     }
 
+    /// The secret itself, for whoever has to keep it.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
@@ -46,6 +51,12 @@ impl Secret {
         let bytes = self.checked()?;
         match form {
             KeyForm::Text => Ok(Zeroizing::new(bytes.to_vec())),
+            KeyForm::Sized { shortest, longest } => {
+                match (*shortest..=*longest).contains(&bytes.len()) {
+                    true => Ok(Zeroizing::new(bytes.to_vec())),
+                    false => Err(SecretError::Size { shortest: *shortest, longest: *longest }),
+                }
+            }
             KeyForm::Hex => HEXLOWER_PERMISSIVE
                 .decode(bytes)
                 .map(Zeroizing::new)
@@ -64,6 +75,8 @@ impl Secret {
                 None if *or_text => Ok(Zeroizing::new(bytes.to_vec())),
                 None => Err(SecretError::MissingTag { tag: tag.clone().into_owned() }),
             },
+            // No key of a hash; `TemplateCheck` reads it and has seen to that.
+            KeyForm::PublicKey { .. } => Err(SecretError::Asymmetric),
         }
     }
 }
@@ -131,6 +144,8 @@ pub enum SecretError {
     NotText,
     #[error("it is not a user name, a colon and a password")]
     NotAPair,
+    #[error("it does not have the {shortest} to {longest} characters of this sender's secrets")]
+    Size { shortest: usize, longest: usize },
     #[error("it decodes to a key of {bytes} bytes, where senders use 24 to 64")]
     TooShort { bytes: usize },
     #[error(
@@ -140,6 +155,18 @@ pub enum SecretError {
     Asymmetric,
     #[error("it has characters that no header can carry")]
     NotAHeaderValue,
+    #[error("it is not the key's name, a colon and the key")]
+    NoKeyId,
+    #[error("it is not {expected}")]
+    NotAPublicKey { expected: &'static str },
+    #[error("it is a private key, which nobody but the sender should have; take the public one")]
+    PrivateKey,
+    #[error("it is a weak public key, for which anyone can sign")]
+    WeakKey,
+    #[error("it is an RSA key of {bits} bits, and less than 2048 can be broken")]
+    ShortRsaKey { bits: u32 },
+    #[error("it is not a private key of the kind that this scheme signs with")]
+    NotAPrivateKey,
 }
 
 fn after_prefix(prefix: &str) -> String {
@@ -182,6 +209,13 @@ mod tests {
         );
         assert_eq!(error("whpk_MDEyMzQ1Njc4OWFiY2RlZg", &WHSEC), SecretError::Asymmetric);
         assert_eq!(error("xyz", &KeyForm::Hex), SecretError::NotHex);
+        let sized = KeyForm::Sized { shortest: 3, longest: 4 };
+        for wrong in ["ab", "abcde"] {
+            assert_eq!(error(wrong, &sized), SecretError::Size { shortest: 3, longest: 4 });
+        }
+        assert!(
+            Secret::from("abc").key(&sized).is_ok() && Secret::from("abcd").key(&sized).is_ok()
+        );
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub struct Setting {
     pub required: bool,
     /// Whether it is confidential: then configuration takes a reference, not the value.
     pub secret: bool,
+    /// The only value that it may have, where setting it means to agree to something.
+    pub only: Option<&'static str>,
     /// What it is and where a person finds it, in half a sentence.
     pub summary: &'static str,
 }
@@ -24,12 +26,17 @@ pub struct Setting {
 impl Setting {
     /// A setting without which nothing can be verified.
     pub(crate) const fn required(name: &'static str, summary: &'static str) -> Self {
-        Self { name, required: true, secret: false, summary }
+        Self { name, required: true, secret: false, only: None, summary }
     }
 
     /// A setting that may be left out.
     pub(crate) const fn optional(name: &'static str, summary: &'static str) -> Self {
-        Self { name, required: false, secret: false, summary }
+        Self { name, required: false, secret: false, only: None, summary }
+    }
+
+    /// A setting that has to be `true`: its summary says what is agreed to by that.
+    pub(crate) const fn agreed(name: &'static str, summary: &'static str) -> Self {
+        Self { name, required: true, secret: false, only: Some("true"), summary }
     }
 
     /// The same, confidential.
@@ -69,12 +76,17 @@ impl Settings {
             let nearest = nearest(found, &names);
             return Err(SetupError::UnknownSetting { found: found.clone(), nearest });
         }
-        match known.iter().find(|setting| setting.required && self.get(setting.name).is_none()) {
-            Some(setting) => {
-                Err(SetupError::MissingSetting { name: setting.name, summary: setting.summary })
+        for setting in known {
+            let Setting { name, required, only, summary, .. } = *setting;
+            match self.get(name) {
+                None if required => return Err(SetupError::MissingSetting { name, summary }),
+                Some(value) if only.is_some_and(|only| only != value) => {
+                    return Err(SetupError::InvalidSetting { name, problem: summary });
+                }
+                _ => {}
             }
-            None => Ok(()),
         }
+        Ok(())
     }
 }
 

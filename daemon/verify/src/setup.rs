@@ -53,13 +53,24 @@ pub enum SetupError {
         "the template of a plain hash has `{{secret}}` exactly once, and that of an HMAC has none"
     )]
     SecretInTemplate,
+    #[error("the form of the key does not go with the way of signing")]
+    KeyFormMismatch,
     #[error("alternatives are one or more schemes that verify something, none with alternatives")]
     InvalidAlternatives,
     #[error("the template signs the header that carries the signature")]
     SignedSignature,
+    #[error("a shared secret is never in a set of public keys: configure it")]
+    SharedKeyInSet,
+    #[error("`{0}` is not an `https` URL with a host")]
+    InvalidKeyUrl(String),
+    #[error("a signature whose text is the body is in a header and has no claims")]
+    DetachedClaims,
     #[error("the tolerance is zero, so that no request could pass")]
     NoTolerance,
-    #[error("the timestamp is in the signature header, and that header holds no list that has one")]
+    #[error(
+        "the timestamp or another signed entry is in the signature header, and that header holds no \
+         list that has one"
+    )]
     EntryWithoutList,
     #[error("the entries' names and separators are empty or collide with each other")]
     InvalidEntries,

@@ -52,6 +52,9 @@ pub enum SignError {
     /// The scheme's constants, or a moment before 1970, cannot stand in a header.
     #[error("the header `{0}` cannot carry its value")]
     InvalidHeader(HeaderName),
+    /// The operating system has no randomness to give, or the private key contradicts itself.
+    #[error("nothing could be signed with the private key")]
+    Unsignable,
     /// Only the sender has the key.
     #[error("nobody but the sender can sign this: {0}")]
     SendersKey(&'static str),

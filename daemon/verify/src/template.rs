@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::location::{Location, LocationError};
 use crate::names::{nearest, suggestion};
 
 /// One piece of what is signed, in the order of signing.
@@ -41,6 +42,28 @@ pub enum Piece {
     ListedHeaders(Cow<'static, str>),
     /// The key, where the scheme is not an HMAC.
     Secret,
+    /// SHA-256 of the raw body, in lower-case hexadecimal.
+    BodySha256,
+    /// The text at this place, which has to be there once and not be empty. Of a header, this is
+    /// [`Header`](Self::Header).
+    At(Location),
+    /// An entry of the signature header that is not the timestamp, such as a nonce.
+    Entry(Cow<'static, str>),
+    /// A setting of the sender. Only the table of senders has these.
+    Setting(Cow<'static, str>),
+    /// What is at the first of these places that has something, between two texts; nothing when
+    /// none has. What is there may not contain the text that ends it. Only the table of senders has
+    /// these.
+    Optional {
+        /// The text before it.
+        before: Cow<'static, str>,
+        /// Where it may be.
+        at: Cow<'static, [Location]>,
+        /// Whether ASCII capitals in it are signed in lower case.
+        lower: bool,
+        /// The text after it, which is not empty.
+        after: Cow<'static, str>,
+    },
 }
 
 /// The placeholders as they are written.
@@ -57,13 +80,19 @@ pub(crate) const PLACEHOLDERS: &[&str] = &[
     "path-and-query",
     "listed-headers:NAME",
     "secret",
+    "body-sha256",
+    "entry:NAME",
+    "json:/POINTER",
+    "form:FIELD",
+    "query:NAME",
 ];
 
 /// What is signed: literal text and placeholders.
 ///
 /// In text, the placeholders are `{timestamp}`, `{body}`, `{method}`, `{path}`, `{url}`, `{id}`,
 /// `{header:NAME}`, `{decoded-url}`, `{body-or-field:NAME}`, `{path-and-query}`,
-/// `{listed-headers:NAME}` and `{secret}`; `{{` and `}}` stand for braces.
+/// `{listed-headers:NAME}`, `{secret}`, `{body-sha256}`, `{entry:NAME}`, `{json:/POINTER}`,
+/// `{form:FIELD}` and `{query:NAME}`; `{{` and `}}` stand for braces.
 ///
 /// ```
 /// use hookyard_verify::Template;
@@ -115,6 +144,8 @@ pub enum TemplateError {
     UnknownPlaceholder { name: String, at: usize, nearest: Option<&'static str> },
     #[error("`{{header:{name}}}` at byte {at} does not name a header")]
     InvalidHeader { name: String, at: usize },
+    #[error("the placeholder at byte {at} names no place: {problem}")]
+    InvalidPlace { problem: LocationError, at: usize },
     #[error("the `{{` at byte {at} is never closed; write `{{{{` for a brace")]
     Unclosed { at: usize },
     #[error("the `}}` at byte {at} closes nothing; write `}}}}` for a brace")]
@@ -183,6 +214,7 @@ fn placeholder(name: &str, at: usize) -> Result<Piece, TemplateError> {
         "decoded-url" => Piece::DecodedUrl,
         "path-and-query" => Piece::PathAndQuery,
         "secret" => Piece::Secret,
+        "body-sha256" => Piece::BodySha256,
         _ if name.len() > FIELD.len() && name.starts_with(FIELD) => {
             Piece::BodyOrField(Cow::Owned(name.replacen(FIELD, "", 1)))
         }
@@ -195,6 +227,13 @@ fn placeholder(name: &str, at: usize) -> Result<Piece, TemplateError> {
                 let valid = Cow::Owned(valid.as_str().to_owned());
                 if word == "header" { Piece::Header(valid) } else { Piece::ListedHeaders(valid) }
             }
+            Some(("entry", entry)) if !entry.is_empty() => {
+                Piece::Entry(Cow::Owned(entry.to_owned()))
+            }
+            Some(("json" | "form" | "query", _)) => {
+                let wrong = |problem| TemplateError::InvalidPlace { problem, at };
+                Piece::At(name.parse().map_err(wrong)?)
+            }
             _ => {
                 return Err(TemplateError::UnknownPlaceholder {
                     name: name.to_owned(),
@@ -206,7 +245,8 @@ fn placeholder(name: &str, at: usize) -> Result<Piece, TemplateError> {
     })
 }
 
-/// The text form, which parses to the same template.
+/// The text form, which parses to the same template, unless it has pieces that only the table of
+/// senders has.
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for piece in self.pieces() {
@@ -226,6 +266,14 @@ impl fmt::Display for Template {
                 Piece::ListedHeaders(name) => write!(f, "{{listed-headers:{name}}}")?,
                 Piece::Secret => f.write_str("{secret}")?,
                 Piece::Header(name) => write!(f, "{{header:{name}}}")?,
+                Piece::BodySha256 => f.write_str("{body-sha256}")?,
+                Piece::At(location) => write!(f, "{{{location}}}")?,
+                Piece::Entry(name) => write!(f, "{{entry:{name}}}")?,
+                Piece::Setting(name) => write!(f, "{{setting:{name}}}")?,
+                Piece::Optional { before, at, after, .. } => {
+                    let places: Vec<String> = at.iter().map(Location::to_string).collect();
+                    write!(f, "[{before}{{{}}}{after}]", places.join(" or "))?;
+                }
             }
         }
         Ok(())
@@ -244,10 +292,10 @@ mod tests {
     fn every_placeholder_survives_printing_and_parsing() {
         let text = "v0:{timestamp}:{id}.{method} {path}{url}{header:x-nonce}{{é}}{body}\
                     {decoded-url}{body-or-field:payload}{secret}{path-and-query}\
-                    {listed-headers:x-list}";
+                    {listed-headers:x-list}{body-sha256}{entry:t}{json:/a/b}{form:f}{query:q}";
         let template: Template = text.parse().expect("a valid template");
         assert_eq!(template.to_string(), text);
-        assert_eq!(template.pieces().len(), 17);
+        assert_eq!(template.pieces().len(), 22);
     }
 
     #[test]
@@ -262,10 +310,14 @@ mod tests {
             error("{qqq}"),
             "unknown placeholder `{qqq}` at byte 0; known: {timestamp}, {body}, {method}, {path}, \
              {url}, {id}, {header:NAME}, {decoded-url}, {body-or-field:NAME}, \
-             {path-and-query}, {listed-headers:NAME}, {secret}"
+             {path-and-query}, {listed-headers:NAME}, {secret}, {body-sha256}, {entry:NAME}, \
+             {json:/POINTER}, {form:FIELD}, {query:NAME}"
         );
         assert_eq!(error("{header:}"), "`{header:}` at byte 0 does not name a header");
         assert_eq!(error("{header: x}{body}"), "`{header: x}` at byte 0 does not name a header");
+        assert!(error("{json:id}").contains("byte 0 names no place: the pointer in `json:id`"));
+        assert!(error("{entry:}{setting:x}").contains("unknown placeholder `{entry:}`"));
+        assert!(error("{setting:x}").contains("unknown placeholder `{setting:x}`"));
         assert_eq!(error("a{body"), "the `{` at byte 1 is never closed; write `{{` for a brace");
         assert_eq!(error("{body}é}"), "the `}` at byte 8 closes nothing; write `}}` for a brace");
     }

@@ -6,7 +6,6 @@
 //! stay the same in that; a handler should read the parameters from where it expects them.
 
 use data_encoding::HEXLOWER;
-use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
@@ -20,6 +19,7 @@ use crate::scheme::{Algorithm, Encoding};
 use crate::secret::{Secret, SecretError};
 use crate::settings::Settings;
 use crate::sign::SignError;
+use crate::signed_text::is_form;
 use crate::template::Piece;
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
@@ -129,11 +129,7 @@ fn algorithm(headers: &HeaderMap) -> Result<Algorithm, Reason> {
 /// What is signed after the URL: of a form its decoded parameters, without separators; of anything
 /// else nothing, since the URL has the hash of it, which is checked here.
 fn covered(request: &Request) -> Result<String, Reason> {
-    let form = request.headers.get(CONTENT_TYPE).is_some_and(|value| {
-        let media = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-        media.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
-    });
-    if form {
+    if is_form(&request.headers) {
         let mut parameters: Vec<_> = form_urlencoded::parse(&request.body).collect();
         parameters.sort();
         parameters.dedup();

@@ -107,7 +107,8 @@ impl Verified {
 
     /// The request, without the proof that it was checked, for keeping. Where the secret itself was sent ([`Scheme::Token`], bearer,
     /// basic), the header that carried it is gone: whoever reads the request later must not be
-    /// able to send others.
+    /// able to send others. A secret in the body ([`Scheme::BodySecret`](crate::Scheme::BodySecret))
+    /// stays in it, since the body is handed on as it was received.
     ///
     /// [`Scheme::Token`]: crate::Scheme::Token
     pub fn into_request(mut self) -> Request {

@@ -3,12 +3,21 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::Method;
+
+use crate::body_hmac_check::BodyHmacCheck;
+use crate::body_secret_check::BodySecretCheck;
+use crate::braintree_check::BraintreeCheck;
 use crate::credential_check::CredentialCheck;
+use crate::ebay_check::EbayCheck;
+use crate::exact_check::ExactCheck;
 use crate::family::{AnyFamily, Keys, Seen, Takes, Unchecked};
-use crate::handshake::{Handshake, HandshakeRule};
-use crate::hmac_check::HmacCheck;
+use crate::handshake::{Handshake, HandshakeRule, Known, Proof};
+use crate::jwt_check::JwtCheck;
 use crate::keyring::Keyring;
 use crate::location::Location;
+use crate::mandrill_check::MandrillCheck;
+use crate::paypal_check::PaypalCheck;
 use crate::profile::Profile;
 use crate::reason::{Reason, Refused};
 use crate::request::{Request, UnixTime};
@@ -16,9 +25,13 @@ use crate::scheme::Scheme;
 use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::setup::{SetupError, header_name};
+use crate::sns_check::SnsCheck;
 use crate::template::Piece;
+use crate::template_check::TemplateCheck;
 use crate::twilio_check::TwilioCheck;
+use crate::unisender_check::UnisenderCheck;
 use crate::verified::{Facts, Part, Verified};
+use crate::wechat_check::WeChatCheck;
 
 /// Checks requests by one scheme, with one or several secrets. Cheap to clone and to share.
 #[derive(Clone)]
@@ -55,6 +68,12 @@ pub enum Received {
 /// Which of the alternatives held, 0 without any, and with which secret.
 type Match = (usize, Option<usize>);
 
+/// The same as [`Received`], before the request is moved.
+enum Told {
+    Event(Match),
+    Handshake(Handshake),
+}
+
 impl Verifier {
     /// Makes a verifier for `scheme` that takes any of `secrets`; [`Scheme::None`] takes no secret.
     /// It knows no kind and no delivery id: see [`with_kind`](Self::with_kind) and
@@ -88,6 +107,7 @@ impl Verifier {
         handshakes: &'static [HandshakeRule],
     ) -> Result<Self, SetupError> {
         let families: Families = families(scheme)?.into();
+        families.iter().try_for_each(|family| family.check_settings(&settings))?;
         let taught = handshakes.iter().any(HandshakeRule::teaches);
         let fitting = fit(&families, &secrets, taught)?;
         let facts = Arc::new(facts(&families, Vec::new(), Vec::new()));
@@ -129,8 +149,11 @@ impl Verifier {
     /// Checks a request as of `now`, with the keys that are at hand, and tells deliveries from
     /// handshakes.
     ///
-    /// A request that carries a signature has to pass, whatever else it says. One that carries none
-    /// may be a handshake of those that the sender does not sign.
+    /// A request that carries a signature has to pass, whatever else it says. What looks like a
+    /// handshake is one or is refused: one that the sender signs has to be signed, one that it does
+    /// not sign must not be. Refused are also a request with a method that the sender has for
+    /// handshakes alone, and an event with a body that anyone could have had signed by asking for a
+    /// handshake.
     ///
     /// When the reason of a refusal is [`Reason::KeyNeeded`], fetch that key and ask again with the
     /// request that comes back; when the key is at hand already and does not have it, the request is
@@ -141,32 +164,69 @@ impl Verifier {
         now: UnixTime,
         keyring: &Keyring,
     ) -> Result<Received, Refused> {
-        let carried = self.families.iter().any(|family| family.is_carried(&request));
-        let signed = match carried {
-            true => Some(self.check(&request, now, keyring)),
+        match self.tell(&request, now, keyring) {
+            Ok(Told::Event(held)) => Ok(Received::Event(self.verified(request, held))),
+            Ok(Told::Handshake(handshake)) => Ok(Received::Handshake(handshake)),
+            Err(reason) => Err(Refused { reason, request: Box::new(request) }),
+        }
+    }
+
+    fn tell(&self, request: &Request, now: UnixTime, keyring: &Keyring) -> Result<Told, Reason> {
+        let held = match self.families.iter().any(|family| family.is_carried(request)) {
+            true => Some(self.check(request, now, keyring)?),
             false => None,
         };
-        let held = match signed {
-            Some(Err(reason)) => return Err(Refused { reason, request: Box::new(request) }),
-            Some(Ok(held)) => Some(held),
-            None => None,
-        };
-        for rule in self.handshakes {
-            if !rule.is(&request, held.is_some()) {
-                continue;
+        let mut rules = self.handshakes.iter();
+        if let Some(rule) =
+            rules.find(|rule| rule.describes(request, held.is_some(), &self.secrets))
+        {
+            if rule.proof == Proof::Signature && held.is_none() {
+                // What is missing is what people have to hear of.
+                self.check(request, now, keyring)?;
             }
-            return match rule.answer(&request, &self.secrets, &self.settings) {
-                Ok(handshake) => Ok(Received::Handshake(handshake)),
-                Err(reason) => Err(Refused { reason, request: Box::new(request) }),
-            };
+            return self.handshake(rule, request, held).map(Told::Handshake);
+        }
+        let of_method = |rule: &HandshakeRule| rule.method() == request.method;
+        if request.method != Method::POST && self.handshakes.iter().any(of_method) {
+            return Err(Reason::BadHandshake(
+                "it has the method of one, and not what one asks for",
+            ));
         }
         let held = match held {
-            Some(held) => Ok(held),
-            None => self.check(&request, now, keyring),
+            Some(held) => held,
+            None => self.check(request, now, keyring)?,
         };
-        match held {
-            Ok(held) => Ok(Received::Event(self.verified(request, held))),
-            Err(reason) => Err(Refused { reason, request: Box::new(request) }),
+        if self.handshakes.iter().any(|rule| rule.signs_for_anyone(&request.body)) {
+            return Err(Reason::BadHandshake("its body is one that handshakes are signed for"));
+        }
+        Ok(Told::Event(held))
+    }
+
+    /// The answer to a request that `rule` describes and of whose signature `held` is left.
+    fn handshake(
+        &self,
+        rule: &HandshakeRule,
+        request: &Request,
+        held: Option<Match>,
+    ) -> Result<Handshake, Reason> {
+        match (&rule.proof, held) {
+            (Proof::Signature, Some(_)) | (Proof::MaybeSigned | Proof::Sealed(..), _) => {}
+            (Proof::Shows(..) | Proof::Nothing | Proof::Teaches(_), None) => {}
+            (Proof::Signature, None) => return Err(Reason::BadHandshake("it is not signed")),
+            (Proof::Shows(..) | Proof::Nothing | Proof::Teaches(_), Some(_)) => {
+                return Err(Reason::BadHandshake(
+                    "it is signed, which those of the sender are not",
+                ));
+            }
+        }
+        let signed_with = held.and_then(|(_, place)| place);
+        let known = Known { secrets: &self.secrets, signed_with, settings: &self.settings };
+        let handshake = rule.answer(request, known)?;
+        match &handshake.teaches {
+            Some(secret) if !self.families.iter().any(|family| family.fits(secret).is_ok()) => {
+                Err(Reason::BadHandshake("the secret that it brings cannot be right"))
+            }
+            _ => Ok(handshake),
         }
     }
 
@@ -232,7 +292,7 @@ pub(crate) fn is_carried(scheme: &Scheme, request: &Request) -> bool {
 
 fn family(scheme: Scheme) -> Result<Box<dyn AnyFamily>, SetupError> {
     Ok(match scheme {
-        Scheme::Hmac(scheme) => Box::new(HmacCheck::new(scheme)?),
+        Scheme::Template(scheme) => Box::new(TemplateCheck::new(scheme)?),
         Scheme::Token { header } => {
             Box::new(CredentialCheck::Token { header: header_name(&header)? })
         }
@@ -245,6 +305,18 @@ fn family(scheme: Scheme) -> Result<Box<dyn AnyFamily>, SetupError> {
         }
         Scheme::BasicPair => Box::new(CredentialCheck::BasicPair),
         Scheme::Twilio => Box::new(TwilioCheck),
+        Scheme::BodyHmac(scheme) => Box::new(BodyHmacCheck::new(scheme)?),
+        Scheme::BodySecret { values, name } => Box::new(BodySecretCheck { values, name }),
+        Scheme::Braintree => Box::new(BraintreeCheck),
+        Scheme::ExactOnline => Box::new(ExactCheck),
+        Scheme::Mandrill => Box::new(MandrillCheck),
+        Scheme::UnisenderGo => Box::new(UnisenderCheck),
+        Scheme::WeChat { tolerance } if tolerance.is_zero() => return Err(SetupError::NoTolerance),
+        Scheme::WeChat { tolerance } => Box::new(WeChatCheck { tolerance }),
+        Scheme::Ebay => Box::new(EbayCheck),
+        Scheme::Jwt(scheme) => Box::new(JwtCheck::new(scheme)?),
+        Scheme::Paypal => Box::new(PaypalCheck),
+        Scheme::Sns => Box::new(SnsCheck),
         Scheme::None => Box::new(Unchecked),
         Scheme::FirstOf(_) => return Err(SetupError::InvalidAlternatives),
     })

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookyard_verify::{
-    Algorithm, Encoding, HmacScheme, KeyForm, Layout, Location, Part, Reason, Request, Scheme,
-    Secret, SecretError, Settings, SetupError, SignError, TimestampFormat, TimestampRule, UnixTime,
-    Verifier, profile, sign,
+    Algorithm, Encoding, KeyForm, Layout, Location, Part, Reason, Request, Scheme, Secret,
+    SecretError, Settings, SetupError, SignError, TemplateScheme, TimestampFormat, TimestampRule,
+    UnixTime, Verifier, profile, sign,
 };
 use http::{HeaderMap, HeaderValue, Method};
 
@@ -31,10 +31,10 @@ fn signed(scheme: &Scheme, secret: &str, request: Request, now: UnixTime) -> Req
 
 /// `{timestamp}.{body}` under `x-signature` and `x-timestamp`.
 fn timed() -> Scheme {
-    let mut scheme = HmacScheme::new(Algorithm::Sha256, "x-signature");
+    let mut scheme = TemplateScheme::new(Algorithm::Sha256, "x-signature");
     scheme.signed = "{timestamp}.{body}".parse().expect("a template");
     scheme.timestamp = Some(TimestampRule::header("x-timestamp"));
-    Scheme::Hmac(scheme)
+    Scheme::Template(scheme)
 }
 
 fn verifier(scheme: &Scheme, secrets: &[&str]) -> Verifier {
@@ -75,9 +75,9 @@ fn of_equal_secrets_the_first_is_told() {
 fn what_is_covered_follows_from_the_template() {
     use Part::{Body, DeliveryId, Headers, Kind, Method, Params, Path, Query};
     let open = |template: &str, kind: &str, id: &str| {
-        let mut scheme = HmacScheme::new(Algorithm::Sha256, "x-signature");
+        let mut scheme = TemplateScheme::new(Algorithm::Sha256, "x-signature");
         scheme.signed = template.parse().expect(template);
-        verifier(&Scheme::Hmac(scheme), &["s"])
+        verifier(&Scheme::Template(scheme), &["s"])
             .with_kind(vec![kind.parse().expect(kind)])
             .with_delivery_id(vec![id.parse().expect(id)])
             .unauthenticated()
@@ -121,12 +121,12 @@ fn the_tolerance_holds_both_ways_and_includes_its_end() {
 
 #[test]
 fn milliseconds_are_not_seconds() {
-    let Scheme::Hmac(mut scheme) = timed() else { unreachable!("timed() is an HMAC scheme") };
+    let Scheme::Template(mut scheme) = timed() else { unreachable!("timed() is an HMAC scheme") };
     if let Some(rule) = &mut scheme.timestamp {
         rule.format = TimestampFormat::Millis;
         rule.tolerance = Duration::from_millis(500);
     }
-    let millis = Scheme::Hmac(scheme);
+    let millis = Scheme::Template(scheme);
     let later = |by| UnixTime::from_millis(NOW.as_millis() + by);
     let verifier = verifier(&millis, &["s"]);
     verifier.verify(signed(&millis, "s", request("x"), NOW), later(500)).expect("within");
@@ -162,11 +162,11 @@ fn timestamps_are_plain_digits() {
 
 #[test]
 fn headers_that_decide_come_once_and_are_not_empty() {
-    let mut scheme = HmacScheme::new(Algorithm::Sha256, "x-signature");
+    let mut scheme = TemplateScheme::new(Algorithm::Sha256, "x-signature");
     scheme.signed = "{id}.{timestamp}.{header:x-nonce}.{body}".parse().expect("a template");
     scheme.timestamp = Some(TimestampRule::header("x-timestamp"));
     scheme.id_header = Some("x-id".into());
-    let scheme = Scheme::Hmac(scheme);
+    let scheme = Scheme::Template(scheme);
     let verifier = verifier(&scheme, &["s"]);
     let mut complete = request("x");
     complete.headers.insert("x-id", HeaderValue::from_static("1"));
@@ -202,9 +202,9 @@ fn headers_that_decide_come_once_and_are_not_empty() {
 
 #[test]
 fn lists_pass_over_what_they_do_not_know() {
-    let mut scheme = HmacScheme::new(Algorithm::Sha1, "x-signature");
+    let mut scheme = TemplateScheme::new(Algorithm::Sha1, "x-signature");
     scheme.layout = Layout::Entries { between: ',', joint: '=', version: "v1".into() };
-    let scheme = Scheme::Hmac(scheme);
+    let scheme = Scheme::Template(scheme);
     let verifier = verifier(&scheme, &["s"]);
     let genuine = signed(&scheme, "s", request("x"), NOW);
     let value = genuine.headers["x-signature"].to_str().expect("text").to_owned();
@@ -231,11 +231,11 @@ fn lists_pass_over_what_they_do_not_know() {
 
 #[test]
 fn a_list_with_two_timestamps_is_refused() {
-    let mut scheme = HmacScheme::new(Algorithm::Sha256, "x-signature");
+    let mut scheme = TemplateScheme::new(Algorithm::Sha256, "x-signature");
     scheme.layout = Layout::Entries { between: ',', joint: '=', version: "v1".into() };
     scheme.signed = "{timestamp}.{body}".parse().expect("a template");
     scheme.timestamp = Some(TimestampRule::entry("t"));
-    let scheme = Scheme::Hmac(scheme);
+    let scheme = Scheme::Template(scheme);
     let mut request = signed(&scheme, "s", request("x"), NOW);
     let value = request.headers["x-signature"].to_str().expect("text").to_owned();
     assert!(value.starts_with("t=1750000000,v1="), "{value}");
@@ -252,7 +252,7 @@ fn github_facts() {
     let mut push = request("{}");
     push.headers.insert("x-github-event", HeaderValue::from_static("push"));
     push.headers.insert("x-github-delivery", HeaderValue::from_static("72d3162e"));
-    let verified = verifier.verify(signed(&github.scheme, "s", push, NOW), NOW).expect("genuine");
+    let verified = verifier.verify(signed(github.scheme, "s", push, NOW), NOW).expect("genuine");
     assert_eq!(verified.kind().as_deref(), Some("push"));
     assert_eq!(verified.delivery_id().as_deref(), Some("72d3162e"));
     let open = verified.unauthenticated();
@@ -269,7 +269,7 @@ fn standard_webhooks_facts() {
     let mut paid = request(r#"{"type":"invoice.paid","data":{}}"#);
     paid.headers.insert("webhook-id", HeaderValue::from_static("msg_1"));
     let verified =
-        verifier.verify(signed(&profile.scheme, secret, paid, NOW), NOW).expect("genuine");
+        verifier.verify(signed(profile.scheme, secret, paid, NOW), NOW).expect("genuine");
     assert_eq!(verified.kind().as_deref(), Some("invoice.paid"));
     assert_eq!(verified.delivery_id().as_deref(), Some("msg_1"));
     assert_eq!(
@@ -281,9 +281,9 @@ fn standard_webhooks_facts() {
 #[test]
 fn a_route_s_own_locations() {
     let body = r#"Sid=SM%201&a=b+c"#;
-    let mut scheme = HmacScheme::new(Algorithm::Sha256, "x-signature");
+    let mut scheme = TemplateScheme::new(Algorithm::Sha256, "x-signature");
     scheme.signed = "{method} {url} {body}".parse().expect("a template");
-    let scheme = Scheme::Hmac(scheme);
+    let scheme = Scheme::Template(scheme);
     let verifier = verifier(&scheme, &["s"])
         .with_kind(vec![Location::Param("tenant".into())])
         .with_delivery_id(vec![Location::Form("none".into()), Location::Form("Sid".into())]);
@@ -300,10 +300,10 @@ fn the_url_the_path_and_the_method_are_protected_when_they_are_signed() {
         ("{path}{body}", |request| request.path.push('x')),
         ("{method}{body}", |request| request.method = Method::PUT),
     ] {
-        let mut scheme = HmacScheme::new(Algorithm::Sha512, "x-signature");
+        let mut scheme = TemplateScheme::new(Algorithm::Sha512, "x-signature");
         scheme.encoding = Encoding::Base64Url;
         scheme.signed = template.parse().expect("a template");
-        let scheme = Scheme::Hmac(scheme);
+        let scheme = Scheme::Template(scheme);
         let verifier = verifier(&scheme, &["s"]);
         let mut request = signed(&scheme, "s", request("x"), NOW);
         verifier.verify(request.clone(), NOW).expect("genuine");
@@ -371,11 +371,11 @@ fn no_verification_proves_nothing_and_says_so() {
 
 #[test]
 fn what_cannot_work_is_refused_at_set_up() {
-    let base = || HmacScheme::new(Algorithm::Sha256, "x-signature");
-    let error = |change: &dyn Fn(&mut HmacScheme)| {
+    let base = || TemplateScheme::new(Algorithm::Sha256, "x-signature");
+    let error = |change: &dyn Fn(&mut TemplateScheme)| {
         let mut scheme = base();
         change(&mut scheme);
-        Verifier::new(Scheme::Hmac(scheme), [Secret::from("s")]).expect_err("a bad scheme")
+        Verifier::new(Scheme::Template(scheme), [Secret::from("s")]).expect_err("a bad scheme")
     };
     let template = |text: &str| text.parse().expect("a template");
     assert_eq!(
@@ -451,9 +451,9 @@ fn secrets_are_named_by_their_place_and_never_shown() {
 
 #[test]
 fn keys_in_other_forms() {
-    let mut scheme = HmacScheme::new(Algorithm::Sha256, "x-signature");
+    let mut scheme = TemplateScheme::new(Algorithm::Sha256, "x-signature");
     scheme.key = KeyForm::Hex;
-    let hex = signed(&Scheme::Hmac(scheme.clone()), "68756E746572", request("x"), NOW);
+    let hex = signed(&Scheme::Template(scheme.clone()), "68756E746572", request("x"), NOW);
     scheme.key = KeyForm::Text;
-    verifier(&Scheme::Hmac(scheme), &["hunter"]).verify(hex, NOW).expect("the same key");
+    verifier(&Scheme::Template(scheme), &["hunter"]).verify(hex, NOW).expect("the same key");
 }

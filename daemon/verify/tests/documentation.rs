@@ -1,11 +1,14 @@
 //! The documentation of the senders is made from the table of senders, and is up to date.
 
+#![allow(clippy::indexing_slicing, reason = "a panic is the failure that a test reports")]
+
 mod vector;
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-use hookyard_verify::{Location, Profile, profile, profiles};
+use hookyard_verify::handshake::Proof;
+use hookyard_verify::{Location, Profile, Setting, Takes, profile, profiles};
 
 use vector::Vector;
 
@@ -17,12 +20,64 @@ fn snippet(profile: &Profile) -> String {
     }
     let name = profile.name;
     let variable = name.to_uppercase().replace('-', "_");
-    let _ = writeln!(snippet, "[[route]]\npath = \"/hooks/{name}\"\nprovider = \"{name}\"");
-    let _ = writeln!(
-        snippet,
-        "secret = {{ env = \"{variable}_SECRET\" }}\nhandlers = [\"orders/record\"]"
-    );
+    let required: Vec<&Setting> = profile.settings.iter().filter(|s| s.required).collect();
+    let provider = match required.as_slice() {
+        [] => format!("\"{name}\""),
+        settings => {
+            let values = settings.iter().map(|setting| match (setting.only, setting.secret) {
+                (Some(only), _) => format!(", {} = {only}", setting.name),
+                (None, true) => {
+                    let name = setting.name.to_uppercase();
+                    format!(", {} = {{ env = \"{variable}_{name}\" }}", setting.name)
+                }
+                (None, false) => format!(", {} = \"{}\"", setting.name, example(setting.name)),
+            });
+            format!("{{ name = \"{name}\"{} }}", values.collect::<String>())
+        }
+    };
+    let _ = writeln!(snippet, "[[route]]\npath = \"/hooks/{name}\"\nprovider = {provider}");
+    let _ = match profile.scheme.takes().expect(name) {
+        Takes::Nothing => Ok(()),
+        _ if profile.teaches_secret() => Ok(()),
+        Takes::PublicKey => writeln!(snippet, "public_key = {{ env = \"{variable}_PUBLIC_KEY\" }}"),
+        Takes::Secret => writeln!(snippet, "secret = {{ env = \"{variable}_SECRET\" }}"),
+    };
+    snippet.push_str("handlers = [\"orders/record\"]\n");
     snippet
+}
+
+/// What a setting looks like.
+fn example(setting: &str) -> &'static str {
+    match setting {
+        "topic_arn" => "arn:aws:sns:us-east-1:123456789012:orders",
+        "jwks_url" => "https://keys.example.com/jwks.json",
+        "audience" => "https://hooks.example.com/hooks/google-pubsub",
+        "email" => "push@project.iam.gserviceaccount.com",
+        _ => "the-value",
+    }
+}
+
+/// What a sender can be told, and what it asks before it sends.
+fn particulars(profile: &Profile) -> String {
+    let mut lines = String::new();
+    for setting in profile.settings {
+        let need = if setting.required { "required" } else { "optional" };
+        let kind = if setting.secret { ", a secret" } else { "" };
+        let _ = writeln!(lines, "- `{}` ({need}{kind}): {}", setting.name, setting.summary);
+    }
+    for rule in profile.handshakes {
+        let proof = match rule.proof {
+            Proof::Signature => "signed as events are",
+            Proof::MaybeSigned => "signed or not",
+            Proof::Shows(..) => "shows a token",
+            Proof::Teaches(_) => "brings the secret, taken while the route is armed",
+            Proof::Sealed(..) => "encrypted with the secret",
+            Proof::Nothing => "not signed",
+        };
+        let _ =
+            writeln!(lines, "- handshake *{}*, {proof}: answered with {}", rule.name, rule.status);
+    }
+    if lines.is_empty() { lines } else { format!("\n{lines}") }
 }
 
 /// The documentation of all senders.
@@ -44,14 +99,15 @@ fn documentation() -> String {
         let _ = writeln!(
             table,
             "| {title} | `{name}` | {} | {valid} | {invalid} | {} | {} |",
-            profile.scheme,
+            profile.scheme.to_string().replace('|', "\\|"),
             places(profile.kind),
             places(profile.delivery_id)
         );
         let _ = writeln!(
             sections,
-            "\n### {title}\n\n{}\n\n```toml\n{}```",
+            "\n### {title}\n\n{}\n{}\n```toml\n{}```",
             profile.summary,
+            particulars(profile),
             snippet(profile)
         );
     }
@@ -83,9 +139,18 @@ fn every_snippet_is_a_configuration_of_its_sender() {
         let (block, _) = block.split_once("```").expect("a closed block");
         let parsed: toml::Table = block.parse().expect(block);
         let route = parsed["route"][0].as_table().expect("a route");
-        let name = route["provider"].as_str().expect("a name");
+        let provider = &route["provider"];
+        let name = provider.as_str().or_else(|| provider["name"].as_str()).expect("a name");
         let known = profile(name).expect(name);
         assert_eq!(parsed.contains_key("server"), known.scheme.signs_url(), "{name}");
-        assert!(route["secret"]["env"].is_str() && route["path"].is_str(), "{name}");
+        assert!(route["path"].is_str(), "{name}");
+        let there = |key: &str| route.get(key).is_some_and(|key| key["env"].is_str());
+        let takes = known.scheme.takes().expect(name);
+        let configured = takes == Takes::Secret && !known.teaches_secret();
+        assert_eq!(there("secret"), configured, "{name}");
+        assert_eq!(there("public_key"), takes == Takes::PublicKey, "{name}");
+        for setting in known.settings.iter().filter(|setting| setting.required) {
+            assert!(provider.get(setting.name).is_some(), "{name}: {}", setting.name);
+        }
     }
 }

@@ -2,10 +2,12 @@
 //! nothing that arrives can make the verifier panic.
 
 use bytes::Bytes;
+use data_encoding::BASE64;
 use hookyard_verify::{
-    Algorithm, Encoding, HmacScheme, KeyForm, Layout, Location, Piece, Request, Scheme, Secret,
-    Settings, Template, TimestampFormat, TimestampPlace, TimestampRule, UnixTime, Verifier,
-    profile, profiles, sign,
+    Algorithm, Construction, Encoding, KeyForm, KeySource, Keyring, Layout, Location, Piece,
+    Received, Request, Scheme, Secret, Settings, SignatureAlgorithm, Template, TemplateScheme,
+    TimestampFormat, TimestampPlace, TimestampRule, UnixTime, Verifier, Version, profile, profiles,
+    sign,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use proptest::prelude::*;
@@ -14,7 +16,6 @@ use proptest::sample::{Index, select};
 const SECRETS: [&str; 2] =
     ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_b3RoZXJvdGhlcm90aGVyb3RoZXI="];
 const ID: &str = "x-id";
-const NONCE: &str = "x-nonce";
 
 /// Now is far from both ends of what a timestamp can say.
 fn now() -> impl Strategy<Value = UnixTime> {
@@ -37,11 +38,34 @@ fn header_text() -> impl Strategy<Value = String> {
     "[a-zA-Z0-9_-]{1,30}"
 }
 
+/// HMACs and key pairs.
+fn construction() -> impl Strategy<Value = Construction> {
+    use SignatureAlgorithm as Pair;
+    let hashes = [Algorithm::Sha1, Algorithm::Sha256, Algorithm::Sha512].map(Construction::Hmac);
+    let pairs = [
+        Pair::Ed25519,
+        Pair::EcdsaSha256,
+        Pair::EcdsaSha256Fixed,
+        Pair::EcdsaSha1,
+        Pair::RsaSha1,
+        Pair::RsaSha256,
+        Pair::RsaSha256Twice,
+        Pair::RsaSha384,
+        Pair::RsaSha512,
+        Pair::RsaPssSha512,
+    ];
+    prop_oneof![3 => select(hashes.to_vec()), 2 => select(pairs.map(Construction::KeyPair).to_vec())]
+}
+
 /// Schemes as users could write them, all parts of the machinery among them.
-fn hmac_scheme() -> impl Strategy<Value = HmacScheme> {
-    let algorithm = select(vec![Algorithm::Sha1, Algorithm::Sha256, Algorithm::Sha512]);
-    let encoding =
-        select(vec![Encoding::Hex, Encoding::HexUpper, Encoding::Base64, Encoding::Base64Url]);
+fn template_scheme() -> impl Strategy<Value = TemplateScheme> {
+    let encoding = select(vec![
+        Encoding::Hex,
+        Encoding::HexUpper,
+        Encoding::Base64,
+        Encoding::Base64Url,
+        Encoding::HexBase64,
+    ]);
     let prefix = select(vec!["", "sha256=", "v0:"]);
     let layout = select(vec![
         None,
@@ -52,76 +76,181 @@ fn hmac_scheme() -> impl Strategy<Value = HmacScheme> {
         Some(Layout::Positional { between: ',' }),
     ]);
     let timestamp = select(vec![None, Some(false), Some(true)]);
-    let format =
-        select(vec![TimestampFormat::Seconds, TimestampFormat::Millis, TimestampFormat::Rfc3339]);
-    let extra = select(vec!["", "{method}", "{path}:", "{url}", "{{x}}", "{decoded-url}"]);
-    (algorithm, encoding, prefix, layout, timestamp, format, extra, any::<(bool, bool)>()).prop_map(
-        |(algorithm, encoding, prefix, layout, timestamp, format, extra, (id, nonce))| {
-            let mut scheme = HmacScheme::new(algorithm, "X-Signature");
-            scheme.encoding = encoding;
-            scheme.prefix = prefix.into();
-            let mut template = String::from(extra);
-            let positional = matches!(layout, Some(Layout::Positional { .. }));
-            let listed = layout.is_some();
-            scheme.layout = layout.unwrap_or(scheme.layout);
-            if timestamp.is_some() || positional {
-                let rule = if positional {
-                    TimestampRule { at: TimestampPlace::First, ..TimestampRule::entry("t") }
-                } else if timestamp == Some(true) && listed {
-                    TimestampRule::entry("t")
-                } else {
-                    TimestampRule::header("X-Timestamp")
+    let format = select(vec![
+        TimestampFormat::Seconds,
+        TimestampFormat::Millis,
+        TimestampFormat::Rfc3339,
+        TimestampFormat::SecondsOrMillis,
+    ]);
+    let extra = select(vec![
+        "",
+        "{method}",
+        "{path}:",
+        "{url}",
+        "{{x}}",
+        "{decoded-url}",
+        "{body-sha256}",
+        "{query:x}",
+    ]);
+    (construction(), encoding, prefix, layout, timestamp, format, extra, any::<(bool, bool)>())
+        .prop_map(
+            |(construction, encoding, prefix, layout, timestamp, format, extra, (id, nonce))| {
+                let mut scheme = match construction {
+                    Construction::KeyPair(algorithm) => {
+                        TemplateScheme::key_pair(algorithm, "X-Signature")
+                    }
+                    _ => TemplateScheme::new(Algorithm::Sha256, "X-Signature"),
                 };
-                scheme.timestamp = Some(TimestampRule { format, ..rule });
-                template.push_str("{timestamp}.");
-            }
-            if id {
-                scheme.id_header = Some(ID.into());
-                template.push_str("{id}.");
-            }
-            if nonce {
-                template.push_str("{header:x-nonce}.");
-            }
-            template.push_str("{body}");
-            scheme.signed = template.parse().expect("a template");
-            scheme
-        },
-    )
+                scheme.construction = construction;
+                scheme.key_id_header = (id && nonce).then_some("X-Key-Id".into());
+                scheme.encoding = encoding;
+                scheme.prefix = prefix.into();
+                let mut template = String::from(extra);
+                let positional = matches!(layout, Some(Layout::Positional { .. }));
+                let listed = layout.is_some();
+                scheme.layout = layout.unwrap_or(scheme.layout);
+                if timestamp.is_some() || positional {
+                    let rule = if positional {
+                        TimestampRule { at: TimestampPlace::First, ..TimestampRule::entry("t") }
+                    } else if timestamp == Some(true) && listed {
+                        TimestampRule::entry("t")
+                    } else {
+                        TimestampRule::header("X-Timestamp")
+                    };
+                    scheme.timestamp = Some(TimestampRule { format, ..rule });
+                    template.push_str("{timestamp}.");
+                }
+                if id {
+                    scheme.id_header = Some(ID.into());
+                    template.push_str("{id}.");
+                }
+                if nonce {
+                    template.push_str("{header:x-nonce}.");
+                }
+                template.push_str("{body}");
+                scheme.signed = template.parse().expect("a template");
+                scheme
+            },
+        )
 }
 
-/// The schemes of all profiles, alternatives also each for itself, and random ones.
+/// The schemes of all profiles, alternatives and versions also each for itself, and random ones.
 fn any_scheme() -> impl Strategy<Value = Scheme> {
     let known: Vec<Scheme> = profiles()
         .iter()
+        // These need settings, or keys that are fetched: `key_properties` has them.
+        .filter(|profile| {
+            !matches!(profile.scheme, Scheme::None | Scheme::Jwt(_) | Scheme::Paypal | Scheme::Sns)
+        })
         .flat_map(|profile| match profile.scheme {
             Scheme::FirstOf(ways) => {
                 ways.iter().chain([profile.scheme]).cloned().collect::<Vec<_>>()
             }
+            Scheme::Template(template) => {
+                let versions = template.versions.iter().map(|version| of(template, version));
+                versions.chain([profile.scheme.clone()]).collect()
+            }
+            // Its keys are fetched; it has tests of its own.
+            Scheme::Ebay => Vec::new(),
             scheme => vec![scheme.clone()],
         })
+        .filter(takes_any_body)
         .collect();
-    prop_oneof![select(known), hmac_scheme().prop_map(Scheme::Hmac)]
+    prop_oneof![select(known), template_scheme().prop_map(Scheme::Template)]
+}
+
+/// The scheme with one of its further versions alone.
+fn of(scheme: &TemplateScheme, version: &Version) -> Scheme {
+    let mut scheme = scheme.clone();
+    if let Layout::Entries { version: name, .. } | Layout::Groups { version: name, .. } =
+        &mut scheme.layout
+    {
+        *name = version.name.clone();
+    }
+    scheme.construction = version.construction;
+    scheme.key = version.key.clone();
+    scheme.versions = (&[]).into();
+    Scheme::Template(scheme)
+}
+
+/// Whether any body can be signed by this scheme alone. For those whose signature is about values in
+/// the body, and those that need settings, `in_body.rs` says the same.
+fn takes_any_body(scheme: &Scheme) -> bool {
+    match scheme {
+        Scheme::Template(template) => !template.signed.pieces().iter().any(|piece| {
+            matches!(piece, Piece::At(_) | Piece::Optional { .. } | Piece::Setting(_))
+        }),
+        Scheme::FirstOf(ways) => ways.first().is_some_and(takes_any_body),
+        Scheme::Token { .. } | Scheme::Bearer | Scheme::Basic { .. } | Scheme::BasicPair => true,
+        Scheme::Twilio | Scheme::None => true,
+        _ => false,
+    }
 }
 
 /// Those that protect a body.
 fn scheme() -> impl Strategy<Value = Scheme> {
-    any_scheme().prop_filter("the body is signed", |scheme| hmac(scheme).is_some())
+    any_scheme().prop_filter("the body is signed", |scheme| template(scheme).is_some())
 }
 
 /// What signs, which for alternatives is the first of them.
-fn hmac(scheme: &Scheme) -> Option<&HmacScheme> {
+fn template(scheme: &Scheme) -> Option<&TemplateScheme> {
     match scheme {
-        Scheme::Hmac(scheme) => Some(scheme),
-        Scheme::FirstOf(ways) => ways.first().and_then(hmac),
+        Scheme::Template(scheme) => Some(scheme),
+        Scheme::FirstOf(ways) => ways.first().and_then(template),
         _ => None,
     }
 }
 
+/// The private and the public half of a key pair; `other` makes it another one.
+fn key_pair(algorithm: SignatureAlgorithm, other: bool) -> (&'static str, &'static str) {
+    macro_rules! pair {
+        ($name:literal) => {
+            (
+                include_str!(concat!("keys/", $name, ".pem")),
+                include_str!(concat!("keys/", $name, ".pub")),
+            )
+        };
+    }
+    match (algorithm.as_str().split('-').next(), other) {
+        (Some("ed25519"), false) => pair!("ed25519"),
+        (Some("ed25519"), true) => pair!("ed25519-other"),
+        (Some("ecdsa"), false) => pair!("p256"),
+        (Some("ecdsa"), true) => pair!("p256-other"),
+        (_, false) => pair!("rsa"),
+        (_, true) => pair!("rsa-other"),
+    }
+}
+
+/// What the sender signs with: the secret, or the private half of its key pair.
+fn signing(scheme: &Scheme) -> Secret {
+    let Some(template) = template(scheme) else { return secret(scheme, false) };
+    let Construction::KeyPair(algorithm) = template.construction else {
+        return secret(scheme, false);
+    };
+    let (private, _) = key_pair(algorithm, false);
+    Secret::from(format!("{}{private}", name(template)))
+}
+
+/// What stands before a key that has a name.
+fn name(template: &TemplateScheme) -> &'static str {
+    if template.key_id_header.is_some() { "key-1:" } else { "" }
+}
+
 /// A secret of the form that the scheme takes; `other` makes it another one.
 fn secret(scheme: &Scheme, other: bool) -> Secret {
-    let hex = hmac(scheme).is_some_and(|hmac| hmac.key == KeyForm::Hex);
-    let bare = hmac(scheme)
-        .is_some_and(|hmac| matches!(&hmac.key, KeyForm::Base64 { prefix } if prefix.is_empty()));
+    if let Some(template) = template(scheme)
+        && let Construction::KeyPair(algorithm) = template.construction
+    {
+        let KeyForm::PublicKey { tag } = &template.key else { panic!("{:?}", template.key) };
+        let (_, public) = key_pair(algorithm, other);
+        return Secret::from(format!("{}{tag}{public}", name(template)));
+    }
+    let named = template(scheme).map_or("", name);
+    let hex = template(scheme).is_some_and(|template| template.key == KeyForm::Hex);
+    // Without a prefix, or with another than the usual secrets'.
+    let bare = template(scheme).is_some_and(
+        |template| matches!(&template.key, KeyForm::Base64 { prefix } if prefix != "whsec_"),
+    );
     let [usual, second] = SECRETS;
     let text = match (scheme, other) {
         (Scheme::BasicPair, false) => "user:pass:word",
@@ -133,22 +262,21 @@ fn secret(scheme: &Scheme, other: bool) -> Secret {
         (_, true) => second,
         (_, false) => usual,
     };
-    Secret::from(text)
+    Secret::from(format!("{named}{text}"))
 }
 
 /// The names of the headers that `scheme` protects or reads.
-fn headers_of(scheme: &HmacScheme) -> Vec<HeaderName> {
+fn headers_of(scheme: &TemplateScheme) -> Vec<HeaderName> {
     let mut names = vec![scheme.header.to_string()];
     names.extend(scheme.id_header.as_ref().map(ToString::to_string));
+    names.extend(scheme.key_id_header.as_ref().map(ToString::to_string));
     names.extend(scheme.fixed.iter().map(|(name, _)| name.to_string()));
-    if scheme.signed.to_string().contains(NONCE) {
-        names.push(NONCE.to_owned());
-    }
     for piece in scheme.signed.pieces() {
-        if let Piece::ListedHeaders(list) = piece {
-            names.push(list.to_string());
+        if let Piece::ListedHeaders(name) = piece {
+            names.push(name.to_string());
         }
     }
+    names.extend(signed_headers(scheme));
     if let Some(rule) = &scheme.timestamp
         && let TimestampPlace::Header(name) = &rule.at
     {
@@ -157,9 +285,17 @@ fn headers_of(scheme: &HmacScheme) -> Vec<HeaderName> {
     names.iter().map(|name| name.parse().expect("a name")).collect()
 }
 
+/// The headers whose values are in the template.
+fn signed_headers(scheme: &TemplateScheme) -> impl Iterator<Item = String> {
+    scheme.signed.pieces().iter().filter_map(|piece| match piece {
+        Piece::Header(name) => Some(name.to_string()),
+        _ => None,
+    })
+}
+
 /// A body that has the timestamp, where that is its place.
 fn dated(scheme: &Scheme, body: Vec<u8>, now: UnixTime) -> Vec<u8> {
-    match hmac(scheme).and_then(|hmac| hmac.timestamp.as_ref()).map(|rule| &rule.at) {
+    match template(scheme).and_then(|template| template.timestamp.as_ref()).map(|rule| &rule.at) {
         Some(TimestampPlace::Body(pointer)) => {
             let key = pointer.trim_start_matches('/');
             format!("{{\"x\":{body:?},\"{key}\":{}}}", now.as_millis()).into_bytes()
@@ -178,8 +314,9 @@ fn signed(scheme: &Scheme, body: Vec<u8>, header: &str, now: UnixTime) -> Reques
         headers: HeaderMap::new(),
         body: Bytes::from(dated(scheme, body, now)),
     };
-    let id = hmac(scheme).and_then(|hmac| hmac.id_header.clone()).unwrap_or(ID.into());
-    for name in [id.as_ref(), NONCE] {
+    let id = template(scheme).and_then(|template| template.id_header.clone()).unwrap_or(ID.into());
+    let signed = template(scheme).into_iter().flat_map(signed_headers);
+    for name in signed.chain([id.to_string()]) {
         request.headers.insert(
             name.parse::<HeaderName>().expect("a name"),
             header.parse().expect("a header value"),
@@ -189,12 +326,12 @@ fn signed(scheme: &Scheme, body: Vec<u8>, header: &str, now: UnixTime) -> Reques
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         request.headers.insert(http::header::CONTENT_TYPE, form);
     }
-    sign(scheme, &secret(scheme, false), request, now, &Settings::default()).expect("signed")
+    sign(scheme, &signing(scheme), request, now, &Settings::default()).expect("signed")
 }
 
 /// Some seconds that are within the tolerance.
 fn tolerated(scheme: &Scheme, late: i64) -> i64 {
-    let rule = hmac(scheme).and_then(|hmac| hmac.timestamp.as_ref());
+    let rule = template(scheme).and_then(|template| template.timestamp.as_ref());
     let seconds = rule.map_or(300, |rule| i64::try_from(rule.tolerance.as_secs()).expect("short"));
     late % ((seconds - 1) * 1000)
 }
@@ -208,6 +345,30 @@ fn flip(bytes: &mut [u8], at: Index) {
     if let Some(byte) = bytes.get_mut(bit / 8) {
         *byte ^= 1 << (bit % 8);
     }
+}
+
+const EBAY: &str = "x-ebay-signature";
+
+fn ebay(body: Vec<u8>) -> Request {
+    let (private, _) = key_pair(SignatureAlgorithm::EcdsaSha1, false);
+    let request = signed(&Scheme::None, body, "x", UnixTime::from_secs(1));
+    let key = Secret::from(format!("key-1:{private}").trim_end());
+    sign(&Scheme::Ebay, &key, request, UnixTime::from_secs(1), &Settings::default())
+        .expect("signed")
+}
+
+fn ebay_key() -> KeySource {
+    let url = "https://api.ebay.com/commerce/notification/v1/public_key/key-1".to_owned();
+    KeySource::Ebay { url, key_id: "key-1".to_owned() }
+}
+
+/// What is made of a request, with eBay's key at hand.
+fn ebay_received(request: Request, now: UnixTime) -> Option<Received> {
+    let (_, public) = key_pair(SignatureAlgorithm::EcdsaSha1, false);
+    let answer = format!(r#"{{"key":"{public}","algorithm":"ECDSA","digest":"SHA1"}}"#);
+    let keyring = Keyring::new().with(&ebay_key(), Bytes::from(answer));
+    let verifier = Verifier::new(Scheme::Ebay, []).expect("no secret needed");
+    verifier.receive(request, now, &keyring).ok()
 }
 
 proptest! {
@@ -246,7 +407,7 @@ proptest! {
         which in any::<Index>(), at in any::<Index>(),
     ) {
         let mut request = signed(&scheme, body, &header, now);
-        let names = headers_of(hmac(&scheme).expect("signed"));
+        let names = headers_of(template(&scheme).expect("signed"));
         let name = &names[which.index(names.len())];
         let mut value = request.headers[name].as_bytes().to_vec();
         flip(&mut value, at);
@@ -299,8 +460,8 @@ proptest! {
         ),
     ) {
         let mut request = signed(&scheme, body, "x", UnixTime::from_secs(1_750_000_000));
-        let names = match (hmac(&scheme), &scheme) {
-            (Some(hmac), _) => headers_of(hmac),
+        let names = match (template(&scheme), &scheme) {
+            (Some(template), _) => headers_of(template),
             (None, Scheme::Twilio) => vec![HeaderName::from_static("x-twilio-signature")],
             (None, Scheme::Token { header }) => vec![header.parse().expect("a name")],
             (None, _) => vec![http::header::AUTHORIZATION],
@@ -313,6 +474,51 @@ proptest! {
         }
         let now = UnixTime::from_millis(now);
         prop_assert!(verifier(&scheme).verify(request, now).is_err());
+    }
+
+    /// The key is fetched by the id that the signature names.
+    #[test]
+    fn what_ebay_signed_passes_and_a_flipped_bit_fails(
+        body in some_body(), now in now(), at in any::<Index>(), in_header in any::<bool>(),
+    ) {
+        let request = ebay(body);
+        let received = ebay_received(request.clone(), now);
+        prop_assert!(matches!(received, Some(Received::Event(_))), "{received:?}");
+        let mut changed = request;
+        if in_header {
+            let mut value = changed.headers[EBAY].as_bytes().to_vec();
+            flip(&mut value, at);
+            let Ok(value) = HeaderValue::from_bytes(&value) else { return Ok(()) };
+            changed.headers.insert(EBAY, value);
+        } else {
+            let mut body = changed.body.to_vec();
+            flip(&mut body, at);
+            changed.body = Bytes::from(body);
+        }
+        prop_assert!(ebay_received(changed, now).is_none());
+    }
+
+    #[test]
+    fn nothing_that_ebay_could_send_panics(
+        value in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..80),
+            "[a-zA-Z0-9+/=]{0,90}".prop_map(String::into),
+            r#"\{("(alg|kid|signature|digest)":("(ecdsa|SHA1|key-1|M[A-Za-z0-9]{0,90})"|1),?){0,6}\}"#
+                .prop_map(|json| BASE64.encode(json.as_bytes()).into()),
+        ],
+        answer in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..80),
+            r#"\{"key":"[A-Za-z0-9 -]{0,90}","algorithm":"ECDSA","digest":"SHA1"\}"#
+                .prop_map(String::into),
+        ],
+    ) {
+        let mut request = ebay(Vec::new());
+        let keyring = Keyring::new().with(&ebay_key(), Bytes::from(answer));
+        let verifier = Verifier::new(Scheme::Ebay, []).expect("no secret needed");
+        prop_assert!(verifier.receive(request.clone(), UnixTime::from_secs(1), &keyring).is_err());
+        let Ok(value) = HeaderValue::from_bytes(&value) else { return Ok(()) };
+        request.headers.insert(EBAY, value);
+        prop_assert!(ebay_received(request, UnixTime::from_secs(1)).is_none());
     }
 
     #[test]

@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use hookyard_verify::{
-    Algorithm, Construction, HmacScheme, KeyForm, Layout, Part, Reason, Request, Scheme, Secret,
-    SecretError, Settings, SetupError, TimestampPlace, TimestampRule, UnixTime, Verifier, profile,
-    sign,
+    Algorithm, Construction, KeyForm, Layout, Part, Reason, Request, Scheme, Secret, SecretError,
+    Settings, SetupError, TemplateScheme, TimestampPlace, TimestampRule, UnixTime, Verifier,
+    profile, sign,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
@@ -33,7 +33,7 @@ fn signed(scheme: &Scheme, secret: &str, request: Request) -> Request {
 }
 
 fn scheme(name: &str) -> &'static Scheme {
-    &profile(name).expect(name).scheme
+    profile(name).expect(name).scheme
 }
 
 fn ways(name: &str) -> &'static [Scheme] {
@@ -52,8 +52,8 @@ fn refusal(verifier: &Verifier, request: Request) -> Reason {
     verifier.verify(request, NOW).expect_err("a bad request").reason
 }
 
-fn setup(scheme: HmacScheme) -> SetupError {
-    Verifier::new(Scheme::Hmac(scheme), [Secret::from("s")]).expect_err("not a scheme")
+fn setup(scheme: TemplateScheme) -> SetupError {
+    Verifier::new(Scheme::Template(scheme), [Secret::from("s")]).expect_err("not a scheme")
 }
 
 const SIGNING: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
@@ -275,7 +275,7 @@ fn keys_are_read_as_their_senders_do() {
     // The same text, once composed and once not: one key in normalization form KD.
     let good = signed(scheme("easypost"), "caf\u{e9}", request("{}"));
     of("easypost", &["cafe\u{301}"]).verify(good, NOW).expect("the same text");
-    let mut tagged = HmacScheme::new(Algorithm::Sha256, "x-signature");
+    let mut tagged = TemplateScheme::new(Algorithm::Sha256, "x-signature");
     tagged.key = KeyForm::TaggedBase64 { tag: "whsec_".into(), or_text: false };
     let untagged = setup(tagged);
     assert_eq!(
@@ -291,9 +291,9 @@ fn keys_are_read_as_their_senders_do() {
 
 #[test]
 fn schemes_that_contradict_themselves_are_refused() {
-    let plain = || HmacScheme::new(Algorithm::Sha256, "x-signature");
+    let plain = || TemplateScheme::new(Algorithm::Sha256, "x-signature");
     let mut digest = plain();
-    digest.construction = Construction::Digest;
+    digest.construction = Construction::Digest(Algorithm::Sha256);
     assert_eq!(setup(digest), SetupError::SecretInTemplate);
     let mut hmac = plain();
     hmac.signed = "{secret}{body}".parse().expect("a template");

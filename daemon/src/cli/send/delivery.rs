@@ -82,8 +82,8 @@ impl Delivery {
             one => std::slice::from_ref(one),
         };
         for way in ways {
-            if let Scheme::Hmac(hmac) = way
-                && let Some(rule) = &hmac.timestamp
+            if let Scheme::Template(template) = way
+                && let Some(rule) = &template.timestamp
                 && let TimestampPlace::Body(pointer) = &rule.at
             {
                 let time = match rule.format {
@@ -92,8 +92,8 @@ impl Delivery {
                 };
                 self.put(&Location::Json(pointer.clone()), time.into())?;
             }
-            if let Scheme::Hmac(hmac) = way
-                && let Some(header) = &hmac.id_header
+            if let Scheme::Template(template) = way
+                && let Some(header) = &template.id_header
                 && !self.request.headers.contains_key(header.as_ref())
             {
                 self.put(&Location::Header(header.clone()), Uuid::now_v7().to_string().into())?;

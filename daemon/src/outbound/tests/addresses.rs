@@ -125,7 +125,7 @@ async fn a_host_is_where_the_configuration_says() {
     let address = SocketAddr::from(([127, 0, 0, 1], server.port));
     let resolve = BTreeMap::from([(SNS.to_owned(), address), ("other.test".to_owned(), address)]);
     let config = config::Outbound { resolve, ca: Some(file) };
-    let client = Client::from_config(&config).unwrap();
+    let client = Client::from_config(&config, trusted_roots(&config).unwrap()).unwrap();
     let response = get(&client, &format!("https://{SNS}/?Action=ConfirmSubscription")).await;
     assert_eq!(response.unwrap().body, "confirmed");
     assert!(server.requests()[0].contains(&format!("\r\nhost: {SNS}\r\n")));

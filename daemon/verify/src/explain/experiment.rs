@@ -26,7 +26,9 @@ impl Experiment<'_> {
     /// What went wrong, as far as can be told.
     pub(super) fn hints(&self, reason: &Reason) -> Vec<String> {
         match reason {
-            Reason::MissingHeader(_) | Reason::BadHandshake(_) => self.absent(),
+            Reason::MissingHeader(_) | Reason::MissingValue { .. } | Reason::BadHandshake(_) => {
+                self.absent()
+            }
             Reason::TimestampTooOld { age, .. } => {
                 let then = self.case.now.as_millis().saturating_sub(millis(age));
                 self.clock(then, "old")
@@ -59,7 +61,7 @@ impl Experiment<'_> {
         if !others.is_empty() && others.len() <= 6 {
             let names: Vec<String> = others.iter().map(|p| format!("`{}`", p.name)).collect();
             hints.push(format!(
-                "the headers are those of {}: is this the right provider?",
+                "the headers or the body are those of {}: is this the right provider?",
                 names.join(" or ")
             ));
         }

@@ -23,6 +23,18 @@ pub(super) const AIRTABLE: Profile = Profile {
     ..Profile::DEFAULTS
 };
 
+pub(super) const ALCHEMY: Profile = Profile {
+    name: "alchemy",
+    title: "Alchemy",
+    scheme: &sha256("x-alchemy-signature").scheme(),
+    kind: &[in_json("/type")],
+    delivery_id: &[in_json("/id")],
+    retry_span: UNTOLD,
+    summary: "The secret is the signing key of the webhook, which its page in the dashboard \
+              shows; each webhook has its own. There is no timestamp.",
+    ..Profile::DEFAULTS
+};
+
 pub(super) const ATTIO: Profile = Profile {
     name: "attio",
     title: "Attio",
@@ -276,6 +288,43 @@ pub(super) const PAYSTACK: Profile = Profile {
     retry_span: days(4),
     summary: "Signs the body by HMAC-SHA512; the secret is the secret API key, of live or of \
               test mode. The body has no id of the delivery.",
+    ..Profile::DEFAULTS
+};
+
+pub(super) const PLAIN: Profile = Profile {
+    name: "plain",
+    title: "Plain",
+    scheme: &sha256("plain-request-signature").scheme(),
+    kind: &[in_json("/type")],
+    delivery_id: &[in_json("/id")],
+    retry_span: UNTOLD,
+    summary: "The secret is the workspace's request signing secret, one for all its webhooks. \
+              There is no timestamp that is checked.",
+    ..Profile::DEFAULTS
+};
+
+pub(super) const PLANETSCALE: Profile = Profile {
+    name: "planetscale",
+    title: "PlanetScale",
+    scheme: &sha256("x-planetscale-signature").scheme(),
+    kind: &[in_json("/event")],
+    delivery_id: &[],
+    retry_span: UNTOLD,
+    summary: "The secret is the webhook's own, which its menu shows. The body has no id of the \
+              delivery, and there is no timestamp that is checked.",
+    ..Profile::DEFAULTS
+};
+
+pub(super) const PUSHER: Profile = Profile {
+    name: "pusher",
+    title: "Pusher Channels",
+    scheme: &sha256("x-pusher-signature").scheme(),
+    kind: &[],
+    delivery_id: &[],
+    retry_span: UNTOLD,
+    summary: "The secret is the app's secret, of the key that `X-Pusher-Key` names; that \
+              header is not signed, so that every secret of the route is tried. A delivery is \
+              a batch of events without ids.",
     ..Profile::DEFAULTS
 };
 

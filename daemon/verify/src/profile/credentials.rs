@@ -17,6 +17,17 @@ pub(super) const AUTH0: Profile = Profile {
     ..Profile::DEFAULTS
 };
 
+pub(super) const CHARGEBEE: Profile = Profile {
+    name: "chargebee",
+    title: "Chargebee",
+    scheme: &Scheme::BasicPair,
+    kind: &[in_json("/event_type")],
+    delivery_id: &[in_json("/id")],
+    retry_span: UNTOLD,
+    summary: "The secret is `USER:PASSWORD`, as in the webhook's settings. Nothing is signed.",
+    ..Profile::DEFAULTS
+};
+
 pub(super) const CLOUDFLARE_NOTIFICATIONS: Profile = Profile {
     name: "cloudflare-notifications",
     title: "Cloudflare Notifications",
@@ -39,6 +50,32 @@ pub(super) const GOOGLE_DRIVE: Profile = Profile {
     summary: "The secret is the channel's token, which is sent as it is; nothing is signed \
               and the body is empty. Message numbers count within a channel, so that there \
               is no id. The first message has the state `sync`.",
+    ..Profile::DEFAULTS
+};
+
+pub(super) const HUGGING_FACE: Profile = Profile {
+    name: "hugging-face",
+    title: "Hugging Face",
+    scheme: &token("x-webhook-secret"),
+    kind: &[in_json("/event/scope")],
+    delivery_id: &[],
+    retry_span: UNTOLD,
+    summary: "The secret is that of the webhook's settings, which is sent as it is; nothing is \
+              signed. The kind is what the event is about, such as `repo.content`; what was \
+              done is in `event.action`. The body has no id of the delivery.",
+    ..Profile::DEFAULTS
+};
+
+pub(super) const PIPEDRIVE: Profile = Profile {
+    name: "pipedrive",
+    title: "Pipedrive",
+    scheme: &Scheme::BasicPair,
+    kind: &[in_json("/meta/entity")],
+    delivery_id: &[],
+    retry_span: UNTOLD,
+    summary: "The secret is `USER:PASSWORD`, as the webhook was made with. Nothing is signed. \
+              For webhooks of version 2; the kind is what the event is about, such as `deal`, \
+              and what was done is in `meta.action`.",
     ..Profile::DEFAULTS
 };
 

@@ -75,6 +75,22 @@ pub(super) const ELEVENLABS: Profile = Profile {
     ..Profile::DEFAULTS
 };
 
+pub(super) const INFISICAL: Profile = Profile {
+    name: "infisical",
+    title: "Infisical",
+    scheme: &sha256("x-infisical-signature")
+        .laid_out(Layout::Beside { label: Cow::Borrowed("t="), between: ';' })
+        .timed(TimestampPlace::Body(Cow::Borrowed("/timestamp")), TimestampFormat::Millis, 300)
+        .scheme(),
+    kind: &[in_json("/event")],
+    delivery_id: &[],
+    retry_span: UNTOLD,
+    summary: "The secret is the webhook's secret key; without one Infisical signs nothing, and \
+              everything is refused. Only the body is signed: its own timestamp counts, and \
+              the header's has to be the same. The body has no id of the delivery.",
+    ..Profile::DEFAULTS
+};
+
 pub(super) const KNOCK: Profile = Profile {
     name: "knock",
     title: "Knock",
@@ -192,6 +208,23 @@ pub(super) const SANITY: Profile = Profile {
     summary: "The timestamp may be five minutes away; Sanity's own library has no limit. \
               What the body holds is up to the webhook's projection, so that there is no \
               kind. The id is in a header that is not signed.",
+    ..Profile::DEFAULTS
+};
+
+pub(super) const SHIPPO: Profile = Profile {
+    name: "shippo",
+    title: "Shippo",
+    scheme: &sha256("shippo-auth-signature")
+        .entries("v1")
+        .signs(&[Piece::Timestamp, DOT, Piece::Body])
+        .entry_time("t", TimestampFormat::Seconds, 300)
+        .scheme(),
+    kind: &[in_json("/event")],
+    delivery_id: &[],
+    retry_span: UNTOLD,
+    summary: "The secret is the HMAC secret that Shippo sets up on request; accounts without \
+              one are not signed, and everything is refused. The body has no id of the \
+              delivery.",
     ..Profile::DEFAULTS
 };
 

@@ -3,9 +3,39 @@
 use std::borrow::Cow;
 
 use super::Profile;
-use super::table::{COLON, DOT, UNTOLD, in_header, in_json, sha1, sha256};
+use super::table::{COLON, DOT, UNTOLD, days, in_header, in_json, sha1, sha256};
 use crate::scheme::TimestampFormat;
 use crate::template::Piece;
+
+pub(super) const AIRWALLEX: Profile = Profile {
+    name: "airwallex",
+    title: "Airwallex",
+    scheme: &sha256("x-signature")
+        .signs(&[Piece::Timestamp, Piece::Body])
+        .header_time("x-timestamp", TimestampFormat::Millis, 300)
+        .scheme(),
+    kind: &[in_json("/name")],
+    delivery_id: &[in_json("/id")],
+    retry_span: days(4),
+    summary: "The secret is that of the webhook URL; each has its own. The timestamp, in \
+              milliseconds, and the body are signed without a separator.",
+    ..Profile::DEFAULTS
+};
+
+pub(super) const AKENEO: Profile = Profile {
+    name: "akeneo",
+    title: "Akeneo",
+    scheme: &sha256("x-akeneo-request-signature")
+        .signs(&[Piece::Timestamp, DOT, Piece::Body])
+        .header_time("x-akeneo-request-timestamp", TimestampFormat::Seconds, 300)
+        .scheme(),
+    kind: &[],
+    delivery_id: &[],
+    retry_span: UNTOLD,
+    summary: "For the Events API; the secret is that of the connection. A delivery is a batch \
+              of events, each with its own `action` and `event_id`.",
+    ..Profile::DEFAULTS
+};
 
 pub(super) const BOX: Profile = Profile {
     name: "box",

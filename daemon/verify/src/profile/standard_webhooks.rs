@@ -5,20 +5,26 @@ use std::time::Duration;
 
 use super::Profile;
 use super::table::{DOT, in_header, in_json, sha256};
-use crate::scheme::{DEFAULT_TOLERANCE, KeyForm, Scheme, TimestampFormat};
+use crate::scheme::{
+    Construction, DEFAULT_TOLERANCE, KeyForm, Scheme, SignatureAlgorithm, TemplateScheme,
+    TimestampFormat, Version,
+};
 use crate::template::Piece;
 
-/// Any sender that follows the specification with a shared secret (`v1`).
+/// Any sender that follows the specification, with a shared secret (`v1`) or a key pair (`v1a`).
 pub(super) const STANDARD_WEBHOOKS: Profile = Profile {
     name: "standard-webhooks",
     title: "Standard Webhooks",
-    scheme: &v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
+    scheme: &list("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC)
+        .versions(V1A)
+        .scheme(),
     kind: &[in_json("/type")],
     delivery_id: &[in_header("webhook-id")],
     retry_span: RETRY_SPAN,
     success_status: 202,
-    summary: "Signs id, timestamp and body with a `whsec_` secret. The id stays the same when a \
-              delivery is tried again; the timestamp is of the try.",
+    summary: "Signs id, timestamp and body with a `whsec_` secret or a key pair, of which the \
+              public key is `whpk_` and base64; secrets of both kinds can stand side by side. The \
+              id stays the same when a delivery is tried again; the timestamp is of the try.",
     ..Profile::DEFAULTS
 };
 
@@ -26,7 +32,7 @@ pub(super) const STANDARD_WEBHOOKS: Profile = Profile {
 pub(super) const SVIX: Profile = Profile {
     name: "svix",
     title: "Svix",
-    scheme: &v1("svix-id", "svix-timestamp", "svix-signature", WHSEC),
+    scheme: &list("svix-id", "svix-timestamp", "svix-signature", WHSEC).versions(V1A).scheme(),
     kind: &[in_json("/type")],
     delivery_id: &[in_header("svix-id")],
     retry_span: RETRY_SPAN,
@@ -49,6 +55,15 @@ pub(super) const fn v1(
     signature: &'static str,
     key: KeyForm,
 ) -> Scheme {
+    list(id, timestamp, signature, key).scheme()
+}
+
+const fn list(
+    id: &'static str,
+    timestamp: &'static str,
+    signature: &'static str,
+    key: KeyForm,
+) -> TemplateScheme {
     sha256(signature)
         .base64()
         .listed(' ', ',', "v1")
@@ -56,5 +71,11 @@ pub(super) const fn v1(
         .header_time(timestamp, TimestampFormat::Seconds, DEFAULT_TOLERANCE.as_secs())
         .id(id)
         .key(key)
-        .scheme()
 }
+
+/// `v1a`: Ed25519 over the same bytes, in the same list.
+const V1A: &[Version] = &[Version {
+    name: Cow::Borrowed("v1a"),
+    construction: Construction::KeyPair(SignatureAlgorithm::Ed25519),
+    key: KeyForm::PublicKey { tag: Cow::Borrowed("whpk_") },
+}];

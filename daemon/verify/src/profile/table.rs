@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::mem::{ManuallyDrop, replace};
 use std::time::Duration;
 
+use crate::jwt_scheme::{Claim, JwtScheme, TokenAlgorithm, TokenForm, TokenKeys, TokenPlace};
 use crate::location::Location;
 use crate::scheme::{
-    Algorithm, Construction, Encoding, HmacScheme, KeyForm, Layout, Scheme, TimestampFormat,
-    TimestampPlace, TimestampRule,
+    Algorithm, Construction, DEFAULT_TOLERANCE, Encoding, KeyForm, Layout, Scheme,
+    SignatureAlgorithm, TemplateScheme, TimestampFormat, TimestampPlace, TimestampRule, Version,
 };
 use crate::template::{Piece, Template};
 
@@ -39,17 +40,38 @@ pub(super) const fn in_json(pointer: &'static str) -> Location {
     Location::Json(Cow::Borrowed(pointer))
 }
 
+pub(super) const fn in_query(name: &'static str) -> Location {
+    Location::Query(Cow::Borrowed(name))
+}
+
 /// One lower-case hexadecimal signature of the body in `header`, by HMAC-SHA256.
-pub(super) const fn sha256(header: &'static str) -> HmacScheme {
-    HmacScheme::with(Algorithm::Sha256, Cow::Borrowed(header))
+pub(super) const fn sha256(header: &'static str) -> TemplateScheme {
+    TemplateScheme::with(Construction::Hmac(Algorithm::Sha256), Cow::Borrowed(header))
 }
 
-pub(super) const fn sha1(header: &'static str) -> HmacScheme {
-    HmacScheme::with(Algorithm::Sha1, Cow::Borrowed(header))
+pub(super) const fn sha1(header: &'static str) -> TemplateScheme {
+    TemplateScheme::with(Construction::Hmac(Algorithm::Sha1), Cow::Borrowed(header))
 }
 
-pub(super) const fn sha512(header: &'static str) -> HmacScheme {
-    HmacScheme::with(Algorithm::Sha512, Cow::Borrowed(header))
+pub(super) const fn sha512(header: &'static str) -> TemplateScheme {
+    TemplateScheme::with(Construction::Hmac(Algorithm::Sha512), Cow::Borrowed(header))
+}
+
+/// One signature of the body by a key pair in `header`, in base64.
+pub(super) const fn key_pair(
+    algorithm: SignatureAlgorithm,
+    header: &'static str,
+) -> TemplateScheme {
+    TemplateScheme::with(Construction::KeyPair(algorithm), Cow::Borrowed(header))
+}
+
+/// A token that is the whole value of `header`.
+pub(super) const fn jwt(
+    header: &'static str,
+    algorithm: TokenAlgorithm,
+    keys: TokenKeys,
+) -> JwtScheme {
+    JwtScheme::with(TokenPlace::Header(Cow::Borrowed(header)), algorithm, keys)
 }
 
 /// The secret itself in `header`.
@@ -58,9 +80,9 @@ pub(super) const fn token(header: &'static str) -> Scheme {
 }
 
 /// Each changes one field and says nothing that the field does not.
-impl HmacScheme {
+impl TemplateScheme {
     pub(super) const fn scheme(self) -> Scheme {
-        Scheme::Hmac(self)
+        Scheme::Template(self)
     }
 
     pub(super) const fn encoded(mut self, encoding: Encoding) -> Self {
@@ -151,7 +173,21 @@ impl HmacScheme {
 
     /// A plain hash in which the key stands where the template says.
     pub(super) const fn digest(mut self) -> Self {
-        self.construction = Construction::Digest;
+        if let Construction::Hmac(algorithm) = self.construction {
+            self.construction = Construction::Digest(algorithm);
+        }
+        self
+    }
+
+    /// Further versions in the same list.
+    pub(super) const fn versions(mut self, versions: &'static [Version]) -> Self {
+        put(&mut self.versions, Cow::Borrowed(versions));
+        self
+    }
+
+    /// The header that names the key.
+    pub(super) const fn key_id(mut self, header: &'static str) -> Self {
+        put(&mut self.key_id_header, Some(Cow::Borrowed(header)));
         self
     }
 
@@ -160,11 +196,44 @@ impl HmacScheme {
         self
     }
 
+    /// A signed text that is used once.
+    pub(super) const fn one_time(mut self, at: Location) -> Self {
+        put(&mut self.one_time, Some(at));
+        self
+    }
+
     pub(super) const fn fixed(
         mut self,
         headers: &'static [(Cow<'static, str>, Cow<'static, str>)],
     ) -> Self {
         put(&mut self.fixed, Cow::Borrowed(headers));
+        self
+    }
+}
+
+/// As above, for tokens.
+impl JwtScheme {
+    pub(super) const fn scheme(self) -> Scheme {
+        Scheme::Jwt(self)
+    }
+
+    pub(super) const fn saying(mut self, claims: &'static [Claim]) -> Self {
+        put(&mut self.claims, Cow::Borrowed(claims));
+        self
+    }
+
+    pub(super) const fn leeway(mut self, seconds: u64) -> Self {
+        self.leeway = Duration::from_secs(seconds);
+        self
+    }
+
+    /// Without claims, of milliseconds in the header `timestamp` and the body.
+    pub(super) const fn detached(mut self, timestamp: &'static str, key_id: &'static str) -> Self {
+        let at = TimestampPlace::Header(Cow::Borrowed(timestamp));
+        let tolerance = DEFAULT_TOLERANCE;
+        let timestamp = TimestampRule { at, format: TimestampFormat::Millis, tolerance };
+        let key_id = Cow::Borrowed(key_id);
+        put(&mut self.form, TokenForm::Detached { timestamp, key_id });
         self
     }
 }

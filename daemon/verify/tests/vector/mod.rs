@@ -1,4 +1,6 @@
 //! A recorded or derived request with the verdict that is right for it, and how it is judged.
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+#![allow(clippy::indexing_slicing, reason = "a panic is the failure that a test reports")]
 
 use std::path::Path;
 
@@ -6,22 +8,36 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 use hookyard_verify::{
     KeySource, Keyring, Profile, Reason, Received, Refused, Request, Secret, Settings, SetupError,
-    UnixTime, Verifier,
+    Takes, UnixTime, Verifier,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::Value;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use serde_json::{Value, json};
 
 /// Where a setting of a profile is in a vector, when not under its own name.
-const SETTINGS: &[(&str, &str)] =
-    &[("audience", "expected_aud"), ("email", "expected_email"), ("public_key", "bt_public_key")];
+const SETTINGS: &[(&str, &str)] = &[
+    ("audience", "expected_aud"),
+    ("email", "expected_email"),
+    ("public_key", "bt_public_key"),
+    ("verification_token", "secret"),
+    ("verify_token", "secret"),
+];
+
+/// What settings have that no vector has: where keys would be fetched, and with which credentials.
+const SUPPLIED: &[(&str, &str)] = &[
+    ("client_id", "5f0000000000000000000000"),
+    ("jwks_url", "https://auth.example.com/.well-known/jwks.json"),
+    ("secret", "0123456789abcdef0123456789abcd"),
+];
 
 /// One vector.
-pub struct Vector(pub Value);
+pub(crate) struct Vector(pub Value);
 
 /// Why a vector was refused.
 #[derive(Debug)]
 #[allow(dead_code, reason = "read by Debug alone, in the message of a test that fails")]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// Its secret cannot be one of this sender.
     Setup(SetupError),
     Request(Refused),
@@ -29,7 +45,7 @@ pub enum Refusal {
 
 impl Vector {
     /// Those of a file.
-    pub fn read(name: &str) -> Vec<Self> {
+    pub(crate) fn read(name: &str) -> Vec<Self> {
         let file = format!("tests/vectors/{name}.json");
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&file);
         let text = std::fs::read_to_string(path).expect(&file);
@@ -37,23 +53,23 @@ impl Vector {
         vectors.into_iter().map(Self).collect()
     }
 
-    pub fn text(&self, key: &str) -> &str {
+    pub(crate) fn text(&self, key: &str) -> &str {
         self.0[key].as_str().unwrap_or_else(|| panic!("{key} is missing in {}", self.0))
     }
 
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         self.text("id")
     }
 
-    pub fn valid(&self) -> bool {
+    pub(crate) fn valid(&self) -> bool {
         self.0["valid"].as_bool().expect("a verdict")
     }
 
-    pub fn now(&self) -> UnixTime {
+    pub(crate) fn now(&self) -> UnixTime {
         UnixTime::from_secs(self.0["now_unix"].as_i64().expect("a clock"))
     }
 
-    pub fn request(&self) -> Request {
+    pub(crate) fn request(&self) -> Request {
         let url = self.text("url").to_owned();
         let uri: http::Uri = url.parse().expect("a URL");
         let mut headers = HeaderMap::new();
@@ -82,17 +98,41 @@ impl Vector {
     }
 
     /// The secrets that its operator has configured.
-    pub fn secrets(&self) -> Vec<Secret> {
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
         let texts = ["secret", "secondary_secret", "public_key"].map(|key| self.0[key].as_str());
-        texts.into_iter().flatten().map(Secret::from).collect()
+        texts.into_iter().flatten().map(Secret::from).chain(self.named_keys()).collect()
     }
 
-    pub fn settings(&self, profile: &Profile) -> Settings {
+    /// Public keys with names, as they are configured where the sender names the key.
+    fn named_keys(&self) -> impl Iterator<Item = Secret> {
+        let keys = self.0["public_keys"].as_object().into_iter().flatten();
+        keys.filter_map(|(name, key)| Some(Secret::from(format!("{name}:{}", key.as_str()?))))
+    }
+
+    /// The secrets that a route of the profile takes. A handshake that needs none has none.
+    fn secrets_for(&self, profile: &Profile) -> Vec<Secret> {
+        match profile.scheme.takes().expect("a scheme") {
+            Takes::Nothing => Vec::new(),
+            Takes::Secret | Takes::PublicKey => {
+                let secrets = self.secrets();
+                match secrets.is_empty() && !profile.teaches_secret() {
+                    true => vec![Secret::from("of no account")],
+                    false => secrets,
+                }
+            }
+        }
+    }
+
+    pub(crate) fn settings(&self, profile: &Profile) -> Settings {
         let mut settings = Settings::default();
         for setting in profile.settings {
             let other = SETTINGS.iter().find(|(name, _)| *name == setting.name);
             let key = other.map_or(setting.name, |(_, key)| key);
-            if let Some(value) = self.0[key].as_str() {
+            let supplied = || {
+                let (_, value) = SUPPLIED.iter().find(|(name, _)| *name == setting.name)?;
+                Some(*value)
+            };
+            if let Some(value) = setting.only.or(self.0[key].as_str()).or_else(supplied) {
                 settings.insert(setting.name, value);
             }
         }
@@ -103,6 +143,16 @@ impl Vector {
     fn document(&self, source: &KeySource) -> Option<Bytes> {
         let text = match source {
             KeySource::Certificates { url } => self.0["served_certs"][url].as_str()?.to_owned(),
+            KeySource::Plaid { key_id, .. } => {
+                let keys = self.0["jwks"]["keys"].as_array()?;
+                let key = keys.iter().find(|key| key["kid"] == **key_id)?;
+                json!({ "key": key, "request_id": "x" }).to_string()
+            }
+            KeySource::Ebay { url, key_id } => {
+                assert!(url.starts_with("https://api.ebay.com/") && url.ends_with(key_id));
+                let key = self.0["public_keys"][key_id].as_str()?;
+                json!({ "key": key, "algorithm": "ECDSA", "digest": "SHA1" }).to_string()
+            }
             KeySource::Jwks { .. } if self.0["jwks"].is_object() => self.0["jwks"].to_string(),
             _ => return None,
         };
@@ -110,10 +160,18 @@ impl Vector {
     }
 
     /// What a route of the profile makes of it.
-    pub fn judge(&self, profile: &Profile) -> Result<Received, Refusal> {
-        let verifier = Verifier::for_profile(profile, self.secrets(), self.settings(profile))
-            .map_err(Refusal::Setup)?;
-        let mut keyring = Keyring::new();
+    pub(crate) fn judge(&self, profile: &Profile) -> Result<Received, Refusal> {
+        let verifier =
+            Verifier::for_profile(profile, self.secrets_for(profile), self.settings(profile))
+                .map_err(Refusal::Setup)?;
+        let roots = self.0["ca_pem"].as_str().unwrap_or_default();
+        let roots: Vec<CertificateDer<'_>> = CertificateDer::pem_slice_iter(roots.as_bytes())
+            .collect::<Result<_, _>>()
+            .expect("certificates");
+        let anchors = roots
+            .iter()
+            .map(|root| webpki::anchor_from_trusted_cert(root).expect("a root").to_owned());
+        let mut keyring = Keyring::new().trusting(anchors);
         let mut request = self.request();
         // A key that is needed is fetched once; whoever needs it still has not found what it wants.
         let mut fetched: Vec<KeySource> = Vec::new();

@@ -1,33 +1,34 @@
-//! The family of keyed hashes over a template: made ready once, then checked per request.
+//! The family of keyed hashes and signatures over a template: made ready once, then checked per
+//! request.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderName};
-use subtle::Choice;
-use zeroize::Zeroizing;
+use sha2::{Digest, Sha256};
 
-use crate::carrier::Carrier;
-use crate::family::{Family, Seen};
+use crate::carrier::{Carrier, Marks};
+use crate::family::{Family, Seen, Takes};
 use crate::header::{insert, single};
 use crate::json;
 use crate::location::Location;
-use crate::mac::Keyed;
 use crate::moment;
 use crate::reason::Reason;
 use crate::request::{Request, UnixTime};
-use crate::scheme::{Construction, HmacScheme, TimestampFormat, TimestampPlace, TimestampRule};
+use crate::scheme::{Construction, KeyForm, Layout, TemplateScheme, TimestampPlace, TimestampRule};
 use crate::secret::{Secret, SecretError};
 use crate::settings::Settings;
 use crate::setup::{SetupError, header_name};
 use crate::sign::SignError;
 use crate::signed_text::{decoded_url, listed_headers, only_field};
 use crate::template::Piece;
+use crate::template_key::{TemplateKey, TemplateSigner};
+use crate::values::{needed, one};
 
-/// An [`HmacScheme`] that makes sense, with its header names read.
+/// A [`TemplateScheme`] that makes sense, with its header names read.
 #[derive(Debug)]
-pub(crate) struct HmacCheck {
-    scheme: HmacScheme,
+pub(crate) struct TemplateCheck {
+    scheme: TemplateScheme,
     header: HeaderName,
     timestamp_header: Option<HeaderName>,
     /// Headers with the one value that they may have.
@@ -38,15 +39,18 @@ pub(crate) struct HmacCheck {
     id_header: Option<HeaderName>,
     /// The names of the template's `{header:NAME}` pieces, in their order.
     template_headers: Vec<HeaderName>,
-    /// The place of `{secret}` in the template of a plain hash.
-    secret_at: Option<usize>,
+    /// The header that names the key.
+    key_id_header: Option<HeaderName>,
 }
 
-impl HmacCheck {
-    pub(crate) fn new(scheme: HmacScheme) -> Result<Self, SetupError> {
+impl TemplateCheck {
+    pub(crate) fn new(scheme: TemplateScheme) -> Result<Self, SetupError> {
         let pieces = scheme.signed.pieces();
         let signs = |piece: &Piece| pieces.contains(piece);
-        if pieces.iter().all(|piece| matches!(piece, Piece::Text(_) | Piece::Secret)) {
+        let of_the_request = |piece: &Piece| {
+            !matches!(piece, Piece::Text(_) | Piece::Secret | Piece::Setting(_) | Piece::Entry(_))
+        };
+        if !pieces.iter().any(of_the_request) {
             return Err(SetupError::NothingSigned);
         }
         let list = pieces.iter().find_map(|piece| match piece {
@@ -69,11 +73,16 @@ impl HmacCheck {
             _ => {}
         }
         let secrets = pieces.iter().filter(|piece| **piece == Piece::Secret).count();
-        let secret_at = match (scheme.construction, secrets) {
-            (Construction::Hmac, 0) => None,
-            (Construction::Digest, 1) => pieces.iter().position(|piece| *piece == Piece::Secret),
-            _ => return Err(SetupError::SecretInTemplate),
-        };
+        for (construction, form) in scheme.ways() {
+            let inside = matches!(construction, Construction::Digest(_));
+            if secrets != usize::from(inside) {
+                return Err(SetupError::SecretInTemplate);
+            }
+            let pair = matches!(construction, Construction::KeyPair(_));
+            if pair != matches!(form, KeyForm::PublicKey { .. }) {
+                return Err(SetupError::KeyFormMismatch);
+            }
+        }
         Carrier::of(&scheme).check()?;
         let mut timestamp_header = None;
         if let Some(rule) = &scheme.timestamp {
@@ -110,7 +119,7 @@ impl HmacCheck {
             fixed,
             also,
             template_headers,
-            secret_at,
+            key_id_header: scheme.key_id_header.as_deref().map(header_name).transpose()?,
             scheme,
         })
     }
@@ -146,7 +155,8 @@ impl HmacCheck {
     fn message<'r>(
         &'r self,
         request: &'r Request,
-        timestamp: Option<&'r [u8]>,
+        settings: &'r Settings,
+        marks: Marks<'r>,
     ) -> Result<Vec<Cow<'r, [u8]>>, Reason> {
         let mut template_headers = self.template_headers.iter();
         let pieces = self.scheme.signed.pieces().iter();
@@ -155,7 +165,24 @@ impl HmacCheck {
                 Ok(Cow::Borrowed(match piece {
                     Piece::Text(text) => text.as_bytes(),
                     // `new` made sure that a signed timestamp, id or header has its place.
-                    Piece::Timestamp => timestamp.unwrap_or_default(),
+                    Piece::Timestamp => marks.timestamp.unwrap_or_default(),
+                    Piece::Entry(_) => marks.nonce.unwrap_or_default(),
+                    Piece::BodySha256 => {
+                        let hash = HEXLOWER.encode(&Sha256::digest(&request.body));
+                        return Ok(Cow::Owned(hash.into_bytes()));
+                    }
+                    Piece::At(location) => {
+                        return Ok(Cow::Owned(needed(request, location)?.into_bytes()));
+                    }
+                    // The table's required settings are made sure of when a verifier is made.
+                    Piece::Setting(name) => match settings.get(name) {
+                        Some(value) => value.as_bytes(),
+                        None => return Err(Reason::MissingValue { at: name.clone().into_owned() }),
+                    },
+                    Piece::Optional { before, at, lower, after } => {
+                        let found = between(request, before, at, *lower, after)?;
+                        return Ok(Cow::Owned(found.into_bytes()));
+                    }
                     Piece::Body => &request.body,
                     Piece::Method => request.method.as_str().as_bytes(),
                     Piece::Path => request.path.as_bytes(),
@@ -176,7 +203,7 @@ impl HmacCheck {
                             std::iter::once(list).chain(&self.timestamp_header).collect();
                         return listed_headers(&request.headers, list, &required).map(Cow::Owned);
                     }
-                    // The key stands here; `Keyed` has it.
+                    // The key stands here; `TemplateKey` has it.
                     Piece::Secret => b"",
                     Piece::Id => match &self.id_header {
                         Some(name) => single(&request.headers, name)?,
@@ -199,38 +226,24 @@ impl HmacCheck {
         now: UnixTime,
         malformed: impl FnOnce() -> Reason,
     ) -> Result<(), Reason> {
-        let millis = moment::read(text, rule.format).ok_or_else(malformed)?;
-        // A clock of whole seconds stands still for up to a second: compare in its own unit, so
-        // that the limit is included whichever milliseconds now has.
-        let now = match rule.format {
-            TimestampFormat::Seconds | TimestampFormat::Rfc3339 => {
-                UnixTime::from_secs(now.as_secs())
-            }
-            TimestampFormat::Millis => now,
-        };
-        let age = now.as_millis().saturating_sub(millis);
-        let distance = Duration::from_millis(age.unsigned_abs());
-        let tolerance = rule.tolerance;
-        if distance <= tolerance {
-            Ok(())
-        } else if age > 0 {
-            Err(Reason::TimestampTooOld { age: distance, tolerance })
-        } else {
-            Err(Reason::TimestampInFuture { ahead: distance, tolerance })
-        }
+        moment::near(text, rule.format, (rule.tolerance, rule.tolerance), now, malformed)
     }
 }
 
-impl Family for HmacCheck {
-    type Key = Keyed;
+impl Family for TemplateCheck {
+    type Key = TemplateKey;
 
     /// The key that a secret stands for, absorbed.
-    fn key(&self, secret: &Secret) -> Result<Keyed, SecretError> {
-        let key: Zeroizing<Vec<u8>> = secret.key(&self.scheme.key)?;
-        Ok(match self.secret_at {
-            Some(at) => Keyed::Digest { algorithm: self.scheme.algorithm, at, key },
-            None => Keyed::new(self.scheme.algorithm, &key),
-        })
+    fn key(&self, secret: &Secret) -> Result<TemplateKey, SecretError> {
+        TemplateKey::read(&self.scheme, secret)
+    }
+
+    fn takes(&self) -> Takes {
+        let public = |how| matches!(how, Construction::KeyPair(_));
+        match self.scheme.ways().all(|(construction, _)| public(construction)) {
+            true => Takes::PublicKey,
+            false => Takes::Secret,
+        }
     }
 
     /// Whether the request has a signature header and the fixed headers of this scheme.
@@ -243,7 +256,7 @@ impl Family for HmacCheck {
     }
 
     /// The place of the key that one of the request's signatures matches.
-    fn check(&self, keys: &[Keyed], seen: Seen<'_>) -> Result<Option<usize>, Reason> {
+    fn check(&self, keys: &[TemplateKey], seen: Seen<'_>) -> Result<Option<usize>, Reason> {
         let Seen { request, now, .. } = seen;
         let headers = &request.headers;
         for (name, expected) in &self.fixed {
@@ -266,17 +279,33 @@ impl Family for HmacCheck {
             near(text, rule, name)?;
             in_header = Some(text);
         }
+        let mut keys: Vec<(usize, &TemplateKey)> = keys.iter().enumerate().collect();
+        if let Some(header) = &self.key_id_header {
+            self.values(headers)?;
+            let name = single(headers, header)?;
+            keys.retain(|(_, key)| key.is_called(name));
+            if keys.is_empty() {
+                return Err(Reason::UnknownKey { header: header.clone() });
+            }
+        }
+        // Entries of a version that no secret is of say nothing.
+        let ways: Vec<usize> = keys.iter().map(|(_, key)| key.way()).collect();
         let mut offers = Vec::new();
         let mut refused = None;
+        let mut beside = None;
         let carrier = Carrier::of(&self.scheme);
         for (header, value) in self.values(headers)? {
             for offer in carrier.offers(header, value)? {
                 let offer = offer.and_then(|mut offer| {
-                    if let (Some(text), Some(rule)) = (offer.timestamp, &self.scheme.timestamp) {
+                    let own = offer.marks.timestamp;
+                    if let (Some(text), Some(rule)) = (own, &self.scheme.timestamp) {
                         near(text, rule, header)?;
                     }
-                    offer.timestamp = offer.timestamp.or(in_header);
-                    offer.read(&carrier, header)
+                    offer.marks.timestamp = own.or(in_header);
+                    if let Layout::Beside { .. } = self.scheme.layout {
+                        beside = offer.marks.timestamp.take().map(|text| (header, text));
+                    }
+                    offer.read(&carrier, header, &ways)
                 });
                 match offer {
                     Ok(offer) => offers.push(offer),
@@ -290,22 +319,18 @@ impl Family for HmacCheck {
         // Every key is tried with every candidate, so that the time taken says nothing about which
         // of them came close. What was signed with the same timestamp is hashed once.
         let mut matched = None;
-        while let Some((timestamp, mut candidates)) = offers.pop() {
+        while let Some((marks, mut candidates)) = offers.pop() {
             offers.retain_mut(|(other, more)| {
-                let apart = *other != timestamp;
+                let apart = *other != marks;
                 if !apart {
                     candidates.append(more);
                 }
                 apart
             });
-            let message = self.message(request, timestamp)?;
-            for (index, key) in keys.iter().enumerate() {
-                let genuine = key.hash(&message);
-                let any = candidates
-                    .iter()
-                    .fold(Choice::from(0), |any, candidate| any | genuine.matches(candidate));
-                if bool::from(any) {
-                    matched = Some(matched.map_or(index, |first: usize| first.min(index)));
+            let message = self.message(request, seen.settings, marks)?;
+            for (index, key) in &keys {
+                if key.signed(&message, &candidates) {
+                    matched = Some(matched.map_or(*index, |first: usize| first.min(*index)));
                 }
             }
         }
@@ -319,6 +344,12 @@ impl Family for HmacCheck {
             };
             let text = json::text_at(&request.body, pointer).ok_or_else(missing)?;
             self.near(text.as_bytes(), rule, now, missing)?;
+            if let Some((header, beside)) = beside
+                && beside != text.as_bytes()
+            {
+                let header = header.clone();
+                return Err(Reason::MalformedTimestamp { header, expected: "the one in the body" });
+            }
         }
         Ok(Some(matched))
     }
@@ -327,7 +358,7 @@ impl Family for HmacCheck {
         self.scheme.signed.pieces().iter().any(|signed| {
             signed == piece
                 || match signed {
-                    Piece::BodyOrField(_) => *piece == Piece::Body,
+                    Piece::BodyOrField(_) | Piece::BodySha256 => *piece == Piece::Body,
                     // All of the URL that a request has of its own.
                     Piece::PathAndQuery => *piece == Piece::Url,
                     _ => false,
@@ -336,7 +367,14 @@ impl Family for HmacCheck {
     }
 
     fn covers_location(&self, location: &Location) -> bool {
+        let signed = self.scheme.signed.pieces().iter().any(|piece| match piece {
+            Piece::At(at) => at == location,
+            // Only when it is the first place can nothing be put before it.
+            Piece::Optional { at, .. } => at.first() == Some(location),
+            _ => false,
+        });
         match location {
+            _ if signed => true,
             Location::Header(name) => self.covers_header(name),
             Location::Json(_) | Location::Form(_) => self.covers(&Piece::Body),
             Location::Param(_) => self.covers(&Piece::Path) || self.covers(&Piece::Url),
@@ -344,16 +382,30 @@ impl Family for HmacCheck {
         }
     }
 
+    fn one_time_token(&self, request: &Request) -> Option<String> {
+        one(request, self.scheme.one_time.as_ref()?).ok()?
+    }
+
     fn sign(
         &self,
         secret: &Secret,
         mut request: Request,
         now: UnixTime,
-        _: &Settings,
+        settings: &Settings,
     ) -> Result<Request, SignError> {
-        let key = self.key(secret)?;
         let scheme = &self.scheme;
-        let timestamp = scheme.timestamp.as_ref().map(|rule| moment::write(now, rule.format));
+        let signer = TemplateSigner::read(scheme, secret)?;
+        let timestamp = match (&scheme.timestamp, &scheme.layout) {
+            (
+                Some(TimestampRule { at: TimestampPlace::Body(pointer), format, .. }),
+                Layout::Beside { .. },
+            ) => {
+                let (pointer, expected) = (pointer.to_string(), moment::describe(*format));
+                let text = json::text_at(&request.body, &pointer);
+                Some(text.ok_or(Reason::MissingBodyTimestamp { pointer, expected })?)
+            }
+            (rule, _) => rule.as_ref().map(|rule| moment::write(now, rule.format)),
+        };
         // What is signed besides has to be there before it is signed.
         if let Some(list) = &self.list {
             let names: Vec<&str> = std::iter::once(list)
@@ -368,10 +420,45 @@ impl Family for HmacCheck {
         for (name, value) in &self.fixed {
             insert(&mut request.headers, name, value.as_bytes())?;
         }
-        let message = self.message(&request, timestamp.as_deref().map(str::as_bytes))?;
-        let signature = format!("{}{}", scheme.prefix, key.hash(&message).encode(scheme.encoding));
-        let value = Carrier::of(scheme).write(&signature, timestamp.as_deref());
+        if let (Some(header), Some(name)) = (&self.key_id_header, &signer.name) {
+            insert(&mut request.headers, header, name)?;
+        }
+        // Nothing here is random; what is signed at another moment gets another one.
+        let nonce = Sha256::new().chain_update(&request.body);
+        let nonce = HEXLOWER.encode(&nonce.chain_update(now.as_millis().to_be_bytes()).finalize());
+        let marks = Marks {
+            timestamp: timestamp.as_deref().map(str::as_bytes),
+            nonce: Some(nonce.as_bytes()),
+        };
+        let message = self.message(&request, settings, marks)?;
+        let signature = signer.sign(&message, scheme.encoding).ok_or(SignError::Unsignable)?;
+        let signature = format!("{}{signature}", scheme.prefix);
+        let carrier = Carrier::of(scheme);
+        let value = carrier.write(signer.way, &signature, timestamp.as_deref(), Some(&nonce));
         insert(&mut request.headers, &self.header, value.as_bytes())?;
         Ok(request)
     }
+}
+
+/// What is at the first of `places` that has something, between two texts; nothing when none has.
+fn between(
+    request: &Request,
+    before: &str,
+    places: &[Location],
+    lower: bool,
+    after: &str,
+) -> Result<String, Reason> {
+    for place in places {
+        let Some(mut found) = one(request, place)? else { continue };
+        // With the text that ends it inside, one part could be taken for two.
+        if found.is_empty() || found.contains(after) {
+            let expected = format!("a text without `{after}`");
+            return Err(Reason::MalformedValue { at: place.to_string(), expected });
+        }
+        if lower {
+            found.make_ascii_lowercase();
+        }
+        return Ok(format!("{before}{found}{after}"));
+    }
+    Ok(String::new())
 }

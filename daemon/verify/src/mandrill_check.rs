@@ -1,0 +1,103 @@
+//! Mandrill's own way: the URL, then the form's parameters in their order.
+//!
+//! As with Twilio, nothing stands between them; a handler should read the events from the form.
+
+use http::HeaderName;
+use subtle::Choice;
+
+use crate::family::{Family, Seen};
+use crate::form::Form;
+use crate::header::{insert, single};
+use crate::mac::{Keyed, Tag, describe};
+use crate::reason::Reason;
+use crate::request::{Request, UnixTime};
+use crate::scheme::{Algorithm, Encoding};
+use crate::secret::{Secret, SecretError};
+use crate::settings::Settings;
+use crate::sign::SignError;
+use crate::signed_text::is_form;
+use crate::template::Piece;
+
+const SIGNATURE: HeaderName = HeaderName::from_static("x-mandrill-signature");
+
+/// The field that has all events.
+const EVENTS: &str = "mandrill_events";
+
+/// Mandrill's scheme; there is nothing to set up.
+#[derive(Debug)]
+pub(crate) struct MandrillCheck;
+
+impl Family for MandrillCheck {
+    type Key = Keyed;
+
+    fn key(&self, secret: &Secret) -> Result<Keyed, SecretError> {
+        Ok(Keyed::new(Algorithm::Sha1, secret.checked()?))
+    }
+
+    /// A list without events is what the URL is tried out with before there is a key: it is signed
+    /// with a word that everyone knows, and has nothing in it that had to be protected.
+    fn is_carried(&self, request: &Request) -> bool {
+        request.headers.contains_key(SIGNATURE) && &*request.body != EMPTY
+    }
+
+    fn check(&self, keys: &[Keyed], seen: Seen<'_>) -> Result<Option<usize>, Reason> {
+        let request = seen.request;
+        let value = single(&request.headers, &SIGNATURE)?;
+        let len = Algorithm::Sha1.output_len();
+        let candidate = Tag::decode(value, Encoding::Base64, len).ok_or_else(|| {
+            let expected = describe(Encoding::Base64, len);
+            Reason::MalformedSignature { header: SIGNATURE, expected }
+        })?;
+        let parameters = parameters(request)?;
+        let message = [request.url.as_bytes(), parameters.as_bytes()];
+        let mut matched = None;
+        for (index, key) in keys.iter().enumerate() {
+            let same: Choice = key.hash(&message).matches(&candidate);
+            if bool::from(same) && matched.is_none() {
+                matched = Some(index);
+            }
+        }
+        matched.map(Some).ok_or(Reason::Mismatch { secrets: keys.len() })
+    }
+
+    fn covers(&self, piece: &Piece) -> bool {
+        matches!(piece, Piece::Url | Piece::Body)
+    }
+
+    fn sign(
+        &self,
+        secret: &Secret,
+        mut request: Request,
+        _: UnixTime,
+        _: &Settings,
+    ) -> Result<Request, SignError> {
+        let parameters = parameters(&request)?;
+        let message = [request.url.as_bytes(), parameters.as_bytes()];
+        let signature = self.key(secret)?.hash(&message).encode(Encoding::Base64);
+        insert(&mut request.headers, &SIGNATURE, signature.as_bytes())?;
+        Ok(request)
+    }
+}
+
+/// `mandrill_events=[]`, as it is sent.
+const EMPTY: &[u8] = b"mandrill_events=%5B%5D";
+
+/// Name and value of every parameter, in the order of the names. Each is there once, and the events
+/// are among them.
+fn parameters(request: &Request) -> Result<String, Reason> {
+    let form = Form::read(&request.headers, &request.body)?;
+    let form = form
+        .filter(|_| is_form(&request.headers))
+        .ok_or(Reason::MalformedBody { expected: "a urlencoded form" })?;
+    let mut names: Vec<&str> = form.names().collect();
+    names.sort_unstable();
+    if !names.contains(&EVENTS) {
+        return Err(Reason::MissingValue { at: format!("form:{EVENTS}") });
+    }
+    let mut joined = String::new();
+    for name in names {
+        joined.push_str(name);
+        joined.push_str(form.text(name)?.unwrap_or_default());
+    }
+    Ok(joined)
+}
