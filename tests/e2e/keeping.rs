@@ -147,6 +147,31 @@ fn an_attempt_sees_its_own_changes_and_others_see_them_with_its_outcome() {
 }
 
 #[test]
+fn what_plugins_keep_can_be_looked_at() {
+    let yard = Yard::with_plugins(&["keeper"]);
+    let config = config(&yard).route("own", "keeper/own_changes", &[RESPOND]);
+    let daemon = yard.start(&config);
+    assert_eq!(ask(&daemon, "/own", &serde_json::json!({})).status, 200);
+
+    let said = |arguments: &[&str]| {
+        let output = yard.command(arguments);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), text)
+    };
+    assert_eq!(said(&["kv", "get", "keeper/own", "a/1"]), (Some(0), "uno".to_owned()));
+    let (code, text) = said(&["kv", "list", "keeper/own", "a/", "--limit", "1", "--json"]);
+    let page: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(code, Some(0));
+    let first = serde_json::json!({ "key": "a/1", "value": "uno" });
+    assert_eq!(page, serde_json::json!({ "entries": [first], "next": "a/1" }));
+    let (code, text) = said(&["kv", "list", "keeper/own", "--cursor", "a/1"]);
+    assert_eq!((code, text.as_str()), (Some(0), "a/2  6\n"));
+    // A shared namespace is another one.
+    assert_eq!(said(&["kv", "get", "own", "a/1"]).0, Some(1));
+    assert_eq!(said(&["kv", "get", "Keeper/own", "a/1"]).0, Some(2));
+}
+
+#[test]
 fn each_limit_names_itself_its_value_and_its_setting() {
     let yard = Yard::with_plugins(&["keeper"]);
     let once = "retry = { max_attempts = 1 }";
