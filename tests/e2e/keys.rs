@@ -313,6 +313,18 @@ fn plaid_is_asked_for_a_key_with_the_credentials_of_the_account() {
         question,
         json!({ "client_id": "the-client", "secret": "the-plaid-secret", "key_id": KEY_ID })
     );
+
+    // Plaid says 400 to a name that it never gave out, and to wrong credentials.
+    for (key_id, code, status) in [
+        ("bfbd5111-8e33-4643-8ced-b2e642a72f3d", "INVALID_WEBHOOK_VERIFICATION_KEY_ID", 401),
+        ("bfbd5111-8e33-4643-8ced-b2e642a72f3e", "INVALID_API_KEYS", 503),
+    ] {
+        plaid.answer(PATH, 400, &[], json!({ "error_code": code }).to_string());
+        let request = Request::new("POST", "/plaid")
+            .header("plaid-verification", &plaid_token(&key, key_id, body.as_bytes()))
+            .body(body);
+        assert_eq!(sent(&daemon, &request), status, "{code}");
+    }
     let log = daemon.stop().join("\n");
     assert!(!log.contains("the-plaid-secret"), "the secret is in the log");
 }

@@ -7,10 +7,12 @@
     reason = "a panic is the failure that a test reports"
 )]
 
+mod answers;
 mod arming;
 mod configuration;
 mod deliveries;
 mod full;
+mod handshakes;
 mod hostile;
 mod keeping;
 mod keys;
@@ -20,5 +22,6 @@ mod powercut;
 mod refusals;
 mod respond;
 mod retries;
+mod senders;
 mod stopping;
 mod tls;

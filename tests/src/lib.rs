@@ -12,6 +12,7 @@
 
 mod binary;
 mod client;
+mod clock;
 mod config;
 mod crash;
 mod daemon;
@@ -21,11 +22,13 @@ mod poll;
 mod powercut;
 mod recorded;
 mod request;
+mod shim;
 mod stand_in;
 mod yard;
 
 pub use binary::{hookyard, plugin_file, variant_of};
 pub use client::{Client, ClientError, Reply};
+pub use clock::Clock;
 pub use config::{Config, SECRET, SECRET_VARIABLE};
 pub use crash::{Sent, Traffic};
 pub use daemon::{Daemon, Exit};

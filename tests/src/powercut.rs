@@ -6,6 +6,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::shim::compiled;
+
 /// Keeps a folder as it was at each file's last sync, for a process that is told by
 /// [`PowerCut::apply`] to do so.
 #[derive(Debug)]
@@ -20,13 +22,13 @@ impl PowerCut {
     /// For the files directly in `folder` (absolute, without symbolic links).
     pub fn new(folder: &Path) -> Self {
         let shadow = TempDir::with_prefix("hookyard-shadow-").expect("a temporary folder");
-        Self { folder: folder.to_owned(), shadow, shim: compiled() }
+        Self { folder: folder.to_owned(), shadow, shim: compiled("powercut") }
     }
 
     /// Preloads the shim into a process that is about to start.
     pub fn apply(&self, command: &mut Command) {
         command
-            .env("LD_PRELOAD", self.shim.path().join(SHIM))
+            .env("LD_PRELOAD", self.shim.path().join("powercut.so"))
             .env("POWERCUT_DIR", &self.folder)
             .env("POWERCUT_SHADOW", self.shadow.path());
     }
@@ -47,21 +49,4 @@ impl PowerCut {
     pub fn durable(&self, name: &str) -> Option<Vec<u8>> {
         fs::read(self.shadow.path().join(name)).ok()
     }
-}
-
-const SHIM: &str = "powercut.so";
-
-/// A folder with the compiled shim in it.
-fn compiled() -> TempDir {
-    let folder = TempDir::with_prefix("hookyard-shim-").expect("a temporary folder");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("shim/powercut.c");
-    let status = Command::new("cc")
-        .args(["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"])
-        .arg(folder.path().join(SHIM))
-        .arg(&source)
-        .args(["-ldl", "-lpthread"])
-        .status()
-        .expect("run cc (the package gcc has it)");
-    assert!(status.success(), "cc could not build {}", source.display());
-    folder
 }

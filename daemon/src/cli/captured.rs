@@ -7,16 +7,38 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use data_encoding::BASE64;
-use hookyard_verify::{KeySource, Keyring, Profile, Request, Secret, Settings, UnixTime, profile};
+use hookyard_verify::{
+    KeySource, Keyring, Profile, Request, Secret, Settings, Takes, UnixTime, profile,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use serde_json::{Map, Value};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use serde_json::{Map, Value, json};
+
+use crate::outbound::platform_roots;
 
 /// A file is at most this long, in bytes: four times the largest body that a route can take.
 const LARGEST: u64 = 256 << 20;
 
 /// Settings that captures know by another name as well.
-const OTHER_NAMES: &[(&str, &str)] =
-    &[("audience", "expected_aud"), ("email", "expected_email"), ("public_key", "bt_public_key")];
+const OTHER_NAMES: &[(&str, &str)] = &[
+    ("audience", "expected_aud"),
+    ("email", "expected_email"),
+    ("public_key", "bt_public_key"),
+    ("registered_url", "url"),
+    // Of a handshake that shows a token, that is the capture's secret.
+    ("verification_token", "secret"),
+    ("verify_token", "secret"),
+];
+
+/// Settings that only say where and for whom keys are fetched. Nothing is fetched here.
+const FOR_FETCHING: &[(&str, &str)] = &[
+    ("jwks_url", "https://keys.example/jwks.json"),
+    ("client_id", "not-needed"),
+    ("client_secret", "not-needed"),
+    ("secret", "not-needed"),
+];
 
 /// A captured request, read.
 #[derive(Debug)]
@@ -46,7 +68,7 @@ impl Captured {
         Self::from_object(object, now).with_context(|| format!("in {}", file.display()))
     }
 
-    fn from_object(object: Map<String, Value>, now: UnixTime) -> anyhow::Result<Self> {
+    pub(super) fn from_object(object: Map<String, Value>, now: UnixTime) -> anyhow::Result<Self> {
         let name = required(&object, "provider")?;
         let profile = profile(name)?;
         let now = match object.get("now_unix") {
@@ -58,7 +80,7 @@ impl Captured {
         };
         Ok(Self {
             profile,
-            secrets: secrets(&object),
+            secrets: secrets(profile, &object)?,
             settings: settings(profile, &object),
             request: request(&object)?,
             now,
@@ -69,21 +91,38 @@ impl Captured {
     /// What would be fetched from `source`, when the file has it.
     pub(super) fn document(&self, source: &KeySource) -> Option<Bytes> {
         let object = &self.object;
+        let keys = || object.get("jwks").filter(|keys| keys.is_object());
         let text = match source {
             KeySource::Certificates { url } => {
                 object.get("served_certs")?.get(url)?.as_str()?.to_owned()
             }
-            KeySource::Jwks { .. } => {
-                object.get("jwks").filter(|keys| keys.is_object())?.to_string()
+            KeySource::Jwks { .. } => keys()?.to_string(),
+            KeySource::Plaid { key_id, .. } => {
+                let keys = keys()?.get("keys")?.as_array()?;
+                let key = keys.iter().find(|key| key["kid"] == **key_id)?;
+                json!({ "key": key }).to_string()
+            }
+            KeySource::Ebay { key_id, .. } => {
+                let key = object.get("public_keys")?.get(key_id)?.as_str()?;
+                json!({ "key": key, "algorithm": "ECDSA", "digest": "SHA1" }).to_string()
             }
             _ => return None,
         };
         Some(text.into())
     }
 
-    /// The roots that certificates have to lead to.
+    /// The roots that certificates have to lead to: the file's own, else those of the machine.
     pub(super) fn keyring(&self) -> Keyring {
-        Keyring::new()
+        let roots = match self.object.get("ca_pem").and_then(Value::as_str) {
+            Some(pem) => {
+                let mut roots = RootCertStore::empty();
+                let found = CertificateDer::pem_slice_iter(pem.as_bytes());
+                roots.add_parsable_certificates(found.flatten());
+                roots
+            }
+            None => platform_roots(),
+        };
+        Keyring::new().trusting(roots.roots)
     }
 }
 
@@ -145,28 +184,40 @@ fn headers(object: &Map<String, Value>) -> anyhow::Result<HeaderMap> {
 }
 
 /// Everything that the route may have been given to check with.
-fn secrets(object: &Map<String, Value>) -> Vec<Secret> {
-    ["secret", "secondary_secret", "public_key"]
+fn secrets(profile: &Profile, object: &Map<String, Value>) -> anyhow::Result<Vec<Secret>> {
+    if profile.scheme.takes()? == Takes::Nothing {
+        return Ok(Vec::new());
+    }
+    let listed = ["secret", "secondary_secret", "public_key"]
         .into_iter()
         .filter_map(|key| object.get(key))
         .flat_map(|value| match value {
             Value::Array(several) => several.as_slice(),
             one => std::slice::from_ref(one),
         })
-        .filter_map(|value| value.as_str().map(Secret::from))
-        .collect()
+        .filter_map(|value| value.as_str().map(Secret::from));
+    // Where the sender names its key, the route's keys have names too.
+    let named = object.get("public_keys").and_then(Value::as_object).into_iter().flatten();
+    let named =
+        named.filter_map(|(name, key)| Some(Secret::from(format!("{name}:{}", key.as_str()?))));
+    Ok(listed.chain(named).collect())
 }
 
 fn settings(profile: &Profile, object: &Map<String, Value>) -> Settings {
     let mut settings = Settings::default();
     for setting in profile.settings {
         let other = OTHER_NAMES.iter().find(|(name, _)| *name == setting.name);
-        let names = other.map(|(_, name)| *name).into_iter().chain([setting.name]);
+        let own = Some(setting.name).filter(|name| *name != "secret");
+        let names = own.into_iter().chain(other.map(|(_, name)| *name));
         let value = names.filter_map(|name| object.get(name)).find_map(|value| match value {
             Value::String(text) => Some(text.clone()),
             Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
             _ => None,
         });
+        let known = || FOR_FETCHING.iter().find(|(name, _)| *name == setting.name);
+        let value = value
+            .or_else(|| setting.only.map(str::to_owned))
+            .or_else(|| known().map(|(_, value)| (*value).to_owned()));
         if let Some(value) = value {
             settings.insert(setting.name, value);
         }

@@ -80,7 +80,7 @@ pub(crate) enum Command {
     /// Send a delivery that is signed exactly as the sender would sign it.
     ///
     /// Exit codes: 0 answered with 2xx, 1 answered otherwise or not at all, 2 wrong arguments.
-    Send(send::SendArguments),
+    Send(Box<send::SendArguments>),
     /// Say whether a captured request would be let in, check by check, and if not, why.
     ///
     /// Exit codes: 0 let in or answered as a handshake, 1 refused, 2 the file is no captured request.

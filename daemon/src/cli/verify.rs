@@ -179,8 +179,10 @@ fn as_json(judged: &Result<Explanation, SetupError>) -> Value {
             "message": reason.to_string(),
         }),
     };
-    object["checks"] = explanation.checks.iter().map(check_json).collect();
-    object["hints"] = json!(explanation.hints);
+    if let Value::Object(members) = &mut object {
+        members.insert("checks".into(), explanation.checks.iter().map(check_json).collect());
+        members.insert("hints".into(), json!(explanation.hints));
+    }
     object
 }
 
@@ -206,4 +208,40 @@ fn reply_json(reply: &HandshakeReply) -> Value {
         "headers": headers,
         "body": String::from_utf8_lossy(&reply.body),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every recorded request of every sender, as files would have them.
+    #[test]
+    fn recorded_requests_are_judged_as_they_should_be() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("verify/tests/vectors");
+        let (mut accepted, mut refused) = (0, 0);
+        for profile in hookyard_verify::profiles() {
+            let text = std::fs::read(folder.join(format!("{}.json", profile.name)));
+            let text = text.unwrap_or_else(|error| panic!("{}: {error}", profile.name));
+            let vectors: Vec<serde_json::Map<String, Value>> =
+                serde_json::from_slice(&text).expect(profile.name);
+            for vector in vectors.into_iter().filter(|vector| !vector.contains_key("ambiguous")) {
+                let id = vector["id"].to_string();
+                let (valid, kind) = (vector["valid"] == true, vector["kind"].clone());
+                let captured = Captured::from_object(vector, now())
+                    .unwrap_or_else(|error| panic!("{id}: {error:#}"));
+                let judged = judge(&captured);
+                let shown = as_json(&judged);
+                assert_eq!(shown["verdict"] == "accepted", valid, "{id}: {shown:#}");
+                if valid {
+                    assert_eq!(shown["kind"], kind, "{id}: {shown:#}");
+                    accepted += 1;
+                } else {
+                    assert!(shown["message"].is_string(), "{id}: {shown:#}");
+                    refused += 1;
+                }
+                assert!(!as_text(&captured, &judged).is_empty());
+            }
+        }
+        assert!(accepted > 200 && refused > 500, "{accepted} {refused}");
+    }
 }

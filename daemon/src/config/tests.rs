@@ -336,6 +336,18 @@ fn no_message_shows_a_secret() {
 }
 
 #[test]
+fn every_snippet_of_the_senders_documentation_is_taken() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/providers.md");
+    let senders = std::fs::read_to_string(file).expect("readable");
+    let blocks = senders.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let mut routes = 0;
+    for snippet in blocks.filter(|block| block.contains("[[route]]")) {
+        routes += good(snippet).0.routes.len();
+    }
+    assert_eq!(routes, hookyard_verify::profiles().len());
+}
+
+#[test]
 fn an_empty_file_gives_every_default() {
     let (config, warnings) = good("");
     assert!(warnings.is_empty() && config.routes.is_empty() && config.plugins.is_empty());

@@ -86,8 +86,9 @@ pub(super) fn no_event(route: &Route) -> Problem {
 
 fn refuse(route: &Route, method: &Method, client: IpAddr, reason: &Reason) -> Problem {
     let name = &route.config().name;
-    // Whoever opens the URL in a browser has no signature.
-    if !route.takes_events(method) && !matches!(reason, Reason::BadHandshake(_)) {
+    // Whoever opens the URL in a browser forges nothing.
+    let forges = route.takes_events(method) || matches!(reason, Reason::BadHandshake(_));
+    if !forges || *reason == Reason::NoHandshake {
         tracing::debug!(route = name, %client, %method, "no handshake: {reason}");
         return no_event(route);
     }

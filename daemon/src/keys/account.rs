@@ -4,11 +4,11 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 use hookyard_verify::{KeySource, Settings};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::outbound::Request;
+use crate::outbound::{Request, Response};
 
 /// eBay's settings that are the application's credentials.
 const CLIENT_ID: &str = "client_id";
@@ -17,6 +17,9 @@ const CLIENT_SECRET: &str = "client_secret";
 /// What eBay is asked for: a token of the application, and no more than any has.
 const GRANT: &[u8] = b"grant_type=client_credentials\
                        &scope=https%3A%2F%2Fapi.ebay.com%2Foauth%2Fapi_scope";
+
+/// What Plaid says when it has no key of that name.
+const PLAID_NO_SUCH_KEY: &str = "INVALID_WEBHOOK_VERIFICATION_KEY_ID";
 
 /// The question for one of Plaid's keys.
 pub(super) fn plaid(source: &KeySource, settings: &Settings) -> Result<Request, String> {
@@ -57,6 +60,24 @@ pub(super) fn ebay_authorization(answer: &[u8]) -> Result<HeaderValue, String> {
     let answer: Answer = serde_json::from_slice(answer)
         .map_err(|_| "eBay's answer to the credentials has no token in it".to_owned())?;
     authorization("Bearer", &Zeroizing::new(answer.access_token))
+}
+
+/// Whether the answer says that there is no key of the name that was asked for: no failure, and
+/// whoever named it has signed with something else. Wrong credentials are a failure, and ours.
+pub(super) fn is_no_such_key(source: &KeySource, response: &Response) -> bool {
+    match source {
+        KeySource::Ebay { .. } => {
+            matches!(response.status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND)
+        }
+        // Plaid answers 400 to wrong credentials as well.
+        KeySource::Plaid { .. } if response.status == StatusCode::BAD_REQUEST => {
+            let answer = serde_json::from_slice::<serde_json::Value>(&response.body);
+            answer.is_ok_and(|answer| {
+                answer.get("error_code").is_some_and(|code| *code == PLAID_NO_SUCH_KEY)
+            })
+        }
+        _ => false,
+    }
 }
 
 fn authorization(scheme: &str, shown: &str) -> Result<HeaderValue, String> {

@@ -59,7 +59,7 @@ pub(super) enum Next {
     Fetch,
     /// It is being fetched: wait for the end of that and ask again.
     Wait(watch::Receiver<()>),
-    /// The newest document is at hand and does not have the key.
+    /// The newest document is at hand and does not have the key, or there is none of that key.
     Lacking,
     /// It could not be fetched lately.
     Failed(Arc<str>),
@@ -158,15 +158,19 @@ impl Documents {
         }
     }
 
-    /// Notes how a fetch ended. What is there stays when it failed.
+    /// Notes how a fetch ended. What is there stays when it failed, and goes when the sender says so.
     pub(super) fn end(&mut self, address: &str, fetched: Result<Fetched, Arc<str>>, now: Instant) {
         self.serial += 1;
         let serial = self.serial;
         let Some(known) = self.known.get_mut(address) else { return };
         known.under_way = None;
         let failed = match fetched {
-            Ok(Fetched { document, fresh_for }) => {
+            Ok(Fetched::Document { document, fresh_for }) => {
                 known.good = Some(Good { document, serial, fetched: now, fresh_for });
+                None
+            }
+            Ok(Fetched::NoSuchKey) => {
+                known.good = None;
                 None
             }
             Err(why) => Some(why),

@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::{Fetch, Fetched, Fetching, account};
-use crate::outbound::{Client, Request, Response};
+use crate::outbound::{Client, FetchError, Request, Response};
 
 /// The largest document, in bytes. The largest known sets of keys have some ten kilobytes.
 const LARGEST: usize = 64 << 10;
@@ -34,12 +34,16 @@ impl Online {
 
     async fn get(&self, source: &KeySource, settings: &Settings) -> Result<Fetched, String> {
         let request = self.request(source, settings).await?;
-        let Response { headers, body, .. } = self.ask(request).await?;
-        // What has no keys at all is a failure of the server's: what was there before is kept.
+        let response = self.send(request).await?;
+        if account::is_no_such_key(source, &response) {
+            return Ok(Fetched::NoSuchKey);
+        }
+        let Response { headers, body, .. } = successful(response)?;
+        // Something else is a failure of the server's: what was there before is kept.
         if !has_keys(source, &body) {
             return Err("the document has no keys in it".to_owned());
         }
-        Ok(Fetched { document: body, fresh_for: fresh_for(&headers) })
+        Ok(Fetched::Document { document: body, fresh_for: fresh_for(&headers) })
     }
 
     async fn request(&self, source: &KeySource, settings: &Settings) -> Result<Request, String> {
@@ -52,7 +56,8 @@ impl Online {
             KeySource::Jwks { .. } => get("application/jwk-set+json, application/json"),
             KeySource::Plaid { .. } => account::plaid(source, settings),
             KeySource::Ebay { url, .. } => {
-                let token = self.ask(account::ebay_token(url, settings)?).await?;
+                let token = self.send(account::ebay_token(url, settings)?).await?;
+                let token = successful(token)?;
                 let authorization = account::ebay_authorization(&token.body)?;
                 Ok(get("application/json")?.header(AUTHORIZATION, authorization))
             }
@@ -60,13 +65,24 @@ impl Online {
         }
     }
 
-    async fn ask(&self, request: Request) -> Result<Response, String> {
-        let response = self.client.fetch(request).await.and_then(Response::expect_success);
-        let response = response.map_err(|error| format!("failed to {error}"))?;
-        if response.body.len() > LARGEST {
-            return Err(format!("the answer is larger than {} KiB", LARGEST >> 10));
-        }
-        Ok(response)
+    async fn send(&self, request: Request) -> Result<Response, String> {
+        self.client.fetch(request).await.map_err(|error| failure(&error))
+    }
+}
+
+/// The answer, if it is a success of a size that keys have.
+fn successful(response: Response) -> Result<Response, String> {
+    let response = response.expect_success().map_err(|error| failure(&error))?;
+    if response.body.len() > LARGEST {
+        return Err(format!("the answer is larger than {} KiB", LARGEST >> 10));
+    }
+    Ok(response)
+}
+
+fn failure(error: &FetchError) -> String {
+    match error.is_transient() {
+        true => format!("failed to {error}"),
+        false => format!("failed to {error}; that does not go away by itself"),
     }
 }
 
@@ -84,9 +100,10 @@ fn has_keys(source: &KeySource, document: &[u8]) -> bool {
         KeySource::Certificates { .. } => {
             CertificateDer::pem_slice_iter(document).next().is_some_and(|first| first.is_ok())
         }
-        KeySource::Jwks { .. } => json().is_some_and(|json| {
-            json.get("keys").and_then(|keys| keys.as_array()).is_some_and(|keys| !keys.is_empty())
-        }),
+        // An empty set says that all keys were taken back.
+        KeySource::Jwks { .. } => {
+            json().is_some_and(|json| json.get("keys").is_some_and(|keys| keys.is_array()))
+        }
         KeySource::Plaid { .. } => {
             json().is_some_and(|json| json.get("key").is_some_and(|key| key.is_object()))
         }
@@ -130,8 +147,8 @@ mod tests {
             (KeySource::Certificates { url: url() }, &[&pem], &["", "{}", "-----BEGIN"]),
             (
                 KeySource::Jwks { url: url(), key_id: key_id() },
-                &[r#"{"keys":[{}]}"#],
-                &["", "<html>", "{}", r#"{"keys":[]}"#, r#"{"keys":{}}"#, "[]"],
+                &[r#"{"keys":[{}]}"#, r#"{"keys":[]}"#],
+                &["", "<html>", "{}", r#"{"keys":{}}"#, "[]"],
             ),
             (
                 KeySource::Plaid { url: url(), key_id: key_id() },

@@ -33,11 +33,13 @@ pub(crate) use fetch::Online;
 /// What one fetch may take, from the name's look-up to the last byte.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// A document and how long it may be used without asking again.
+/// What a fetch brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fetched {
-    pub(crate) document: Bytes,
-    pub(crate) fresh_for: Duration,
+pub(crate) enum Fetched {
+    /// A document, and how long it may be used without asking again.
+    Document { document: Bytes, fresh_for: Duration },
+    /// Word from the sender that there is no such key. It never gave it out, or took it back.
+    NoSuchKey,
 }
 
 /// What [`Fetch::fetch`] answers with; the error is for the log.
@@ -186,9 +188,11 @@ impl KeyCache {
             Err(_) => Err(format!("no answer within {} s", DEADLINE.as_secs())),
         };
         match &fetched {
-            Ok(Fetched { fresh_for, .. }) => {
-                tracing::info!(%source, fresh_for_s = fresh_for.as_secs(), "fetched a sender's keys");
+            Ok(Fetched::Document { fresh_for, .. }) => {
+                let fresh_for_s = fresh_for.as_secs();
+                tracing::info!(%source, fresh_for_s, "fetched a sender's keys");
             }
+            Ok(Fetched::NoSuchKey) => tracing::info!(%source, "the sender has no such key"),
             Err(why) => tracing::warn!(%source, "failed to fetch a sender's keys: {why}"),
         }
         let now = Instant::now();

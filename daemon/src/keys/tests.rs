@@ -15,6 +15,7 @@ struct Publisher {
 
 #[derive(Clone, Copy)]
 enum Broken {
+    Denying,
     Down,
     Silent,
     Panicking,
@@ -39,8 +40,9 @@ impl Fetch for Publisher {
             match broken {
                 None => {
                     let document = Bytes::from(number.to_string());
-                    Ok(Fetched { document, fresh_for: HOUR })
+                    Ok(Fetched::Document { document, fresh_for: HOUR })
                 }
+                Some(Broken::Denying) => Ok(Fetched::NoSuchKey),
                 Some(Broken::Down) => Err("connection refused".to_owned()),
                 Some(Broken::Silent) => std::future::pending().await,
                 Some(Broken::Panicking) => panic!("on purpose"),
@@ -167,6 +169,24 @@ async fn the_last_good_document_is_kept_while_the_provider_is_down() {
     publisher.set(None);
     tokio::time::advance(FLOOR).await;
     assert!(ask(&cache).await.unwrap() > Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_sender_says_does_not_exist_is_not_asked_for_all_the_time() {
+    let (publisher, cache) = cache();
+    publisher.set(Broken::Denying);
+    for _ in 0..3 {
+        assert_eq!(ask(&cache).await, Err(Unobtainable::Lacking));
+    }
+    assert_eq!(publisher.fetches(), 1);
+    publisher.set(None);
+    tokio::time::advance(FLOOR).await;
+    assert_eq!(ask(&cache).await, Ok(Some(2)));
+
+    // It was there and was taken back.
+    publisher.set(Broken::Denying);
+    tokio::time::advance(2 * HOUR).await;
+    assert_eq!(ask(&cache).await, Err(Unobtainable::Lacking));
 }
 
 #[tokio::test(start_paused = true)]

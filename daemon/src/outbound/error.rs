@@ -59,6 +59,7 @@ impl FetchError {
         Self { target: Box::new(target.clone()), failure }
     }
 
+    #[cfg(test)]
     pub(crate) fn failure(&self) -> &Failure {
         &self.failure
     }

@@ -55,6 +55,7 @@ impl Request {
 
     /// The name or address that is asked, in lower case. A rule about hosts has to look at this: another
     /// parser can see another host in the same URL.
+    #[cfg(test)]
     pub(crate) fn host(&self) -> String {
         self.target.host.to_string()
     }

@@ -36,7 +36,9 @@ pub(crate) enum RouteChecks {
 
 /// By the path's parameters, each with the moment at which its secrets were read.
 #[derive(Debug, Default)]
-pub(crate) struct TenantChecks(HashMap<Vec<(String, String)>, (Instant, Arc<Checks>)>);
+pub(crate) struct TenantChecks(HashMap<Params, (Instant, Arc<Checks>)>);
+
+type Params = Vec<(String, String)>;
 
 impl Checks {
     /// The same with the secrets that the sender has taught, besides those of the configuration.

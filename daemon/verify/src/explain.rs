@@ -126,8 +126,8 @@ fn checks(reason: Option<&Reason>) -> Vec<Check> {
 fn stage(reason: &Reason) -> usize {
     match reason.label() {
         "missing-header" | "empty-header" | "duplicate-header" | "unexpected-header"
-        | "unlisted-header" | "unsigned-body" | "bad-handshake" | "malformed-body"
-        | "missing-value" | "duplicate-value" => 0,
+        | "unlisted-header" | "unsigned-body" | "bad-handshake" | "no-handshake"
+        | "malformed-body" | "missing-value" | "duplicate-value" => 0,
         "malformed-signature"
         | "no-known-version"
         | "malformed-credentials"

@@ -20,6 +20,9 @@ use crate::template::Piece;
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-mandrill-signature");
 
+/// The setting with the URL as Mandrill knows it.
+pub(crate) const REGISTERED_URL: &str = "registered_url";
+
 /// The field that has all events.
 const EVENTS: &str = "mandrill_events";
 
@@ -49,7 +52,8 @@ impl Family for MandrillCheck {
             Reason::MalformedSignature { header: SIGNATURE, expected }
         })?;
         let parameters = parameters(request)?;
-        let message = [request.url.as_bytes(), parameters.as_bytes()];
+        let url = registered_url(seen.settings, request);
+        let message = [url.as_bytes(), parameters.as_bytes()];
         let mut matched = None;
         for (index, key) in keys.iter().enumerate() {
             let same: Choice = key.hash(&message).matches(&candidate);
@@ -69,14 +73,20 @@ impl Family for MandrillCheck {
         secret: &Secret,
         mut request: Request,
         _: UnixTime,
-        _: &Settings,
+        settings: &Settings,
     ) -> Result<Request, SignError> {
         let parameters = parameters(&request)?;
-        let message = [request.url.as_bytes(), parameters.as_bytes()];
+        let url = registered_url(settings, &request);
+        let message = [url.as_bytes(), parameters.as_bytes()];
         let signature = self.key(secret)?.hash(&message).encode(Encoding::Base64);
         insert(&mut request.headers, &SIGNATURE, signature.as_bytes())?;
         Ok(request)
     }
+}
+
+/// The URL that is signed: the public one, unless it was registered otherwise.
+fn registered_url<'u>(settings: &'u Settings, request: &'u Request) -> &'u str {
+    settings.get(REGISTERED_URL).unwrap_or(&request.url)
 }
 
 /// `mandrill_events=[]`, as it is sent.

@@ -101,6 +101,8 @@ pub enum Reason {
     NotTaught,
     #[error("this looks like a handshake, and what it has to show is wrong or missing: {0}")]
     BadHandshake(&'static str),
+    #[error("only handshakes come with this method, and this is none")]
+    NoHandshake,
     #[error("the token cannot be this sender's: {0}")]
     MalformedToken(&'static str),
     #[error("the token's claim `{claim}` is missing or is not what it has to be")]
@@ -152,6 +154,7 @@ impl Reason {
         "unknown-key",
         "not-taught",
         "bad-handshake",
+        "no-handshake",
     ];
 
     /// A stable word from a bounded set.
@@ -186,6 +189,7 @@ impl Reason {
             Self::KeyNeeded(_) | Self::UnknownKey { .. } => "unknown-key",
             Self::NotTaught => "not-taught",
             Self::BadHandshake(_) => "bad-handshake",
+            Self::NoHandshake => "no-handshake",
         }
     }
 }

@@ -188,9 +188,7 @@ impl Verifier {
         }
         let of_method = |rule: &HandshakeRule| rule.method() == request.method;
         if request.method != Method::POST && self.handshakes.iter().any(of_method) {
-            return Err(Reason::BadHandshake(
-                "it has the method of one, and not what one asks for",
-            ));
+            return Err(Reason::NoHandshake);
         }
         let held = match held {
             Some(held) => held,

@@ -60,10 +60,10 @@ impl Delivery {
         }
         match (self.profile.delivery_id.first(), id) {
             (Some(place), Some(id)) => self.put(place, id.into())?,
-            (Some(place @ Location::Header(name)), None) => {
-                if !self.request.headers.contains_key(name.as_ref()) {
-                    self.put(place, Uuid::now_v7().to_string().into())?;
-                }
+            (Some(place @ Location::Header(name)), None)
+                if !self.request.headers.contains_key(name.as_ref()) =>
+            {
+                self.put(place, Uuid::now_v7().to_string().into())?;
             }
             (Some(Location::Json(pointer)), None) => {
                 // A body that is not the sender's own JSON has its id in itself, or none.

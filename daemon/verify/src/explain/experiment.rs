@@ -26,9 +26,10 @@ impl Experiment<'_> {
     /// What went wrong, as far as can be told.
     pub(super) fn hints(&self, reason: &Reason) -> Vec<String> {
         match reason {
-            Reason::MissingHeader(_) | Reason::MissingValue { .. } | Reason::BadHandshake(_) => {
-                self.absent()
-            }
+            Reason::MissingHeader(_)
+            | Reason::MissingValue { .. }
+            | Reason::BadHandshake(_)
+            | Reason::NoHandshake => self.absent(),
             Reason::TimestampTooOld { age, .. } => {
                 let then = self.case.now.as_millis().saturating_sub(millis(age));
                 self.clock(then, "old")

@@ -8,6 +8,7 @@ use super::Profile;
 use super::table::{UNTOLD, in_form, in_json, in_query};
 use crate::braintree_check::{CHALLENGE, PUBLIC_KEY};
 use crate::handshake::{Body, Condition, HandshakeRule, Hash, Proof, Value};
+use crate::mandrill_check::REGISTERED_URL;
 use crate::scheme::{Encoding, Scheme};
 use crate::settings::Setting;
 
@@ -91,6 +92,12 @@ pub(super) const MANDRILL: Profile = Profile {
             ..HandshakeRule::DEFAULTS
         },
     ],
+    settings: &[Setting::optional(
+        REGISTERED_URL,
+        "the whole URL as the webhook has it, where that has a user name and a password, which are \
+         signed as well",
+    )
+    .secret()],
     summary: "The secret is the webhook's own key, which there is only after it was made: the \
               requests that try the URL out are answered without it. The URL is signed: the public \
               URL has to be configured exactly as the webhook has it. A delivery is a form with a \

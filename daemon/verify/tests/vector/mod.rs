@@ -97,20 +97,21 @@ impl Vector {
         }
     }
 
-    /// The secrets that its operator has configured.
-    pub(crate) fn secrets(&self) -> Vec<Secret> {
+    /// The secrets that its operator has configured. Where the sender names its keys, so do they.
+    pub(crate) fn secret_texts(&self) -> Vec<String> {
         let texts = ["secret", "secondary_secret", "public_key"].map(|key| self.0[key].as_str());
-        texts.into_iter().flatten().map(Secret::from).chain(self.named_keys()).collect()
+        let keys = self.0["public_keys"].as_object().into_iter().flatten();
+        let named = keys.filter_map(|(name, key)| Some(format!("{name}:{}", key.as_str()?)));
+        texts.into_iter().flatten().map(str::to_owned).chain(named).collect()
     }
 
-    /// Public keys with names, as they are configured where the sender names the key.
-    fn named_keys(&self) -> impl Iterator<Item = Secret> {
-        let keys = self.0["public_keys"].as_object().into_iter().flatten();
-        keys.filter_map(|(name, key)| Some(Secret::from(format!("{name}:{}", key.as_str()?))))
+    /// The same, as secrets.
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
+        self.secret_texts().into_iter().map(Secret::from).collect()
     }
 
     /// The secrets that a route of the profile takes. A handshake that needs none has none.
-    fn secrets_for(&self, profile: &Profile) -> Vec<Secret> {
+    pub(crate) fn secrets_for(&self, profile: &Profile) -> Vec<Secret> {
         match profile.scheme.takes().expect("a scheme") {
             Takes::Nothing => Vec::new(),
             Takes::Secret | Takes::PublicKey => {
@@ -161,6 +162,15 @@ impl Vector {
 
     /// What a route of the profile makes of it.
     pub(crate) fn judge(&self, profile: &Profile) -> Result<Received, Refusal> {
+        self.judge_fetching(profile, &mut Vec::new())
+    }
+
+    /// The same; `documents` gets what was fetched for it.
+    pub(crate) fn judge_fetching(
+        &self,
+        profile: &Profile,
+        documents: &mut Vec<Bytes>,
+    ) -> Result<Received, Refusal> {
         let verifier =
             Verifier::for_profile(profile, self.secrets_for(profile), self.settings(profile))
                 .map_err(Refusal::Setup)?;
@@ -185,7 +195,8 @@ impl Vector {
                     let Some(document) = self.document(source) else {
                         return Err(Refusal::Request(refused));
                     };
-                    keyring = keyring.with(source, document);
+                    keyring = keyring.with(source, document.clone());
+                    documents.push(document);
                     fetched.push(source.clone());
                     request = *refused.request;
                 }
