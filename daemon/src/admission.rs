@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hookyard_runtime::{Admission, Grant, Limits, Manifest, Plugins};
+use hookyard_runtime::{Admission, Grant, KvGrant, Limits, Manifest, Plugins};
 
 use crate::config::Config;
 use crate::live::Live;
@@ -26,6 +26,7 @@ pub(crate) struct ConfigAdmission(pub(crate) Arc<Config>);
 impl Admission for ConfigAdmission {
     fn admit(&self, manifest: &Manifest) -> Result<Grant, String> {
         let Self(config) = self;
+        let kv = self.kv(manifest)?;
         let settings = config.plugins.get(&manifest.name).map(|plugin| &plugin.settings);
         for setting in manifest.settings.iter().filter(|setting| setting.required) {
             if settings.is_none_or(|settings| !settings.contains_key(&setting.name)) {
@@ -62,13 +63,52 @@ impl Admission for ConfigAdmission {
                 memory: limits.memory,
                 log_bytes: limits.log_bytes,
                 reply_bytes: limits.reply_bytes,
+                kv_key_bytes: limits.kv_key_bytes,
+                kv_value_bytes: limits.kv_value_bytes,
+                kv_attempt_bytes: limits.kv_attempt_bytes,
             },
+            kv,
             settings: settings.cloned().unwrap_or_default(),
         })
     }
 
     fn wanted(&self) -> Vec<String> {
         self.0.plugins_used()
+    }
+}
+
+impl ConfigAdmission {
+    /// What the plugin may do with `kv`, or what it needs and is not granted.
+    fn kv(&self, manifest: &Manifest) -> Result<Option<KvGrant>, String> {
+        let Self(config) = self;
+        let Manifest { name, shared, .. } = manifest;
+        let granted = config.plugins.get(name).and_then(|plugin| plugin.kv.clone());
+        let Some(granted) = granted else {
+            if !manifest.kv {
+                return Ok(None);
+            }
+            let grant = if shared.is_empty() {
+                "kv = true".to_owned()
+            } else {
+                format!("kv = {{ shared = {shared:?} }}")
+            };
+            return Err(format!(
+                "plugin `{name}` uses `kv`, which {file} does not grant: add `{grant}` to \
+                 [plugin.{name}]",
+                file = config.file.display(),
+            ));
+        };
+        let missing = shared.iter().find(|shared| !granted.contains(*shared));
+        if let Some(missing) = missing.filter(|_| manifest.kv) {
+            let all: std::collections::BTreeSet<&String> = granted.iter().chain(shared).collect();
+            return Err(format!(
+                "plugin `{name}` uses the shared namespace `{missing}`, which {file} does not grant: \
+                 write `kv = {{ shared = {all:?} }}` in [plugin.{name}]",
+                all = all.iter().collect::<Vec<_>>(),
+                file = config.file.display(),
+            ));
+        }
+        Ok(Some(KvGrant { shared: granted }))
     }
 }
 

@@ -24,6 +24,7 @@ use crate::config::{Config, Limits, MAX_PLUGIN_MEMORY};
 use crate::dispatch::Dispatcher;
 use crate::ingress::{self, Drain, Listener, Receiver, ServeOptions, TlsReloader};
 use crate::keys::{KeyCache, Online};
+use crate::kv::{self, StoredKv};
 use crate::learned::Learned;
 use crate::live::Live;
 use crate::outbound;
@@ -77,7 +78,7 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
         tracing::info!(file = %file.display(), "the token of the admin API is in this file");
     }
     let plugins = tokio::select! {
-        started = start_plugins(&config, &live) => started?,
+        started = start_plugins(&config, &live, &store) => started?,
         // Compiling many plugins takes a while; the compiler's processes end with this one.
         () = signals.stop() => {
             tracing::info!("stopped before the plugins were loaded");
@@ -139,6 +140,7 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
     admin_tasks.start("admin listener", admin_listener);
 
     tasks.start("dispatcher", Arc::clone(&dispatcher).run(stopped.clone()));
+    tasks.start("expiry", kv::sweep(Arc::clone(&store), stopped.clone()));
     let reloader = Reloader {
         live: Arc::clone(&live),
         plugins: Arc::clone(&plugins),
@@ -238,7 +240,11 @@ async fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {
     SqliteStore::open(options).await.context("failed to open the store")
 }
 
-async fn start_plugins(config: &Config, live: &Arc<Live>) -> anyhow::Result<Arc<Plugins>> {
+async fn start_plugins(
+    config: &Config,
+    live: &Arc<Live>,
+    store: &Arc<dyn Store>,
+) -> anyhow::Result<Arc<Plugins>> {
     let runtime = &config.runtime;
     let program = std::env::current_exe().context("failed to find the daemon's own program")?;
     let compiler = Compiler::child(program, ["compile-plugin"]);
@@ -247,6 +253,7 @@ async fn start_plugins(config: &Config, live: &Arc<Live>) -> anyhow::Result<Arc<
     options.max_memory = MAX_PLUGIN_MEMORY;
     options.compile_timeout = runtime.compile_timeout;
     options.compile_memory = runtime.compile_memory;
+    options.kv = Some(Arc::new(StoredKv(Arc::clone(store))));
     let admission = Arc::new(LiveAdmission(Arc::clone(live)));
     // Blocks while plugins compile.
     let started = tokio::task::spawn_blocking(move || Plugins::start(options, admission));

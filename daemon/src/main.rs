@@ -11,6 +11,7 @@ mod dispatch;
 mod event;
 mod ingress;
 mod keys;
+mod kv;
 mod learned;
 mod live;
 mod moment;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Check { config, json } => cli::check::run(&config.config, json),
         Command::Init { folder } => cli::init::run(&folder),
         Command::Events { command } => cli::events::run(command),
+        Command::Kv { command } => cli::kv::run(command),
         Command::Routes { command } => cli::routes::run(command),
         Command::Send(arguments) => cli::send::run(&arguments),
         Command::Verify { request, json } => cli::verify::run(&request, json),

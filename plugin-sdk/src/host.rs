@@ -6,9 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
 
-use crate::Failure;
+use crate::guest::bindings::imports::hookyard::plugin::kv::Scope;
 use crate::guest::bindings::imports::hookyard::plugin::types;
 use crate::log::{self, Level};
+use crate::{Failure, Kv};
 
 #[cfg(target_arch = "wasm32")]
 #[path = "host/guest.rs"]
@@ -17,9 +18,10 @@ pub(crate) mod calls;
 #[path = "host/native.rs"]
 pub(crate) mod calls;
 
-/// What a handler can ask of the daemon: settings, log, time, randomness, and which try this is.
+/// What a handler can ask of the daemon: settings, log, time, randomness, which try this is, and
+/// what it keeps.
 ///
-/// None of it needs a grant in config.toml. A plugin's import list shows which of these it uses.
+/// Only the last of these needs a grant in config.toml. A plugin's import list shows which it uses.
 ///
 /// ```
 /// use hookyard_sdk::prelude::*;
@@ -98,6 +100,54 @@ impl Host {
     /// ```
     pub fn attempt(&self) -> &Attempt {
         &self.attempt
+    }
+
+    /// A namespace of the plugin's own, for what outlives the attempt. Any name of 1 to 64 lower-case
+    /// letters, digits, `-` and `_`; needs `kv = true` in the plugin's table of config.toml.
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    /// use hookyard_sdk::testing;
+    ///
+    /// fn count(event: Event, host: Host) -> Outcome {
+    ///     let count = host.kv("counts").increment_and_get(event.kind(), 1)?;
+    ///     done().message(format!("number {count}"))
+    /// }
+    ///
+    /// let run = testing::run(count, testing::event().kind("push").build());
+    /// assert_eq!(run.expect_done().message(), Some("number 1"));
+    /// ```
+    pub fn kv(&self, namespace: &str) -> Kv {
+        Kv::new(Scope::Plugin, namespace)
+    }
+
+    /// A namespace that plugins share. Each names it in [`plugin!`](crate::plugin), and config.toml
+    /// grants it to each: `kv = { shared = ["customers"] }`.
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    /// use hookyard_sdk::testing;
+    ///
+    /// /// Only for customers that another plugin has written down.
+    /// #[handler]
+    /// fn greet(event: Event, host: Host) -> Outcome {
+    ///     let name = event.param("name").or_reject("nobody to greet")?;
+    ///     match host.shared_kv("customers").get(name) {
+    ///         Some(_) => reply(200).text(format!("hello {name}")),
+    ///         None => ignore("a stranger"),
+    ///     }
+    /// }
+    ///
+    /// hookyard_sdk::plugin!(greet, shared(customers));
+    ///
+    /// # fn main() {
+    /// let event = testing::event().param("name", "ada").build();
+    /// let run = testing::host().shared_kv("customers", "ada", "").run(greet, event);
+    /// assert_eq!(run.expect_reply().text(), "hello ada");
+    /// # }
+    /// ```
+    pub fn shared_kv(&self, namespace: &str) -> Kv {
+        Kv::new(Scope::Shared, namespace)
     }
 
     /// The value of a setting from `settings` in the plugin's table of config.toml.

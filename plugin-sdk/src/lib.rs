@@ -38,6 +38,7 @@
 mod event;
 mod guest;
 mod host;
+mod kv;
 pub mod log;
 pub mod outcome;
 mod plugin;
@@ -47,6 +48,7 @@ pub mod testing;
 pub use event::{Event, Form};
 pub use hookyard_sdk_macros::{handler, plugin};
 pub use host::{Attempt, Host};
+pub use kv::{Entry, Kv, Page};
 pub use outcome::{Done, Failure, Outcome, Reply};
 /// The serde that the SDK uses, for `#[serde(crate = "hookyard_sdk::serde")]`.
 pub use serde;
@@ -80,7 +82,7 @@ pub mod prelude {
     pub use crate::outcome::{
         Done, Failure, OrFail, Outcome, OutcomeExt, Reply, done, ignore, reject, reply, retry,
     };
-    pub use crate::{Attempt, Event, Form, Host, debug, error, handler, info, warn};
+    pub use crate::{Attempt, Event, Form, Host, Kv, debug, error, handler, info, warn};
 }
 
 /// What the macros expand to. Not for people; it may change in any version.
@@ -89,6 +91,7 @@ pub mod __private {
     pub use crate::__export as export;
     pub use crate::guest::bindings;
     pub use crate::plugin::{
-        Handler, HandlerEntry, Plugin, Setting, check_handler_names, check_plugin_name,
+        Handler, HandlerEntry, Plugin, Setting, check_handler_names, check_namespaces,
+        check_plugin_name,
     };
 }

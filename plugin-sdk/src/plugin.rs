@@ -47,6 +47,8 @@ pub trait Plugin {
     const VERSION: &'static str;
     const HANDLERS: &'static [HandlerEntry];
     const SETTINGS: &'static [Setting];
+    /// The namespaces of `kv` that it shares with other plugins.
+    const SHARED: &'static [&'static str];
 }
 
 impl<P: Plugin> exported::Guest for P {
@@ -69,7 +71,10 @@ impl<P: Plugin> exported::Guest for P {
                     required: setting.required,
                 })
                 .collect(),
-            attributes: Vec::new(),
+            attributes: P::SHARED
+                .iter()
+                .map(|&name| ("kv.shared".to_owned(), name.to_owned()))
+                .collect(),
         }
     }
 }
@@ -98,6 +103,18 @@ pub const fn check_handler_names(handlers: &[HandlerEntry]) {
             );
             tail = more;
         }
+        rest = others;
+    }
+}
+
+/// Stops the compilation when a shared namespace's name is none.
+pub const fn check_namespaces(names: &[&str]) {
+    let mut rest = names;
+    while let [first, others @ ..] = rest {
+        assert!(
+            is_name(first),
+            "a namespace's name has 1 to 64 lower-case letters, digits, `-` and `_`"
+        );
         rest = others;
     }
 }

@@ -32,6 +32,8 @@
 //! assert_eq!(host().run(record, push("dev")).expect_ignored(), "another branch");
 //! ```
 
+mod kv;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
@@ -40,6 +42,7 @@ use serde::Serialize;
 use crate::guest::bindings::imports::hookyard::plugin::types;
 use crate::log::Level;
 use crate::{Done, Event, Failure, Host, Outcome, Reply, host::calls};
+use kv::Kept;
 
 /// 2026-01-01T00:00:00Z, when every test happens unless it says otherwise.
 const THEN: Duration = Duration::from_secs(1_767_225_600);
@@ -113,6 +116,7 @@ pub fn host() -> HostBuilder {
             ticks: 0,
             random: 0x9e37_79b9_7f4a_7c15,
             logs: Vec::new(),
+            kept: Kept::default(),
         },
     }
 }
@@ -432,8 +436,10 @@ impl HostBuilder {
     /// ```
     pub fn run(self, handler: impl FnOnce(Event, Host) -> Outcome, event: Event) -> Run {
         let host = Host::new(self.attempt);
+        let before = self.fake.kept.clone();
         let (outcome, fake) = calls::with_fake(self.fake, || handler(event, host));
-        Run { outcome, logs: fake.logs }
+        let kept = if outcome.is_ok() { fake.kept } else { before };
+        Run { outcome, logs: fake.logs, kept }
     }
 }
 
@@ -456,6 +462,7 @@ impl HostBuilder {
 pub struct Run {
     outcome: Outcome,
     logs: Vec<LogLine>,
+    kept: Kept,
 }
 
 /// A line that a handler logged.
@@ -662,6 +669,7 @@ pub(crate) struct Fake {
     ticks: u64,
     random: u64,
     logs: Vec<LogLine>,
+    kept: Kept,
 }
 
 impl Fake {

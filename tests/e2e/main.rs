@@ -14,6 +14,7 @@ mod deliveries;
 mod full;
 mod handshakes;
 mod hostile;
+mod keeping;
 mod keys;
 mod limits;
 mod plugins;

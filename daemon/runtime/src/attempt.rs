@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::ContentHash;
+use crate::{ContentHash, KvEffects};
 
 /// What came of one attempt, with what it cost.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Attempt {
     pub cpu: Duration,
     /// The most bytes that its linear memories had together.
     pub memory_peak: u64,
+    /// What it saw of what plugins keep, and what it wants to change there.
+    pub kv: KvEffects,
     /// The file that was run.
     pub plugin_hash: ContentHash,
 }

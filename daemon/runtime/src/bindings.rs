@@ -8,12 +8,19 @@ use wasmtime::component::{ComponentType, Lift, Lower};
 wasmtime::component::bindgen!({
     path: "../../plugin-sdk/wit",
     world: "imports",
-    imports: { default: trappable },
+    imports: {
+        "hookyard:plugin/kv.get": async | trappable,
+        "hookyard:plugin/kv.list": async | trappable,
+        "hookyard:plugin/kv.increment-and-get": async | trappable,
+        "hookyard:plugin/kv.compare-and-set": async | trappable,
+        default: trappable,
+    },
 });
 
-pub(crate) use hookyard::plugin::{clock, log, random, settings, types};
+pub(crate) use hookyard::plugin::{clock, kv, log, random, settings, types};
 
 pub(crate) const MANIFEST: &str = "hookyard:plugin/manifest@0.1.0";
+pub(crate) const KV: &str = "hookyard:plugin/kv@";
 pub(crate) const WEBHOOK: &str = "hookyard:plugin/webhook@0.1.0";
 
 pub(crate) type Pair<'a> = (&'a str, &'a str);
@@ -58,7 +65,6 @@ pub(crate) struct Manifest {
     pub(crate) version: String,
     pub(crate) handlers: Vec<Handler>,
     pub(crate) settings: Vec<Setting>,
-    #[expect(dead_code, reason = "room that the interface leaves")]
     pub(crate) attributes: Vec<(String, String)>,
 }
 

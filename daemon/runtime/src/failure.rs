@@ -43,8 +43,16 @@ impl Subject<'_> {
         )
     }
 
-    fn copied(&self) -> String {
+    fn copied(&self, keeps: bool) -> String {
         let Self { plugin, limits } = self;
+        if keeps {
+            return format!(
+                "passed more data in one call than its `reply_bytes` of {} and its \
+                 `kv_value_bytes` of {} allow: pass less, or raise the one that it is under \
+                 `[plugin.{plugin}]`",
+                limits.reply_bytes, limits.kv_value_bytes
+            );
+        }
         format!(
             "passed more data in one call than its `reply_bytes` of {} allows: pass less, or raise \
              `reply_bytes` under `[plugin.{plugin}]`",
@@ -66,7 +74,7 @@ pub(crate) fn outcome(error: &Error, state: &State, subject: &Subject<'_>) -> Ou
     }
     // The engine's error for this has no public type.
     if format!("{:#}", error.root_cause()).contains("fuel allocated for hostcalls") {
-        return Outcome::Limit(subject.copied());
+        return Outcome::Limit(subject.copied(state.kv.is_open()));
     }
     let mut message = reason(error);
     let functions = functions(error);

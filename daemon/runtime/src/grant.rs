@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::Manifest;
+use crate::{KvGrant, Manifest};
 
 /// The bounds of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,12 @@ pub struct Limits {
     pub log_bytes: usize,
     /// Bytes of a reply's body and header lines together.
     pub reply_bytes: usize,
+    /// Bytes of a key of `kv`.
+    pub kv_key_bytes: usize,
+    /// Bytes of a value of `kv`.
+    pub kv_value_bytes: usize,
+    /// Bytes that an attempt may read and change through `kv`: keys, values, and 64 for each call.
+    pub kv_attempt_bytes: usize,
 }
 
 impl Default for Limits {
@@ -29,6 +35,9 @@ impl Default for Limits {
             memory: 64 << 20,
             log_bytes: 64 << 10,
             reply_bytes: 1 << 20,
+            kv_key_bytes: 512,
+            kv_value_bytes: 256 << 10,
+            kv_attempt_bytes: 4 << 20,
         }
     }
 }
@@ -39,6 +48,8 @@ pub struct Grant {
     pub limits: Limits,
     /// What the plugin reads as its settings.
     pub settings: BTreeMap<String, serde_json::Value>,
+    /// Whether it may keep things, and which namespaces it shares.
+    pub kv: Option<KvGrant>,
 }
 
 /// Decides which plugins may serve, and with what. The daemon answers from its configuration.

@@ -16,6 +16,10 @@ pub struct Manifest {
     pub version: String,
     pub handlers: Vec<HandlerInfo>,
     pub settings: Vec<Setting>,
+    /// Whether its component imports `kv`.
+    pub kv: bool,
+    /// The shared namespaces of `kv` that it names.
+    pub shared: Vec<String>,
 }
 
 /// A handler, as its plugin describes it.
@@ -79,6 +83,9 @@ impl Manifest {
                 return Err(InvalidManifest::Name { what: "setting", name: String::new() });
             }
         }
+        few("shared namespace", self.shared.len())?;
+        self.shared.iter().try_for_each(|shared| name("shared namespace", shared))?;
+        once("shared namespace", self.shared.iter().map(String::as_str))?;
         once("handler", self.handlers.iter().map(|handler| handler.name.as_str()))?;
         once("setting", self.settings.iter().map(|setting| setting.name.as_str()))?;
         Ok(self)
@@ -136,6 +143,8 @@ mod tests {
             version: "0.1.0".into(),
             handlers: vec![handler],
             settings: vec![Setting { name: "branch".into(), required: false }],
+            kv: true,
+            shared: vec!["customers".into()],
         }
     }
 
@@ -147,11 +156,13 @@ mod tests {
     #[test]
     fn what_breaks_a_rule_is_refused_by_its_name() {
         type Change = fn(&mut Manifest);
-        let cases: [(&str, Change); 8] = [
+        let cases: [(&str, Change); 10] = [
             ("the plugin `../x`", |m| m.name = "../x".into()),
             ("the handler `A`", |m| m.handlers[0].name = "A".into()),
             ("handler `record` twice", |m| m.handlers.push(m.handlers[0].clone())),
             ("setting `branch` twice", |m| m.settings.push(m.settings[0].clone())),
+            ("the shared namespace `A b`", |m| m.shared = vec!["A b".into()]),
+            ("shared namespace `customers` twice", |m| m.shared.push("customers".into())),
             ("300 handlers", |m| m.handlers = vec![m.handlers[0].clone(); 300]),
             ("a description of 2 bytes", |m| m.handlers[0].description = "a\n".into()),
             ("a kind of 999 bytes", |m| m.handlers[0].kinds = vec!["k".repeat(999)]),

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::Kv;
 
 /// How the engine is set up. It cannot be changed while it runs.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub struct Options {
     /// ready; until then their last good versions serve.
     pub start_patience: Duration,
     pub compiler: Compiler,
+    /// What plugins that are granted `kv` read; without it their calls fail.
+    pub kv: Option<Arc<dyn Kv>>,
 }
 
 impl Options {
@@ -45,6 +50,7 @@ impl Options {
             compile_memory: 4 << 30,
             start_patience: Duration::from_secs(30),
             compiler,
+            kv: None,
         }
     }
 }

@@ -10,12 +10,13 @@ use wasmtime::Store;
 
 use crate::bindings::{self, types};
 use crate::failure::{self, Subject};
+use crate::kv::{Access, Session};
 use crate::meter::{Overrun, metered};
 use crate::reply;
 use crate::state::{Settings, State};
 use crate::text::clip;
 use crate::version::Version;
-use crate::{Attempt, ContentHash, Grant, HandlerInfo, Limits, Manifest, Outcome};
+use crate::{Attempt, ContentHash, Grant, HandlerInfo, Kv, KvEffects, Limits, Manifest, Outcome};
 
 /// The longest message of an outcome, in bytes.
 const MAX_MESSAGE: usize = 4096;
@@ -25,16 +26,26 @@ pub struct Plugin {
     version: Arc<Version>,
     limits: Limits,
     settings: Settings,
+    kv: Option<Arc<Access>>,
     /// One permit for each slot of the pool that attempts may use.
     slots: Arc<Semaphore>,
 }
 
 impl Plugin {
-    pub(crate) fn new(version: Arc<Version>, mut grant: Grant, slots: Arc<Semaphore>) -> Self {
+    pub(crate) fn new(
+        version: Arc<Version>,
+        mut grant: Grant,
+        slots: Arc<Semaphore>,
+        kv: Option<Arc<dyn Kv>>,
+    ) -> Self {
         grant.limits.memory = grant.limits.memory.min(version.max_memory);
         let settings =
             grant.settings.into_iter().map(|(name, value)| (name, value.to_string())).collect();
-        Self { version, limits: grant.limits, settings: Arc::new(settings), slots }
+        let access = grant.kv.zip(kv).map(|(granted, store)| {
+            let Manifest { name, shared, .. } = &version.manifest;
+            Arc::new(Access::new(name, store, granted, shared, &grant.limits))
+        });
+        Self { version, limits: grant.limits, settings: Arc::new(settings), kv: access, slots }
     }
 
     /// The plugin's name in config.toml.
@@ -112,8 +123,9 @@ impl Plugin {
         let mut store = self.version.store(
             limits.log_bytes,
             limits.memory,
-            limits.reply_bytes,
+            limits.reply_bytes.max(self.most_kept()),
             self.settings.clone(),
+            Session::new(self.kv.clone()),
         );
         let (ended, cpu) =
             metered(self.call(&mut store, handler, event, job, attempt), limits.cpu, end).await;
@@ -137,8 +149,15 @@ impl Plugin {
             duration: started.elapsed(),
             cpu,
             memory_peak: state.memory.peak,
+            kv: state.kv.into_effects(),
             plugin_hash: self.hash(),
         }
+    }
+
+    /// The most bytes that one call of `kv` may rightly pass.
+    fn most_kept(&self) -> usize {
+        let Some(access) = &self.kv else { return 0 };
+        access.value_bytes.saturating_mul(2).saturating_add(access.key_bytes)
     }
 
     async fn slot(&self, deadline: Option<Instant>) -> Option<SemaphorePermit<'_>> {
@@ -221,6 +240,7 @@ impl Plugin {
             duration: Duration::ZERO,
             cpu: Duration::ZERO,
             memory_peak: 0,
+            kv: KvEffects::default(),
             plugin_hash: self.hash(),
         }
     }

@@ -15,7 +15,7 @@ use crate::engine::{self, Host};
 use crate::folder::{Folder, Message};
 use crate::loader::Loader;
 use crate::version::Version;
-use crate::{Admission, Grant, Options, Plugin, PluginStatus};
+use crate::{Admission, Grant, Kv, Options, Plugin, PluginStatus};
 
 /// Why the runtime could not be started. A bad plugin is never a reason.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +43,7 @@ pub(crate) struct Shared {
     /// Set when nobody can read any more.
     pub(crate) ended: AtomicBool,
     slots: Arc<Semaphore>,
+    kv: Option<Arc<dyn Kv>>,
     /// Held by whoever changes what serves, never while something is loaded or run.
     served: Mutex<HashMap<String, Served>>,
     serving: ArcSwap<HashMap<String, Arc<Plugin>>>,
@@ -81,6 +82,7 @@ impl Plugins {
             admission,
             ended: AtomicBool::new(false),
             slots: Arc::new(Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS))),
+            kv: options.kv,
             served: Mutex::default(),
             serving: ArcSwap::default(),
             status: ArcSwap::default(),
@@ -179,7 +181,7 @@ impl fmt::Debug for Plugins {
 
 impl Shared {
     pub(crate) fn plugin(&self, version: Arc<Version>, grant: Grant) -> Arc<Plugin> {
-        Arc::new(Plugin::new(version, grant, self.slots.clone()))
+        Arc::new(Plugin::new(version, grant, self.slots.clone(), self.kv.clone()))
     }
 
     pub(crate) fn served(&self) -> MutexGuard<'_, HashMap<String, Served>> {

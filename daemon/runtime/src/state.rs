@@ -8,6 +8,7 @@ use wasmtime::ResourceLimiter;
 
 use crate::bindings::{clock, log, random, settings, types};
 use crate::engine::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
+use crate::kv::Session;
 use crate::text::clip;
 use crate::{Level, LogLine};
 
@@ -28,10 +29,17 @@ pub(crate) struct State {
     settings: Settings,
     started: Instant,
     pub(crate) memory: Memory,
+    pub(crate) kv: Session,
 }
 
 impl State {
-    pub(crate) fn new(log_bytes: usize, memory: u64, settings: Settings, started: Instant) -> Self {
+    pub(crate) fn new(
+        log_bytes: usize,
+        memory: u64,
+        settings: Settings,
+        kv: Session,
+        started: Instant,
+    ) -> Self {
         Self {
             log: Vec::new(),
             log_left: log_bytes,
@@ -40,6 +48,7 @@ impl State {
             settings,
             started,
             memory: Memory { limit: memory, used: 0, peak: 0, refused: None, elements: 0 },
+            kv,
         }
     }
 }

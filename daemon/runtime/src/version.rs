@@ -9,6 +9,7 @@ use wasmtime::{Store, UpdateDeadline};
 use crate::bindings::{self, types};
 use crate::engine::{Host, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::failure::{self, Subject};
+use crate::kv::Session;
 use crate::manifest::{HandlerInfo, Setting};
 use crate::meter::{Overrun, metered};
 use crate::state::{Settings, State};
@@ -22,9 +23,12 @@ const DESCRIBE: Limits = Limits {
     memory: 0, // The engine's bound is used.
     log_bytes: 4 << 10,
     reply_bytes: 1 << 20,
+    kv_key_bytes: 0,
+    kv_value_bytes: 0,
+    kv_attempt_bytes: 0,
 };
 
-/// Copied beyond `reply_bytes` in one call: a reply's message, a log line.
+/// Copied beyond the largest reply or value in one call: a reply's message, a log line.
 const COPY_SLACK: usize = 256 << 10;
 
 pub(crate) struct Version {
@@ -58,8 +62,14 @@ impl Version {
             format!("its imports do not fit: {}", line(&format!("{error:#}"), 1024))
         })?;
 
-        let mut store =
-            store(&host, DESCRIBE.log_bytes, max_memory, DESCRIBE.reply_bytes, Arc::default());
+        let mut store = store(
+            &host,
+            DESCRIBE.log_bytes,
+            max_memory,
+            DESCRIBE.reply_bytes,
+            Arc::default(),
+            Session::default(),
+        );
         let asked = async {
             let instance = instances.instantiate_async(&mut store).await?;
             // Checked here once, so that no attempt fails for it.
@@ -94,7 +104,11 @@ impl Version {
             }
         };
         drop(store);
-        let manifest = manifest(said)
+        let imports_kv = component
+            .component_type()
+            .imports(&host.engine)
+            .any(|(name, _)| name.starts_with(bindings::KV));
+        let manifest = manifest(said, imports_kv)
             .check()
             .map_err(|error| format!("its manifest {}", line(&error.to_string(), 1024)))?;
         Ok(Self { manifest, hash, max_memory, host, instances, handle })
@@ -105,10 +119,11 @@ impl Version {
         &self,
         log_bytes: usize,
         memory: u64,
-        reply_bytes: usize,
+        copied: usize,
         settings: Settings,
+        kv: Session,
     ) -> Store<State> {
-        store(&self.host, log_bytes, memory, reply_bytes, settings)
+        store(&self.host, log_bytes, memory, copied, settings, kv)
     }
 
     /// Instantiates into `store` and calls the handler.
@@ -133,13 +148,14 @@ fn store(
     host: &Host,
     log_bytes: usize,
     memory: u64,
-    reply_bytes: usize,
+    copied: usize,
     settings: Settings,
+    kv: Session,
 ) -> Store<State> {
-    let state = State::new(log_bytes, memory, settings, host.started);
+    let state = State::new(log_bytes, memory, settings, kv, host.started);
     let mut store = Store::new(&host.engine, state);
     store.limiter(|state| &mut state.memory);
-    store.set_hostcall_fuel(reply_bytes.saturating_add(COPY_SLACK));
+    store.set_hostcall_fuel(copied.saturating_add(COPY_SLACK));
     store.set_epoch_deadline(1);
     // Tokio's own `yield_now` lets the worker look at its sockets and timers before it comes back;
     // the engine's plain yield would put the guest straight into the queue again, and two looping
@@ -169,7 +185,10 @@ fn fits(component: &Component) -> Result<(), String> {
     Ok(())
 }
 
-fn manifest(said: bindings::Manifest) -> Manifest {
+/// The attribute of a manifest that names a shared namespace of `kv`.
+const SHARED: &str = "kv.shared";
+
+fn manifest(said: bindings::Manifest, kv: bool) -> Manifest {
     let handler = |handler: bindings::Handler| HandlerInfo {
         name: handler.name,
         kinds: handler.kinds,
@@ -182,5 +201,11 @@ fn manifest(said: bindings::Manifest) -> Manifest {
         version: said.version,
         handlers: said.handlers.into_iter().map(handler).collect(),
         settings: said.settings.into_iter().map(setting).collect(),
+        kv,
+        shared: said
+            .attributes
+            .into_iter()
+            .filter_map(|(name, value)| (name == SHARED).then_some(value))
+            .collect(),
     }
 }

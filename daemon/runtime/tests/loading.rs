@@ -76,8 +76,8 @@ fn what_is_not_a_plugin_is_refused_with_the_reason() {
                 .unwrap(),
         ),
         (
-            "imports `hookyard:plugin/kv@0.1.0`, which this version does not have",
-            wat::parse_str(r#"(component (import "hookyard:plugin/kv@0.1.0" (instance)))"#)
+            "imports `hookyard:plugin/telepathy@0.1.0`, which this version does not have",
+            wat::parse_str(r#"(component (import "hookyard:plugin/telepathy@0.1.0" (instance)))"#)
                 .unwrap(),
         ),
         (

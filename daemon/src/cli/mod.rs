@@ -5,6 +5,7 @@ mod captured;
 pub(crate) mod check;
 pub(crate) mod events;
 pub(crate) mod init;
+pub(crate) mod kv;
 pub(crate) mod routes;
 pub(crate) mod send;
 pub(crate) mod verify;
@@ -65,6 +66,11 @@ pub(crate) enum Command {
     Events {
         #[command(subcommand)]
         command: events::EventsCommand,
+    },
+    /// Look at what plugins keep.
+    Kv {
+        #[command(subcommand)]
+        command: kv::KvCommand,
     },
     /// Look at routes, and let one learn its secret.
     Routes {

@@ -86,6 +86,10 @@ pub(super) const RUNTIME: Keys = Keys::new(
         "plugin_concurrency",
         "log_bytes",
         "reply_bytes",
+        "kv_key_bytes",
+        "kv_value_bytes",
+        "kv_attempt_bytes",
+        "kv_bytes",
     ],
     "{ plugins_dir = \"plugins\" }",
 );
@@ -95,9 +99,24 @@ pub(super) const OUTBOUND: Keys =
 
 pub(super) const PLUGIN: Keys = Keys::new(
     "[plugin.NAME]",
-    &["timeout", "cpu", "memory", "concurrency", "log_bytes", "reply_bytes", "settings"],
+    &[
+        "timeout",
+        "cpu",
+        "memory",
+        "concurrency",
+        "log_bytes",
+        "reply_bytes",
+        "kv",
+        "kv_key_bytes",
+        "kv_value_bytes",
+        "kv_attempt_bytes",
+        "kv_bytes",
+        "settings",
+    ],
     "{ timeout = \"10s\" }",
 );
+
+pub(super) const KV: Keys = Keys::new("`kv`", &["shared"], "{ shared = [\"customers\"] }");
 
 pub(super) const ROUTE: Keys = Keys::new(
     "[[route]]",
@@ -194,6 +213,7 @@ pub(super) const ALL: &[(&Keys, &str)] = &[
     (&RUNTIME, "[runtime]"),
     (&OUTBOUND, "[outbound]"),
     (&PLUGIN, "[plugin.NAME]"),
+    (&KV, "kv"),
     (&ROUTE, "[[route]]"),
     (&HANDLER, "handlers"),
     (&RETRY, "retry"),

@@ -1,7 +1,7 @@
 //! The checked configuration: what the rest of the daemon works from. Every value here is valid;
 //! secrets are still references, resolved by [`crate::secret`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -133,12 +133,22 @@ pub(crate) struct PluginLimits {
     pub(crate) log_bytes: usize,
     /// Bytes of a reply, headers and body.
     pub(crate) reply_bytes: usize,
+    /// Bytes of a key.
+    pub(crate) kv_key_bytes: usize,
+    /// Bytes of a value.
+    pub(crate) kv_value_bytes: usize,
+    /// Bytes that an attempt reads and changes.
+    pub(crate) kv_attempt_bytes: usize,
+    /// Bytes of all that it keeps, and of each shared namespace that it makes grow.
+    pub(crate) kv_bytes: u64,
 }
 
 /// `[plugin.NAME]`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plugin {
     pub(crate) limits: PluginLimits,
+    /// Whether it may keep things, and the namespaces that it shares.
+    pub(crate) kv: Option<BTreeSet<String>>,
     pub(crate) settings: BTreeMap<String, serde_json::Value>,
 }
 

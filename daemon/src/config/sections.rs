@@ -1,7 +1,7 @@
 //! Reads every table but the routes: `[server]`, `[admin]`, `[store]`, `[runtime]`, `[outbound]`
 //! and `[plugin.NAME]`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -122,6 +122,10 @@ pub(super) fn runtime(
         concurrency: 32,
         log_bytes: 64 << 10,
         reply_bytes: 1 << 20,
+        kv_key_bytes: 512,
+        kv_value_bytes: 256 << 10,
+        kv_attempt_bytes: 4 << 20,
+        kv_bytes: 64 * MIB,
     };
     Runtime {
         plugins_dir,
@@ -233,10 +237,40 @@ pub(super) fn plugins(
         };
         let table = Table::of(entries, value.span(), &keys::PLUGIN, problems);
         let limits = plugin_limits(&table, "concurrency", defaults, problems);
+        let kv = table.entry("kv").and_then(|entry| kv(&entry, problems));
         let settings = settings(&table, problems);
-        plugins.insert(plugin.to_string(), Plugin { limits, settings });
+        plugins.insert(plugin.to_string(), Plugin { limits, kv, settings });
     }
     plugins
+}
+
+/// `true` for namespaces of its own, a table for those and shared ones.
+fn kv(entry: &Entry<'_>, problems: &mut Problems) -> Option<BTreeSet<String>> {
+    const SHARED: &str = "[\"customers\"]";
+    match entry.value {
+        DeValue::Boolean(granted) => granted.then(BTreeSet::new),
+        DeValue::Table(_) => {
+            let table = Table::open(entry, &keys::KV, problems)?;
+            let mut shared = BTreeSet::new();
+            let Some(list) = table.entry("shared") else { return Some(shared) };
+            for (name, element) in problems.texts(&list, SHARED) {
+                if !HandlerName::is_valid_part(name) {
+                    let what = format!(
+                        "{} cannot name a namespace, which has 1 to 64 lower-case letters, digits, \
+                         `-` and `_`",
+                        show(name)
+                    );
+                    problems.invalid(&element, what, SHARED);
+                }
+                shared.insert(name.to_owned());
+            }
+            Some(shared)
+        }
+        _ => {
+            problems.wrong_type(entry, "a boolean or a table", "true");
+            None
+        }
+    }
 }
 
 fn plugin_limits(
@@ -246,6 +280,7 @@ fn plugin_limits(
     problems: &mut Problems,
 ) -> PluginLimits {
     let PluginLimits { timeout, cpu, memory, log_bytes, reply_bytes, .. } = *defaults;
+    let PluginLimits { kv_key_bytes, kv_value_bytes, kv_attempt_bytes, kv_bytes, .. } = *defaults;
     PluginLimits {
         timeout: table.duration("timeout", timeout, 10 * MS..=HOUR, problems),
         cpu: table.duration("cpu", cpu, 10 * MS..=HOUR, problems),
@@ -253,6 +288,16 @@ fn plugin_limits(
         concurrency: table.count(concurrency, defaults.concurrency, 1..=4_096, problems),
         log_bytes: bytes(table, "log_bytes", log_bytes, 0..=16 * MIB, problems),
         reply_bytes: bytes(table, "reply_bytes", reply_bytes, KIB..=64 * MIB, problems),
+        kv_key_bytes: bytes(table, "kv_key_bytes", kv_key_bytes, 16..=4 * KIB, problems),
+        kv_value_bytes: bytes(table, "kv_value_bytes", kv_value_bytes, KIB..=16 * MIB, problems),
+        kv_attempt_bytes: bytes(
+            table,
+            "kv_attempt_bytes",
+            kv_attempt_bytes,
+            4 * KIB..=64 * MIB,
+            problems,
+        ),
+        kv_bytes: table.size("kv_bytes", kv_bytes, 4 * KIB..=1 << 40, problems),
     }
 }
 

@@ -387,6 +387,10 @@ fn an_empty_file_gives_every_default() {
             concurrency: 32,
             log_bytes: 64 << 10,
             reply_bytes: 1 << 20,
+            kv_key_bytes: 512,
+            kv_value_bytes: 256 << 10,
+            kv_attempt_bytes: 4 << 20,
+            kv_bytes: 64 << 20,
         }
     );
 }
@@ -643,6 +647,7 @@ fn every_listed_key_is_read() {
                     without("provider", &format!("verify = {{ {scheme}{needs}{key} = {wrong} }}"))
                 }
                 "[[route]]" => without(&format!("{key} "), &format!("{key} = {wrong}")),
+                "kv" => format!("[plugin.a]\nkv = {{ {key} = {wrong} }}\n"),
                 "[plugin.NAME]" => format!("[plugin.a]\n{key} = {wrong}\n"),
                 table => format!("{table}\n{key} = {wrong}\n"),
             };

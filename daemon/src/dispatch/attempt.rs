@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookyard_runtime::{Attempt, ContentHash, Level, Outcome};
+use hookyard_runtime::{Attempt, ContentHash, KvEffects, Level, Outcome};
 use hookyard_store::{
-    AttemptOutcome, AttemptRecord, Claimed, Completed, Completion, Lease, Next, Store, StoreError,
+    AttemptOutcome, AttemptRecord, Claimed, Completed, Completion, Effects, Lease, Next, Refusal,
+    Store, StoreError,
 };
 use hookyard_types::{Event, HandlerName, JobId, Target, Timestamp};
 use tokio::time::Instant;
 
+use super::effects::{Run, before, end_late, give_up};
 use super::report::{message, report};
+use super::turns::Reruns;
 use super::{Dispatcher, Permit, retry};
 use crate::config::Retry;
 
@@ -57,39 +60,85 @@ impl Dispatcher {
             Some(Waited { queue_retries: false, .. }) => None,
             _ => Some(self.live.config().retry(event.source.name(), &name)),
         };
-        let guard = LeaseGuard::new(Arc::clone(&self.store), lease, retry.clone());
-        let started_at = Timestamp::now();
-
+        let mut guard = LeaseGuard::new(Arc::clone(&self.store), lease, retry.clone());
         let end_at = waited.and_then(|waited| waited.end_at);
-        let attempt = tokio::select! {
-            biased;
-            attempt = self.call(&name, &event, job, number, end_at) => attempt,
-            () = self.abandoned() => None,
-        };
-        let Some(attempt) = attempt else {
-            // The plugin was retired since the claim, or the daemon stops: another time.
-            match retry {
-                None => {
-                    let record =
-                        interrupted(started_at, "the daemon stopped, or the plugin was retired");
-                    guard.complete(Completion { next: Next::DeadLetter, record }).await;
+        let mut reruns = Reruns::default();
+        // Each turn is a run of the handler; almost always there is one.
+        let ran = loop {
+            let run = async {
+                // Without a turn in time, the handler has no time either, and the attempt says so.
+                let held = before(end_at, reruns.turn(&self.turns)).await.flatten();
+                let started_at = Timestamp::now();
+                let attempt = self.call(&name, &event, job, number, end_at).await?;
+                Some((held, started_at, attempt))
+            };
+            let run = tokio::select! {
+                biased;
+                run = run => run,
+                () = self.abandoned() => None,
+            };
+            let Some((held, started_at, mut attempt)) = run else {
+                // The plugin was retired since the claim, or the daemon stops: another time.
+                match retry {
+                    None => {
+                        let message = "the daemon stopped, or the plugin was retired";
+                        let record = interrupted(Timestamp::now(), message);
+                        let effects = Effects::default();
+                        guard
+                            .complete(Completion { next: Next::DeadLetter, record, effects })
+                            .await;
+                    }
+                    Some(_) => guard.release().await,
                 }
-                Some(_) => guard.release().await,
+                return Ran::Failed;
+            };
+            let run = self.to_commit(&name, &attempt, &reruns, held, end_at).await;
+            let (effects, held) = match run {
+                Run::Commit(effects, held) => (effects, held),
+                Run::Again if reruns.again(&attempt.kv) => continue,
+                Run::Again => {
+                    give_up(&mut attempt, &reruns);
+                    (Effects::default(), None)
+                }
+                Run::TooLate => {
+                    end_late(&mut attempt);
+                    (Effects::default(), None)
+                }
+            };
+            let decide = |attempt: &Attempt| match &retry {
+                None if failed(&attempt.outcome) => Next::DeadLetter,
+                retry => {
+                    let (retry, now) = (retry.clone().unwrap_or_default(), Timestamp::now());
+                    retry::decide(&attempt.outcome, number, &retry, now, fastrand::f64())
+                }
+            };
+            let mut next = decide(&attempt);
+            let completion = |next: &Next, attempt: &Attempt, effects| Completion {
+                next: next.clone(),
+                record: record(started_at, attempt),
+                effects,
+            };
+            let mut recorded = guard.complete(completion(&next, &attempt, effects)).await;
+            drop(held);
+            // What stands in the way of its commit makes it a failed attempt without effects, whose
+            // commit nothing stands in the way of. A refusal was decided on what it had read.
+            match &recorded {
+                Recorded::Conflict if reruns.again(&attempt.kv) => continue,
+                Recorded::Conflict => give_up(&mut attempt, &reruns),
+                Recorded::Refused(refusal) => self.refuse(&name, &mut attempt, refusal),
+                Recorded::Yes | Recorded::No => {}
             }
-            return Ran::Failed;
-        };
-
-        let next = match retry {
-            None if failed(&attempt.outcome) => Next::DeadLetter,
-            retry => {
-                let (retry, now) = (retry.unwrap_or_default(), Timestamp::now());
-                retry::decide(&attempt.outcome, number, &retry, now, fastrand::f64())
+            if matches!(recorded, Recorded::Conflict | Recorded::Refused(_)) {
+                next = decide(&attempt);
+                let plain = completion(&next, &attempt, Effects::default());
+                recorded = guard.complete(plain).await;
             }
+            report(&event, &name, number, &attempt, &next);
+            break match recorded {
+                Recorded::Yes => ran(attempt.outcome),
+                _ => Ran::Unrecorded,
+            };
         };
-        report(&event, &name, number, &attempt, &next);
-        let (record, ran) = record(started_at, attempt);
-        let ran =
-            if guard.complete(Completion { next, record }).await { ran } else { Ran::Unrecorded };
         drop(permit);
         ran
     }
@@ -130,6 +179,7 @@ fn unwanted(event: &Event, name: &HandlerName, plugin_hash: ContentHash) -> Atte
         duration: Duration::ZERO,
         cpu: Duration::ZERO,
         memory_peak: 0,
+        kv: KvEffects::default(),
         plugin_hash,
     }
 }
@@ -154,17 +204,16 @@ pub(super) fn ran(outcome: Outcome) -> Ran {
     }
 }
 
-fn record(started_at: Timestamp, attempt: Attempt) -> (AttemptRecord, Ran) {
-    let record = AttemptRecord {
+fn record(started_at: Timestamp, attempt: &Attempt) -> AttemptRecord {
+    AttemptRecord {
         started_at,
         duration: attempt.duration,
         outcome: retry::recorded(&attempt.outcome),
         message: message(&attempt.outcome).to_owned(),
         plugin_hash: attempt.plugin_hash.to_string(),
-        log: attempt.log.into_iter().map(stored_line).collect(),
+        log: attempt.log.iter().map(stored_line).collect(),
         log_dropped: u32::try_from(attempt.log_dropped).unwrap_or(u32::MAX),
-    };
-    (record, ran(attempt.outcome))
+    }
 }
 
 /// The record of an attempt that was cut off.
@@ -180,7 +229,7 @@ fn interrupted(started_at: Timestamp, message: &str) -> AttemptRecord {
     }
 }
 
-fn stored_line(line: hookyard_runtime::LogLine) -> hookyard_store::LogLine {
+fn stored_line(line: &hookyard_runtime::LogLine) -> hookyard_store::LogLine {
     use hookyard_store::LogLevel as To;
     hookyard_store::LogLine {
         at: line.at.into(),
@@ -190,9 +239,20 @@ fn stored_line(line: hookyard_runtime::LogLine) -> hookyard_store::LogLine {
             Level::Warn => To::Warn,
             Level::Error => To::Error,
         },
-        message: line.message,
-        fields: line.fields,
+        message: line.message.clone(),
+        fields: line.fields.clone(),
     }
+}
+
+/// Whether an attempt is on record.
+#[derive(Debug)]
+enum Recorded {
+    Yes,
+    No,
+    /// What it read has changed.
+    Conflict,
+    /// What it changes cannot be.
+    Refused(Refusal),
 }
 
 /// A lease that cannot be forgotten: if the attempt's task ends without saying how (a panic, an
@@ -229,23 +289,28 @@ impl LeaseGuard {
     }
 
     /// Commits the attempt; whether it was. A store without room is asked again until it has
-    /// some, because an effect that happened must be known.
-    async fn complete(mut self, completion: Completion) -> bool {
-        let Some(lease) = self.lease.take() else { return false };
-        loop {
+    /// some, because an effect that happened must be known. After a conflict or a refusal the lease
+    /// is still held.
+    async fn complete(&mut self, completion: Completion) -> Recorded {
+        let Some(lease) = self.lease.clone() else { return Recorded::No };
+        let recorded = loop {
             match self.store.complete(lease.clone(), completion.clone()).await {
-                Ok(Completed::Committed) => return true,
+                Ok(Completed::Committed) => break Recorded::Yes,
+                Ok(Completed::Conflict) => return Recorded::Conflict,
+                Ok(Completed::Refused(refusal)) => return Recorded::Refused(refusal),
                 Ok(Completed::LeaseLost) => {
                     tracing::warn!(job = %lease.job(), "the lease was lost; the outcome is dropped");
-                    return false;
+                    break Recorded::No;
                 }
                 Err(StoreError::Full(_) | StoreError::Busy) => tokio::time::sleep(STORE_REST).await,
                 Err(error) => {
                     tracing::error!(job = %lease.job(), %error, "the outcome could not be recorded");
-                    return false;
+                    break Recorded::No;
                 }
             }
-        }
+        };
+        self.lease = None;
+        recorded
     }
 }
 
@@ -263,7 +328,8 @@ impl Drop for LeaseGuard {
         });
         runtime.spawn(async move {
             let record = interrupted(now, message);
-            Self::new(store, lease, None).complete(Completion { next, record }).await;
+            let completion = Completion { next, record, effects: Effects::default() };
+            Self::new(store, lease, None).complete(completion).await;
         });
     }
 }

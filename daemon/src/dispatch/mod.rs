@@ -5,10 +5,12 @@
 //! else waits in the store and is claimed by [`Dispatcher::run`]. The database is the truth.
 
 mod attempt;
+mod effects;
 mod lanes;
 mod report;
 mod respond;
 mod retry;
+mod turns;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,6 +27,7 @@ pub(crate) use respond::{Respond, Unavailable};
 
 use crate::live::Live;
 use lanes::Lanes;
+use turns::Turns;
 
 /// A timer is never trusted for longer than this: the wall clock may jump.
 const LONGEST_NAP: Duration = Duration::from_secs(15);
@@ -44,6 +47,8 @@ pub(crate) struct Dispatcher {
     room: Notify,
     /// Jobs of `respond` routes that run now; the channel closes when the attempt is over.
     responding: Mutex<HashMap<JobId, watch::Receiver<()>>>,
+    /// Who may change what plugins keep.
+    turns: Turns,
     /// `true` once the attempts that still run are to be given up.
     abandon: watch::Sender<bool>,
 }
@@ -71,6 +76,7 @@ impl Dispatcher {
             freed: Notify::new(),
             room: Notify::new(),
             responding: Mutex::default(),
+            turns: Turns::default(),
             abandon: watch::Sender::new(false),
         });
         dispatcher.configure();

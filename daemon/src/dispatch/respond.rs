@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use hookyard_store::{
-    Claimed, Duplicate, Ingested, NewEvent, Next, Resend, StoreError, Stored, StoredReply,
+    Claimed, Completed, Duplicate, Ingested, NewEvent, Next, Resend, StoreError, Stored,
+    StoredReply,
 };
 use hookyard_types::{Event, HandlerName, JobId, Target};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::attempt::{LeaseGuard, Waited, ran};
+use super::effects::{Run, before, end_late, give_up};
 use super::report::report;
+use super::turns::Reruns;
 use super::{Dispatcher, Permit, Ran};
 use crate::config;
 
@@ -98,7 +101,8 @@ impl Dispatcher {
         }
     }
 
-    /// Runs a handler on an event that is not stored (`store = false`).
+    /// Runs a handler on an event that is not stored (`store = false`). What the attempt changes is
+    /// committed before this returns, or the error says that it is not.
     pub(crate) async fn respond_unstored(
         self: &Arc<Self>,
         event: Event,
@@ -109,10 +113,32 @@ impl Dispatcher {
         let permit = tokio::time::timeout_at(deadline, self.permit_first(&name.plugin))
             .await
             .map_err(|_| Unavailable::NoRoom)??;
-        let attempt = self
-            .call(name, &event, JobId::new(), 1, Some(deadline))
-            .await
-            .ok_or(Unavailable::NoPlugin)?;
+        let job = JobId::new();
+        let mut reruns = Reruns::default();
+        let attempt = loop {
+            let held = before(Some(deadline), reruns.turn(&self.turns)).await.flatten();
+            let mut attempt = self
+                .call(name, &event, job, 1, Some(deadline))
+                .await
+                .ok_or(Unavailable::NoPlugin)?;
+            let run = self.to_commit(name, &attempt, &reruns, held, Some(deadline)).await;
+            let committed = match run {
+                Run::Commit(effects, _) if effects.is_empty() => Completed::Committed,
+                Run::Commit(effects, _held) => self.store.commit(effects).await?,
+                Run::Again => Completed::Conflict,
+                Run::TooLate => {
+                    end_late(&mut attempt);
+                    Completed::Committed
+                }
+            };
+            match committed {
+                Completed::Conflict if reruns.again(&attempt.kv) => continue,
+                Completed::Conflict => give_up(&mut attempt, &reruns),
+                Completed::Refused(refusal) => self.refuse(name, &mut attempt, &refusal),
+                Completed::Committed | Completed::LeaseLost => {}
+            }
+            break attempt;
+        };
         drop(permit);
         report(&event, name, 1, &attempt, &Next::Ignored);
         Ok(ran(attempt.outcome))

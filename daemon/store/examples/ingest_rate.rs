@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hookyard_store::sqlite::{SqliteOptions, SqliteStore};
 use hookyard_store::{
-    AttemptOutcome, AttemptRecord, Completed, Completion, Dedupe, DedupeKey, Ingested, LaneWant,
-    NewEvent, NewJob, Next, Store,
+    AttemptOutcome, AttemptRecord, Completed, Completion, Dedupe, DedupeKey, Effects, Ingested,
+    LaneWant, NewEvent, NewJob, Next, Store,
 };
 use hookyard_types::{Event, EventId, Source, Target, Timestamp};
 
@@ -147,5 +147,6 @@ fn done() -> Completion {
             log: Vec::new(),
             log_dropped: 0,
         },
+        effects: Effects::default(),
     }
 }

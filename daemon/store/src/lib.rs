@@ -10,7 +10,7 @@ mod model;
 pub mod sqlite;
 
 use async_trait::async_trait;
-use hookyard_types::{EventId, Timestamp};
+use hookyard_types::{EventId, KvEntry, KvPage, KvSpan, Namespace, Timestamp};
 
 pub use error::StoreError;
 pub use learned::{LearnedSecret, Learning, LearningRoute};
@@ -80,9 +80,35 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Resend, StoreError>;
 
     /// Ends an attempt: its record, the job's next state and what the handler changed, in one
-    /// transaction. Does nothing but say so when the lease is no longer held.
+    /// transaction. Does nothing but say so when the lease is no longer held, when something that the
+    /// attempt read has changed, or when a change cannot be made; of the last two the lease is kept.
     async fn complete(&self, lease: Lease, completion: Completion)
     -> Result<Completed, StoreError>;
+
+    /// Makes the changes of an attempt that has no job, on the same terms as [`Store::complete`];
+    /// never says that a lease was lost.
+    async fn commit(&self, effects: Effects) -> Result<Completed, StoreError>;
+
+    /// The key as it is committed, unless it has expired.
+    async fn kv_get(
+        &self,
+        namespace: &Namespace,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<KvEntry>, StoreError>;
+
+    /// The first keys of a span that have not expired: at most `limit`, and no further one once
+    /// their keys and values have `max_bytes`.
+    async fn kv_list(
+        &self,
+        span: &KvSpan,
+        limit: usize,
+        max_bytes: usize,
+        now: Timestamp,
+    ) -> Result<KvPage, StoreError>;
+
+    /// Removes some of the keys that have expired. Returns how many; with 0, there are no more.
+    async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError>;
 
     /// Gives a lease back unused: the job is due again and the attempt is not counted.
     async fn release(&self, lease: Lease) -> Result<(), StoreError>;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hookyard_types::{Event, EventId, Headers, JobId, Target, Timestamp};
+use hookyard_types::{
+    Event, EventId, Headers, JobId, KvRead, KvWrite, Namespace, Target, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 /// An event to store, with what is to be done about it.
@@ -186,6 +188,44 @@ pub enum Resend {
 pub struct Completion {
     pub next: Next,
     pub record: AttemptRecord,
+    pub effects: Effects,
+}
+
+/// What an attempt saw of what plugins keep, and what it changes there.
+///
+/// The reads are compared with what is there in the transaction that makes the changes: either all
+/// that was read is still so, or nothing is changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    pub reads: Vec<KvRead>,
+    /// At most one for each key.
+    pub writes: Vec<KvWrite>,
+    /// Most bytes that the plugin's namespaces may have together after a change that makes them
+    /// more, and each shared namespace: keys, values, and [`KV_KEY_COST`] for each key.
+    pub max_bytes: u64,
+    /// The moment of the commit, by which keys expire.
+    pub at: Timestamp,
+}
+
+/// What a key counts besides its bytes and those of its value.
+pub const KV_KEY_COST: usize = 64;
+
+impl Effects {
+    pub fn is_empty(&self) -> bool {
+        self.reads.is_empty() && self.writes.is_empty()
+    }
+}
+
+/// Why an attempt's changes cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// An increment of a key whose value is not a number.
+    NotANumber { namespace: Namespace, key: String },
+    /// An increment that does not fit into 64 bits.
+    OutOfRange { namespace: Namespace, key: String },
+    /// The plugin's namespaces together, or the shared namespace `shared`, would have `wanted`
+    /// bytes, more than [`Effects::max_bytes`].
+    TooLarge { shared: Option<String>, wanted: u64 },
 }
 
 /// What the job does next.
@@ -271,9 +311,14 @@ pub enum LogLevel {
 }
 
 /// The answer to [`crate::Store::complete`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Completed {
     Committed,
+    /// Something that the attempt read has changed: nothing was recorded or changed, and the lease
+    /// is still held. It is to be run again.
+    Conflict,
+    /// The changes cannot be made: nothing was recorded, and the lease is still held.
+    Refused(Refusal),
     /// Another attempt or another process has the job; nothing was recorded.
     LeaseLost,
 }

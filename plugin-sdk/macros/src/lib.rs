@@ -37,7 +37,8 @@ pub fn handler(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// - `name = "…"`: the plugin's name in config.toml, by default the package's;
 /// - `version = "…"`: by default the package's;
 /// - `settings(required channel, optional branch)`: what it reads by `host.setting`; without a
-///   required one, the daemon refuses to load it. A name that is no Rust word is put in quotes.
+///   required one, the daemon refuses to load it. A name that is no Rust word is put in quotes;
+/// - `shared(customers)`: the namespaces that it shares with other plugins by `host.shared_kv`.
 ///
 /// ```
 /// use hookyard_sdk::prelude::*;

@@ -6,7 +6,8 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::{Error, Ident, LitStr, Path, Result, Token};
 
-const ARGUMENTS: &str = "`plugin!` takes handlers, `name = \"…\"`, `version = \"…\"` and `settings(required …, optional …)`";
+const ARGUMENTS: &str = "`plugin!` takes handlers, `name = \"…\"`, `version = \"…\"`, `settings(required …, optional …)` and `shared(…)`";
+const SHARED: &str = "write the namespaces that plugins share as `shared(customers)`";
 const SETTINGS: &str = "write the settings as `settings(required channel, optional branch)`";
 
 pub(crate) fn expand(arguments: TokenStream) -> TokenStream {
@@ -21,6 +22,7 @@ struct Arguments {
     name: Option<LitStr>,
     version: Option<LitStr>,
     settings: Vec<Setting>,
+    shared: Vec<LitStr>,
     handlers: Vec<Path>,
 }
 
@@ -36,7 +38,7 @@ impl Parse for Arguments {
             if input.peek(Ident::peek_any) && input.peek2(Token![=]) {
                 arguments.key_value(input)?;
             } else if input.peek(Ident::peek_any) && input.peek2(syn::token::Paren) {
-                arguments.settings(input)?;
+                arguments.list(input)?;
             } else {
                 let handler: Path =
                     input.parse().map_err(|error| Error::new(error.span(), ARGUMENTS))?;
@@ -76,16 +78,38 @@ impl Arguments {
         Ok(())
     }
 
-    fn settings(&mut self, input: ParseStream<'_>) -> Result<()> {
+    fn list(&mut self, input: ParseStream<'_>) -> Result<()> {
         let key = input.call(Ident::parse_any)?;
-        if key != "settings" {
-            return Err(unknown(&key));
+        let content;
+        syn::parenthesized!(content in input);
+        match key.to_string().as_str() {
+            "settings" => self.settings(&key, &content),
+            "shared" => self.shared(&key, &content),
+            _ => Err(unknown(&key)),
         }
+    }
+
+    fn shared(&mut self, key: &Ident, content: ParseStream<'_>) -> Result<()> {
+        if !self.shared.is_empty() {
+            return Err(Error::new(key.span(), "`shared` is given twice"));
+        }
+        while !content.is_empty() {
+            let name = name(content, SHARED)?;
+            if self.shared.iter().any(|shared| shared.value() == name.value()) {
+                return Err(Error::new(name.span(), "this namespace is named twice"));
+            }
+            self.shared.push(name);
+            if !content.is_empty() {
+                content.parse::<Token![,]>()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn settings(&mut self, key: &Ident, content: ParseStream<'_>) -> Result<()> {
         if !self.settings.is_empty() {
             return Err(Error::new(key.span(), "`settings` is given twice"));
         }
-        let content;
-        syn::parenthesized!(content in input);
         while !content.is_empty() {
             let word = content
                 .call(Ident::parse_any)
@@ -95,14 +119,7 @@ impl Arguments {
                 "optional" => false,
                 _ => return Err(Error::new(word.span(), SETTINGS)),
             };
-            let name = if content.peek(LitStr) {
-                content.parse::<LitStr>()?
-            } else {
-                let name = content
-                    .call(Ident::parse_any)
-                    .map_err(|error| Error::new(error.span(), SETTINGS))?;
-                LitStr::new(&name.unraw().to_string(), name.span())
-            };
+            let name = name(content, SETTINGS)?;
             if self.settings.iter().any(|setting| setting.name.value() == name.value()) {
                 return Err(Error::new(name.span(), "this setting is named twice"));
             }
@@ -113,6 +130,15 @@ impl Arguments {
         }
         Ok(())
     }
+}
+
+/// A name, in quotes or without.
+fn name(content: ParseStream<'_>, how: &str) -> Result<LitStr> {
+    if content.peek(LitStr) {
+        return content.parse();
+    }
+    let name = content.call(Ident::parse_any).map_err(|error| Error::new(error.span(), how))?;
+    Ok(LitStr::new(&name.unraw().to_string(), name.span()))
 }
 
 fn same(left: &Path, right: &Path) -> bool {
@@ -131,6 +157,7 @@ fn plugin(arguments: &Arguments) -> TokenStream {
     let name = or_package(&arguments.name, "CARGO_PKG_NAME");
     let version = or_package(&arguments.version, "CARGO_PKG_VERSION");
     let handlers = &arguments.handlers;
+    let shared = &arguments.shared;
     let settings = arguments.settings.iter().map(|Setting { name, required }| {
         quote!(::hookyard_sdk::__private::Setting { name: #name, required: #required })
     });
@@ -145,11 +172,15 @@ fn plugin(arguments: &Arguments) -> TokenStream {
             const HANDLERS: &'static [::hookyard_sdk::__private::HandlerEntry] =
                 &[#(::hookyard_sdk::__private::HandlerEntry::of::<#handlers>()),*];
             const SETTINGS: &'static [::hookyard_sdk::__private::Setting] = &[#(#settings),*];
+            const SHARED: &'static [&'static str] = &[#(#shared),*];
         }
 
         const _: () = {
             ::hookyard_sdk::__private::check_plugin_name(
                 <HookyardPlugin as ::hookyard_sdk::__private::Plugin>::NAME,
+            );
+            ::hookyard_sdk::__private::check_namespaces(
+                <HookyardPlugin as ::hookyard_sdk::__private::Plugin>::SHARED,
             );
             ::hookyard_sdk::__private::check_handler_names(
                 <HookyardPlugin as ::hookyard_sdk::__private::Plugin>::HANDLERS,

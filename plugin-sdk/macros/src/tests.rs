@@ -138,6 +138,8 @@ fn wrong_arguments_of_plugin_name_the_right_ones() {
         (quote!(notify, name = orders), "write `name = "),
         (quote!(notify, settings(branch)), "write the settings as `settings(required channel"),
         (quote!(notify, settings(required a, optional a)), "this setting is named twice"),
+        (quote!(notify, shared(a, a)), "this namespace is named twice"),
+        (quote!(notify, shared(a), shared(b)), "`shared` is given twice"),
     ] {
         says(&plugin::expand(arguments), what);
     }

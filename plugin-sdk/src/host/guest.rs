@@ -1,6 +1,8 @@
 //! The calls inside the sandbox: the imported interfaces.
 
-use crate::guest::bindings::imports::hookyard::plugin::{clock, log as imported, random, settings};
+use crate::guest::bindings::imports::hookyard::plugin::{
+    clock, kv, log as imported, random, settings,
+};
 use crate::log::Level;
 
 pub(crate) fn log(level: Level, message: String, fields: Vec<(String, String)>) {
@@ -28,4 +30,47 @@ pub(crate) fn monotonic() -> u64 {
 /// At most 64 KiB.
 pub(crate) fn random(len: usize) -> Vec<u8> {
     random::bytes(len as u32)
+}
+
+pub(crate) fn kv_get(namespace: &kv::Namespace, key: &str) -> Option<Vec<u8>> {
+    kv::get(namespace, key)
+}
+
+pub(crate) fn kv_set(namespace: &kv::Namespace, key: &str, value: &[u8], ttl_ms: Option<u64>) {
+    kv::set(namespace, key, value, ttl_ms);
+}
+
+pub(crate) fn kv_delete(namespace: &kv::Namespace, key: &str) {
+    kv::delete(namespace, key);
+}
+
+pub(crate) fn kv_list(
+    namespace: &kv::Namespace,
+    prefix: &str,
+    after: Option<&str>,
+    limit: u32,
+) -> kv::Page {
+    kv::list(namespace, prefix, after, limit)
+}
+
+pub(crate) fn kv_increment(namespace: &kv::Namespace, key: &str, by: i64) {
+    kv::increment(namespace, key, by);
+}
+
+pub(crate) fn kv_increment_and_get(
+    namespace: &kv::Namespace,
+    key: &str,
+    by: i64,
+) -> Result<i64, kv::NotCounted> {
+    kv::increment_and_get(namespace, key, by)
+}
+
+pub(crate) fn kv_compare_and_set(
+    namespace: &kv::Namespace,
+    key: &str,
+    expected: Option<&[u8]>,
+    value: &[u8],
+    ttl_ms: Option<u64>,
+) -> bool {
+    kv::compare_and_set(namespace, key, expected, value, ttl_ms)
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use crate::guest::bindings::imports::hookyard::plugin::kv;
 use crate::log::Level;
 use crate::testing::Fake;
 
@@ -56,4 +57,57 @@ pub(crate) fn monotonic() -> u64 {
 
 pub(crate) fn random(len: usize) -> Vec<u8> {
     ask(|fake| fake.random(len))
+}
+
+pub(crate) fn kv_get(namespace: &kv::Namespace, key: &str) -> Option<Vec<u8>> {
+    ask(|fake| fake.kv_get(namespace, key))
+}
+
+pub(crate) fn kv_set(namespace: &kv::Namespace, key: &str, value: &[u8], ttl_ms: Option<u64>) {
+    ask(|fake| fake.kv_set(namespace, key, value, ttl_ms));
+}
+
+pub(crate) fn kv_delete(namespace: &kv::Namespace, key: &str) {
+    ask(|fake| fake.kv_delete(namespace, key));
+}
+
+pub(crate) fn kv_list(
+    namespace: &kv::Namespace,
+    prefix: &str,
+    after: Option<&str>,
+    limit: u32,
+) -> kv::Page {
+    ask(|fake| fake.kv_list(namespace, prefix, after, limit))
+}
+
+pub(crate) fn kv_increment(namespace: &kv::Namespace, key: &str, by: i64) {
+    let counted = ask(|fake| fake.kv_add(namespace, key, by));
+    if let Err(error) = counted {
+        // The daemon fails the attempt, which a test sees as a panic.
+        panic!("`{key}` in `{}` cannot be incremented: {error:?}", namespace.name);
+    }
+}
+
+pub(crate) fn kv_increment_and_get(
+    namespace: &kv::Namespace,
+    key: &str,
+    by: i64,
+) -> Result<i64, kv::NotCounted> {
+    ask(|fake| fake.kv_add(namespace, key, by))
+}
+
+pub(crate) fn kv_compare_and_set(
+    namespace: &kv::Namespace,
+    key: &str,
+    expected: Option<&[u8]>,
+    value: &[u8],
+    ttl_ms: Option<u64>,
+) -> bool {
+    ask(|fake| {
+        let same = fake.kv_get(namespace, key).as_deref() == expected;
+        if same {
+            fake.kv_set(namespace, key, value, ttl_ms);
+        }
+        same
+    })
 }

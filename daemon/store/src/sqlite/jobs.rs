@@ -4,6 +4,7 @@ use hookyard_types::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::fault::Fault;
+use super::kv::{self, Verdict};
 use super::rows::{self, EVENT_COLUMNS, EVENT_WIDTH};
 use super::verb::{Batch, Verb};
 use crate::{Claimed, Claims, Completed, Completion, LaneWant, Lease, Next, StoreError};
@@ -157,13 +158,40 @@ impl Complete {
         };
         Ok(Self { lease, completion, log, reply_headers })
     }
+
+    fn is_held(&self, conn: &Connection) -> rusqlite::Result<bool> {
+        conn.prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM jobs \
+             WHERE id = ?1 AND state = 'running' AND incarnation = ?2 AND leases = ?3)",
+        )?
+        .query_row(
+            params![self.lease.job.as_bytes(), self.lease.incarnation, self.lease.serial],
+            |row| row.get(0),
+        )
+    }
 }
 
 impl Verb for Complete {
     type Output = Completed;
 
+    fn size(&self) -> usize {
+        kv::size(&self.completion.effects)
+    }
+
     fn run(&self, batch: &mut Batch<'_>) -> Result<Completed, Fault> {
         let conn = batch.conn;
+        let effects = &self.completion.effects;
+        let mut plan = None;
+        if !effects.is_empty() {
+            if !self.is_held(conn)? {
+                return Ok(Completed::LeaseLost);
+            }
+            match kv::check(conn, effects)? {
+                Verdict::Sound(sound) => plan = Some(sound),
+                Verdict::Stale => return Ok(Completed::Conflict),
+                Verdict::Refused(refusal) => return Ok(Completed::Refused(refusal)),
+            }
+        }
         let (state, due_at, reply) = match &self.completion.next {
             Next::Succeeded { reply } => ("succeeded", None, reply.as_ref()),
             Next::Ignored => ("ignored", None, None),
@@ -209,6 +237,9 @@ impl Verb for Complete {
             self.log,
             record.log_dropped,
         ])?;
+        if let Some(plan) = plan {
+            plan.apply(conn)?;
+        }
         if due_at.is_some() {
             batch.wakes = true;
         } else if ordered {

@@ -7,6 +7,7 @@ mod fault;
 mod ingest;
 mod intake;
 mod jobs;
+mod kv;
 mod learn;
 mod lock;
 mod open;
@@ -23,15 +24,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
-use hookyard_types::{Event, EventId, Target, Timestamp};
+use hookyard_types::{Event, EventId, KvEntry, KvPage, KvSpan, Namespace, Target, Timestamp};
 use tokio::sync::mpsc;
 
 pub use open::OpenError;
 pub use reader::SqliteReader;
 
 use crate::{
-    Claims, Completed, Completion, Dedupe, EventDetail, EventPage, EventQuery, Ingested, LaneWant,
-    LearnedSecret, Learning, LearningRoute, Lease, NewEvent, Resend, Store, StoreError, TokenUse,
+    Claims, Completed, Completion, Dedupe, Effects, EventDetail, EventPage, EventQuery, Ingested,
+    LaneWant, LearnedSecret, Learning, LearningRoute, Lease, NewEvent, Resend, Store, StoreError,
+    TokenUse,
 };
 use checkpoint::Keeper;
 use reader::Readers;
@@ -248,6 +250,35 @@ impl Store for SqliteStore {
         completion: Completion,
     ) -> Result<Completed, StoreError> {
         self.submit(jobs::Complete::of(lease, completion)?).await
+    }
+
+    async fn commit(&self, effects: Effects) -> Result<Completed, StoreError> {
+        self.submit(kv::Commit { effects }).await
+    }
+
+    async fn kv_get(
+        &self,
+        namespace: &Namespace,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<KvEntry>, StoreError> {
+        let (namespace, key) = (namespace.clone(), key.to_owned());
+        self.readers.run(move |conn| kv::get(conn, &namespace, &key, now)).await
+    }
+
+    async fn kv_list(
+        &self,
+        span: &KvSpan,
+        limit: usize,
+        max_bytes: usize,
+        now: Timestamp,
+    ) -> Result<KvPage, StoreError> {
+        let span = span.clone();
+        self.readers.run(move |conn| kv::list(conn, &span, limit, max_bytes, now)).await
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError> {
+        self.submit(kv::Sweep { now }).await
     }
 
     async fn release(&self, lease: Lease) -> Result<(), StoreError> {

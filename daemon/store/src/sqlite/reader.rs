@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hookyard_types::{EventId, Timestamp};
+use hookyard_types::{EventId, KvEntry, KvPage, KvSpan, Namespace, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::Semaphore;
 
 use super::fault::Fault;
 use super::rows::{self, EVENT_COLUMNS};
 use super::shared::lock;
-use super::{OpenError, open};
+use super::{OpenError, kv, open};
 use crate::{
     AttemptDetail, AttemptRecord, EventDetail, EventPage, EventQuery, EventState, EventSummary,
     JobDetail, StoreError,
@@ -55,6 +55,29 @@ impl SqliteReader {
     /// See [`crate::Store::events`].
     pub async fn events(&self, query: EventQuery) -> Result<EventPage, StoreError> {
         self.readers.events(query).await
+    }
+
+    /// See [`crate::Store::kv_get`].
+    pub async fn kv_get(
+        &self,
+        namespace: &Namespace,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<KvEntry>, StoreError> {
+        let (namespace, key) = (namespace.clone(), key.to_owned());
+        self.readers.run(move |conn| kv::get(conn, &namespace, &key, now)).await
+    }
+
+    /// See [`crate::Store::kv_list`].
+    pub async fn kv_list(
+        &self,
+        span: &KvSpan,
+        limit: usize,
+        max_bytes: usize,
+        now: Timestamp,
+    ) -> Result<KvPage, StoreError> {
+        let span = span.clone();
+        self.readers.run(move |conn| kv::list(conn, &span, limit, max_bytes, now)).await
     }
 
     /// See [`crate::Store::event`].

@@ -2,6 +2,7 @@
 
 #![allow(clippy::indexing_slicing, reason = "a panic is the failure that a test reports")]
 
+mod kv;
 mod resend;
 
 use std::collections::HashSet;
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use hookyard_store::*;
 use hookyard_types::{Event, EventId, Headers, Source, Target, Timestamp};
 
+pub(crate) use kv::*;
 pub(crate) use resend::*;
 
 /// A place where a store is kept, for one test.
@@ -113,7 +115,7 @@ pub(crate) fn record(outcome: AttemptOutcome) -> AttemptRecord {
 }
 
 pub(crate) fn completion(next: Next, outcome: AttemptOutcome) -> Completion {
-    Completion { next, record: record(outcome) }
+    Completion { next, record: record(outcome), effects: Effects::default() }
 }
 
 pub(crate) fn done() -> Completion {
@@ -771,6 +773,15 @@ macro_rules! store_contract {
             a_job_added_by_a_resend_is_the_queue_s_when_given_back
             resends_that_come_together_begin_one_attempt
             pages_go_back_in_time
+            changes_commit_with_the_outcome_or_not_at_all
+            every_outcome_is_compared_with_what_it_read
+            a_key_that_was_absent_or_was_made_anew_is_noticed
+            a_list_is_compared_as_far_as_it_was_seen
+            pages_of_keys_follow_one_another
+            increments_need_no_read_and_never_conflict
+            an_expired_key_is_gone_and_is_swept
+            a_plugin_keeps_no_more_than_it_may
+            what_is_read_and_then_written_is_as_if_one_came_after_the_other
             a_lease_that_nobody_receives_comes_back
             acknowledged_events_survive_a_drop
             a_closed_store_says_so
