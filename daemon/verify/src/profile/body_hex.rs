@@ -345,9 +345,10 @@ pub(super) const SEGMENT: Profile = Profile {
     title: "Segment",
     scheme: &sha1("x-signature").scheme(),
     kind: &[in_json("/type")],
-    delivery_id: &[in_json("/messageId")],
+    delivery_id: &[],
     retry_span: UNTOLD,
-    summary: "Signs the body by HMAC-SHA1 with the destination's shared secret.",
+    summary: "Signs the body by HMAC-SHA1 with the destination's shared secret. There is \
+              no id: that the body's `messageId` is one delivery's is said nowhere.",
     ..Profile::DEFAULTS
 };
 

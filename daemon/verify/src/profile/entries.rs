@@ -166,14 +166,16 @@ pub(super) const RECURLY: Profile = Profile {
     scheme: &sha256("recurly-signature")
         .laid_out(Layout::Positional { between: ',' })
         .signs(&[Piece::Timestamp, DOT, Piece::Body])
-        .timed(TimestampPlace::First, TimestampFormat::Millis, 300)
+        .timed(TimestampPlace::First, TimestampFormat::SecondsOrMillis, 300)
         .scheme(),
     kind: &[in_json("/event_type")],
-    delivery_id: &[in_json("/id")],
+    delivery_id: &[],
     retry_span: UNTOLD,
-    summary: "For JSON webhooks, with the endpoint's secret; the timestamp, in milliseconds, \
-              and the signatures have no names. Classic XML notifications have basic \
-              authentication at most.",
+    summary: "For JSON webhooks, with the endpoint's secret; the timestamp, in seconds or in \
+              milliseconds, and the signatures have no names. The kind is what happened and not to \
+              what, which the body's `object_type` says; the body's `id` is the object's, so that \
+              there is no id of the delivery. Classic XML notifications have basic authentication \
+              at most.",
     ..Profile::DEFAULTS
 };
 
