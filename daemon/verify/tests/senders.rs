@@ -1,8 +1,14 @@
 //! What single senders do that a reading of their headers alone would get wrong.
 
+mod vector;
+
 use bytes::Bytes;
-use hookyard_verify::{Profile, Request, Secret, Settings, UnixTime, profile, sign};
+use hookyard_verify::{
+    Profile, Received, Request, Secret, Settings, UnixTime, Verified, Verifier, profile, sign,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+use vector::Vector;
 
 const NOW: UnixTime = UnixTime::from_secs(1_750_000_000);
 const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
@@ -29,6 +35,35 @@ fn signed(name: &str, body: &str) -> Request {
     sign(known(name).scheme, &Secret::from(SECRET), request, NOW, &Settings::default()).expect(name)
 }
 
+fn verified(name: &str, request: Request) -> Verified {
+    let verifier = Verifier::for_profile(known(name), [Secret::from(SECRET)], Settings::default())
+        .expect(name);
+    verifier.verify(request, NOW).expect(name)
+}
+
+#[test]
+fn a_kind_that_the_signed_body_has_is_not_taken_from_a_header() {
+    for (name, header) in [
+        ("buildkite", "x-buildkite-event"),
+        ("circleci", "circleci-event-type"),
+        ("lemonsqueezy", "x-event-name"),
+        ("linear", "linear-event"),
+    ] {
+        let vectors = Vector::read(name);
+        let mut genuine = vectors.into_iter().find(Vector::valid).expect(name);
+        let kind = |vector: &Vector| match vector.judge(known(name)) {
+            Ok(Received::Event(verified)) => verified.kind().expect(name),
+            other => panic!("{name}: {other:?}"),
+        };
+        let before = kind(&genuine);
+        let headers = genuine.0.get_mut("headers").and_then(|all| all.as_object_mut());
+        let headers = headers.expect(name);
+        headers.retain(|found, _| !found.eq_ignore_ascii_case(header));
+        headers.insert(header.to_owned(), "forged".into());
+        assert_eq!(kind(&genuine), before, "{name}");
+    }
+}
+
 /// An event that is taken for the repetition of another one is lost.
 #[test]
 fn what_several_deliveries_can_share_is_no_id() {
@@ -48,4 +83,12 @@ fn what_several_deliveries_can_share_is_no_id() {
         let said = known(name).summary;
         assert!(said.contains("no id"), "{name}: {said}");
     }
+}
+
+#[test]
+fn a_prediction_s_status_is_its_kind() {
+    let mut request = signed("replicate", r#"{"id":"p","status":"succeeded","type":"x"}"#);
+    assert_eq!(verified("replicate", request).kind().as_deref(), Some("succeeded"));
+    request = signed("replicate", r#"{"type":"replicate.test"}"#);
+    assert_eq!(verified("replicate", request).kind().as_deref(), Some("replicate.test"));
 }

@@ -104,11 +104,11 @@ pub(super) const CIRCLECI: Profile = Profile {
     name: "circleci",
     title: "CircleCI",
     scheme: &sha256("circleci-signature").entries("v1").scheme(),
-    kind: &[in_header("circleci-event-type"), in_json("/type")],
+    kind: &[in_json("/type")],
     delivery_id: &[in_json("/id")],
     retry_span: UNTOLD,
-    summary: "Signs the body; of the versions in the header only `v1` is looked at. The \
-              event type is in a header that is not signed.",
+    summary: "Signs the body; of the versions in the header only `v1` is looked at. The kind is \
+              that of the body; the header with it is not signed and not looked at.",
     ..Profile::DEFAULTS
 };
 
@@ -204,11 +204,11 @@ pub(super) const LEMONSQUEEZY: Profile = Profile {
     name: "lemonsqueezy",
     title: "Lemon Squeezy",
     scheme: &sha256("x-signature").scheme(),
-    kind: &[in_header("x-event-name"), in_json("/meta/event_name")],
+    kind: &[in_json("/meta/event_name")],
     delivery_id: &[],
     retry_span: UNTOLD,
-    summary: "Signs the body with the webhook's secret. The event's name is also in a header \
-              that is not signed. The body has no id of the delivery.",
+    summary: "Signs the body with the webhook's secret. The kind is that of the body; the header \
+              with it is not signed and not looked at. The body has no id of the delivery.",
     ..Profile::DEFAULTS
 };
 
@@ -222,12 +222,12 @@ pub(super) const LINEAR: Profile = Profile {
             60,
         )
         .scheme(),
-    kind: &[in_header("linear-event")],
+    kind: &[in_json("/type")],
     delivery_id: &[in_header("linear-delivery")],
     retry_span: UNTOLD,
     summary: "The timestamp is `webhookTimestamp` in the signed body and may be a minute \
-              away; a header with a timestamp is not signed and not looked at. Neither are \
-              signed the headers with the kind and the id.",
+              away; headers with a timestamp and with the kind are not signed and not looked at. \
+              Neither is signed the header with the id.",
     ..Profile::DEFAULTS
 };
 

@@ -18,12 +18,13 @@ pub(super) const BUILDKITE: Profile = Profile {
             .scheme(),
         token("x-buildkite-token"),
     ])),
-    kind: &[in_header("x-buildkite-event")],
+    kind: &[in_json("/event")],
     delivery_id: &[],
     retry_span: UNTOLD,
     summary: "Both kinds of notification service work: one signs timestamp and body, the \
-              other sends the token and protects no content; choose the signature. The event \
-              is in a header that is not signed. The body has no id of the delivery.",
+              other sends the token and protects no content; choose the signature. The kind is \
+              that of the body; the header with it is not signed and not looked at. The body has no \
+              id of the delivery.",
     ..Profile::DEFAULTS
 };
 
