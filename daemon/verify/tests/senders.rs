@@ -86,9 +86,49 @@ fn what_several_deliveries_can_share_is_no_id() {
 }
 
 #[test]
+fn gogs_signs_as_gitea_does_under_its_own_names() {
+    let mut request = signed("gitea", r#"{"ref":"refs/heads/main"}"#);
+    let signature = request.headers.remove("x-gitea-signature").expect("a signature");
+    let value = HeaderValue::from_static;
+    request.headers.insert("x-gogs-signature", signature);
+    request.headers.insert("x-gogs-event", value("push"));
+    request.headers.insert("x-gogs-delivery", value("f6266f16"));
+    let gogs = verified("gitea", request);
+    assert_eq!(gogs.kind().as_deref(), Some("push"));
+    assert_eq!(gogs.delivery_id().as_deref(), Some("f6266f16"));
+
+    // Gitea sends both names.
+    let mut request = signed("gitea", "{}");
+    let signature = request.headers.get("x-gitea-signature").expect("a signature").clone();
+    request.headers.insert("x-gogs-signature", signature);
+    request.headers.insert("x-gitea-event", value("push"));
+    request.headers.insert("x-gogs-event", value("push"));
+    assert_eq!(verified("gitea", request).kind().as_deref(), Some("push"));
+}
+
+#[test]
 fn a_prediction_s_status_is_its_kind() {
     let mut request = signed("replicate", r#"{"id":"p","status":"succeeded","type":"x"}"#);
     assert_eq!(verified("replicate", request).kind().as_deref(), Some("succeeded"));
     request = signed("replicate", r#"{"type":"replicate.test"}"#);
     assert_eq!(verified("replicate", request).kind().as_deref(), Some("replicate.test"));
+}
+
+/// The recorded requests are in milliseconds.
+#[test]
+fn where_the_unit_is_not_known_seconds_count_as_well() {
+    for (name, header) in [("recurly", "recurly-signature"), ("webflow", "x-webflow-timestamp")] {
+        let request = signed(name, "{}");
+        let header = HeaderName::from_static(header);
+        let value = request.headers.get(header).expect(name).to_str().expect(name);
+        assert!(value == "1750000000" || value.starts_with("1750000000,"), "{name}: {value}");
+        verified(name, request);
+    }
+}
+
+#[test]
+fn who_wants_no_body_is_answered_without_one() {
+    for name in ["airtable", "twilio"] {
+        assert_eq!(known(name).success_status, 204, "{name}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Profile;
-use super::table::{UNTOLD, days, in_header, in_json, sha1, sha256, sha512};
+use super::table::{HEAD_PROBE, UNTOLD, days, in_header, in_json, sha1, sha256, sha512};
 use crate::scheme::{Encoding, KeyForm, TimestampFormat, TimestampPlace};
 use crate::template::Piece;
 
@@ -17,9 +17,11 @@ pub(super) const AIRTABLE: Profile = Profile {
     kind: &[],
     delivery_id: &[],
     retry_span: days(2),
+    success_status: 204,
     summary: "The secret is the `macSecretBase64` that was shown when the webhook was made, \
               as it was shown: it is decoded. Deliveries only say that there is something to \
-              fetch, and have neither a kind nor an id.",
+              fetch, and have neither a kind nor an id. Airtable wants an answer without a body: \
+              204.",
     ..Profile::DEFAULTS
 };
 
@@ -140,10 +142,11 @@ pub(super) const GITEA: Profile = Profile {
     name: "gitea",
     title: "Gitea, Forgejo and Gogs",
     scheme: &sha256("x-gitea-signature")
+        .also(&[Cow::Borrowed("x-gogs-signature")])
         .signs(&[Piece::BodyOrField(Cow::Borrowed("payload"))])
         .scheme(),
-    kind: &[in_header("x-gitea-event")],
-    delivery_id: &[in_header("x-gitea-delivery")],
+    kind: &[in_header("x-gitea-event"), in_header("x-gogs-event")],
+    delivery_id: &[in_header("x-gitea-delivery"), in_header("x-gogs-delivery")],
     retry_span: UNTOLD,
     summary: "Signs the JSON. When the webhook is set to send forms, that is the decoded \
               field `payload`, not the form as sent; choose JSON. The headers in GitHub's \
@@ -171,7 +174,9 @@ pub(super) const INTERCOM: Profile = Profile {
     kind: &[in_json("/topic")],
     delivery_id: &[in_json("/id")],
     retry_span: UNTOLD,
-    summary: "Signs the body by HMAC-SHA1; the secret is the app's client secret.",
+    summary: "Signs the body by HMAC-SHA1; the secret is the app's client secret. The URL is tried \
+              with `HEAD`, which is answered.",
+    handshakes: &[HEAD_PROBE],
     ..Profile::DEFAULTS
 };
 
