@@ -244,7 +244,8 @@ pub(super) const STRIPE: Profile = Profile {
     retry_span: days(4),
     summary: "The secret is used whole, `whsec_` included, and never decoded. Each endpoint \
               has its own, and so has each `stripe listen`. While it is being rolled there \
-              is one signature for each; only `v1` counts.",
+              is one signature for each; only `v1` counts. The timestamp may be five minutes away, \
+              also in the future, where Stripe's own libraries have no limit.",
     ..Profile::DEFAULTS
 };
 

@@ -182,7 +182,7 @@ pub(super) const OPENAI: Profile = Profile {
     retry_span: days(4),
     summary: "Standard Webhooks: id, timestamp and body are signed. The secret is `whsec_` \
               and base64. A secret without `whsec_` is used as text, as OpenAI's own \
-              libraries do.",
+              libraries do. A signature without `v1,` in front of it is refused, which they take.",
     ..Profile::DEFAULTS
 };
 
