@@ -77,14 +77,36 @@ impl KeySource {
     }
 }
 
+/// For the operator's log: what a stranger chose of it is escaped and cut short.
 impl fmt::Display for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Certificates { url } => write!(f, "the certificate at {url}"),
+            Self::Certificates { url } => write!(f, "the certificate at {}", Shown(url)),
             Self::Jwks { url, key_id } | Self::Plaid { url, key_id } => {
-                write!(f, "the key `{key_id}` of {url}")
+                write!(f, "the key `{}` of {}", Shown(key_id), Shown(url))
             }
-            Self::Ebay { url, .. } => write!(f, "the key at {url}"),
+            Self::Ebay { url, .. } => write!(f, "the key at {}", Shown(url)),
+        }
+    }
+}
+
+/// A text of one line and bounded length, whatever was received: visible ASCII as it is, all else
+/// escaped.
+struct Shown<'t>(&'t str);
+
+impl Shown<'_> {
+    /// How many characters of the text are shown. URLs of certificates are of about a hundred.
+    const MOST: usize = 200;
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for letter in self.0.chars().take(Self::MOST) {
+            write!(f, "{}", letter.escape_default())?;
+        }
+        match self.0.chars().nth(Self::MOST) {
+            Some(_) => f.write_str("…"),
+            None => Ok(()),
         }
     }
 }
@@ -124,5 +146,28 @@ impl Keyring {
 
     pub(crate) fn roots(&self) -> &[TrustAnchor<'static>] {
         &self.roots
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_stranger_names_is_shown_on_one_line_and_not_at_length() {
+        let shown = |key_id: &str| {
+            let url = "https://keys.example/jwks.json".to_owned();
+            KeySource::Jwks { url, key_id: key_id.to_owned() }.to_string()
+        };
+        assert_eq!(shown("abc-1"), "the key `abc-1` of https://keys.example/jwks.json");
+        let hostile = shown("a\r\nERROR \u{1b}[2J\u{202e}");
+        assert_eq!(
+            hostile,
+            "the key `a\\r\\nERROR \\u{1b}[2J\\u{202e}` of https://keys.example/jwks.json"
+        );
+        assert!(shown(&"\u{10ffff}".repeat(9000)).len() < 2200);
+        let url = format!("https://sns.us-east-1.amazonaws.com/{}.pem", "x".repeat(900));
+        let shown = KeySource::Certificates { url }.to_string();
+        assert!(shown.len() < 300 && shown.ends_with("xx…"), "{shown}");
     }
 }

@@ -19,8 +19,9 @@ pub struct Refused {
     pub request: Box<Request>,
 }
 
-/// Why. The message is for the operator's log: it never holds a secret, an expected signature or
-/// what was received. Senders get one and the same answer for all of these.
+/// Why. The message is for the operator's log: it never holds a secret or an expected signature. Of
+/// what was received it holds at most the URL or the name of the key that is needed, escaped and cut
+/// short. Senders get one and the same answer for all of these.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Reason {

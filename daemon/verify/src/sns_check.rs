@@ -4,7 +4,7 @@
 //! That somebody at Amazon signed proves little, because everybody can have a topic: the topic is what
 //! counts, and has to be set. A message has no moment after which it is stale (Amazon's own validators
 //! know none, and deliveries are repeated for an hour), so that its id, which is signed, is what tells
-//! a message that is sent again.
+//! a message that is sent again, for as long as ids are remembered.
 
 mod envelope;
 
@@ -172,13 +172,26 @@ fn is_certificate(url: &str) -> bool {
         .is_some_and(|url| is_amazon(&url) && url.path.ends_with(".pem") && url.query.is_none())
 }
 
-/// `sns.REGION.amazonaws.com` or the same in China.
+/// `sns.REGION.amazonaws.com` or the same in China, where nobody but Amazon serves anything.
 fn is_amazon(url: &SenderUrl<'_>) -> bool {
     [".amazonaws.com", ".amazonaws.com.cn"].iter().any(|suffix| {
         let Some(labels) = url.labels_before(suffix) else { return false };
         let labels: Vec<&str> = labels.collect();
-        matches!(labels.as_slice(), ["sns", region] if region.len() >= 3)
+        matches!(labels.as_slice(), ["sns", region] if is_region(region))
     })
+}
+
+/// Two letters, words and a number, as in `us-gov-west-1`. Anything looser would take hosts of
+/// buckets: `sns.s3-us-west-2.amazonaws.com` belongs to whoever has the bucket `sns`.
+fn is_region(text: &str) -> bool {
+    let labels: Vec<&str> = text.split('-').collect();
+    let [area, words @ .., number] = labels.as_slice() else { return false };
+    let all = |label: &str, of: fn(&u8) -> bool| !label.is_empty() && label.bytes().all(|b| of(&b));
+    area.len() == 2
+        && all(area, u8::is_ascii_lowercase)
+        && !words.is_empty()
+        && words.iter().all(|word| all(word, u8::is_ascii_lowercase))
+        && all(number, u8::is_ascii_digit)
 }
 
 /// Whether fetching this URL, of Amazon's, confirms a subscription of `topic` and does nothing else.
@@ -233,6 +246,19 @@ mod tests {
             "https://sns.amazonaws.com/x.pem",
             "https://sns.us-east-1.amazonaws.org/x.pem",
             "https://sns.s3.amazonaws.com.evil/x.pem",
+            // Buckets with the name `sns`, which are somebody's.
+            "https://sns.s3.amazonaws.com/x.pem",
+            "https://sns.s3-us-west-2.amazonaws.com/x.pem",
+            "https://sns.s3-external-1.amazonaws.com/x.pem",
+            "https://sns.s3-website-us-east-1.amazonaws.com/x.pem",
+            "https://sns.s3-cn-north-1.amazonaws.com.cn/x.pem",
+            "https://sns.s3.cn-north-1.amazonaws.com.cn/x.pem",
+            "https://sns.us-1.amazonaws.com/x.pem",
+            "https://sns.us-east.amazonaws.com/x.pem",
+            "https://sns.us-east-1a.amazonaws.com/x.pem",
+            "https://sns.us--1.amazonaws.com/x.pem",
+            "https://sns.usa-east-1.amazonaws.com/x.pem",
+            "https://sns.US-EAST-1.amazonaws.com/x.pem",
         ] {
             assert!(!is_certificate(wrong), "{wrong}");
         }
@@ -264,6 +290,11 @@ mod tests {
             format!("https://169.254.169.254/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token=1"),
         ] {
             assert!(!confirms(&wrong, TOPIC), "{wrong}");
+        }
+        for host in ["s3-us-west-2.amazonaws.com", "s3-cn-north-1.amazonaws.com.cn"] {
+            let query = format!("Action=ConfirmSubscription&TopicArn={TOPIC}&Token=1");
+            let bucket = format!("https://sns.{host}/?{query}");
+            assert!(!confirms(&bucket, TOPIC) && !is_subscribe_url(&bucket), "{bucket}");
         }
     }
 

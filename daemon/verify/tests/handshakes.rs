@@ -330,6 +330,7 @@ fn every_rule_is_tried() {
         "dropbox",
         "front",
         "instagram",
+        "intercom",
         "linkedin",
         "mailchimp",
         "meta",
@@ -463,7 +464,9 @@ fn a_hash_is_sent_back() {
 
 #[test]
 fn nothing_is_sent_back_but_the_status() {
-    assert_answer(&Route::named("trello").answer(Draft::new(Method::HEAD).request()), &[], "");
+    for name in ["intercom", "trello"] {
+        assert_answer(&Route::named(name).answer(Draft::new(Method::HEAD).request()), &[], "");
+    }
     assert_answer(&Route::named("mailchimp").answer(Draft::get(&[]).request()), &[], "");
     let form = |name: &'static str, value| {
         Draft::new(Method::POST).with(&Location::Form(name.into()), value)
@@ -753,6 +756,7 @@ fn methods_are_named_once_and_post_is_not_among_them() {
     let methods =
         |name: &str| -> Vec<Method> { profile(name).expect(name).handshake_methods().collect() };
     assert_eq!(methods("meta"), [Method::GET]);
+    assert_eq!(methods("intercom"), [Method::HEAD]);
     assert_eq!(methods("trello"), [Method::HEAD]);
     for name in ["asana", "github", "slack", "woocommerce", "zoom"] {
         assert!(methods(name).is_empty(), "{name}");

@@ -124,12 +124,13 @@ pub(super) const WOOCOMMERCE: Profile = Profile {
     title: "WooCommerce",
     scheme: &sha256("x-wc-webhook-signature").base64().scheme(),
     kind: &[in_header("x-wc-webhook-topic")],
-    delivery_id: &[in_header("x-wc-webhook-delivery-id")],
+    delivery_id: &[],
     retry_span: UNTOLD,
-    summary: "The secret is that of the webhook's settings. The topic and the id are in headers \
-              that are not signed. A new webhook is tried with a form that is not signed, which \
-              is answered and is no event. After five failures in a row WooCommerce turns the \
-              webhook off.",
+    summary: "The secret is that of the webhook's settings. The topic is in a header that is not \
+              signed. There is no id: `X-WC-Webhook-Delivery-ID` is made of the webhook and the \
+              second, so that different events of one second have the same. A new webhook is tried \
+              with a form that is not signed, which is answered and is no event. After more than \
+              five failures in a row WooCommerce turns the webhook off.",
     handshakes: &[HandshakeRule {
         name: "ping",
         when: &[

@@ -83,11 +83,12 @@ pub(super) const MS_TEAMS_OUTGOING: Profile = Profile {
         .key(KeyForm::Base64 { prefix: Cow::Borrowed("") })
         .scheme(),
     kind: &[in_json("/type")],
-    delivery_id: &[in_json("/id")],
+    delivery_id: &[],
     retry_span: hours(1),
     success_body: SuccessBody::Empty,
     summary: "The secret is the security token as Teams showed it: it is decoded. Teams \
-              shows what the reply says to the person who asked; this reply says nothing.",
+              shows what the reply says to the person who asked; this reply says nothing. There is \
+              no id: that the body's `id` is one delivery's is said nowhere.",
     ..Profile::DEFAULTS
 };
 

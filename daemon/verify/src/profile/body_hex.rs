@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Profile;
-use super::table::{UNTOLD, days, in_header, in_json, sha1, sha256, sha512};
+use super::table::{HEAD_PROBE, UNTOLD, days, in_header, in_json, sha1, sha256, sha512};
 use crate::scheme::{Encoding, KeyForm, TimestampFormat, TimestampPlace};
 use crate::template::Piece;
 
@@ -17,9 +17,11 @@ pub(super) const AIRTABLE: Profile = Profile {
     kind: &[],
     delivery_id: &[],
     retry_span: days(2),
+    success_status: 204,
     summary: "The secret is the `macSecretBase64` that was shown when the webhook was made, \
               as it was shown: it is decoded. Deliveries only say that there is something to \
-              fetch, and have neither a kind nor an id.",
+              fetch, and have neither a kind nor an id. Airtable wants an answer without a body: \
+              204.",
     ..Profile::DEFAULTS
 };
 
@@ -104,11 +106,11 @@ pub(super) const CIRCLECI: Profile = Profile {
     name: "circleci",
     title: "CircleCI",
     scheme: &sha256("circleci-signature").entries("v1").scheme(),
-    kind: &[in_header("circleci-event-type"), in_json("/type")],
+    kind: &[in_json("/type")],
     delivery_id: &[in_json("/id")],
     retry_span: UNTOLD,
-    summary: "Signs the body; of the versions in the header only `v1` is looked at. The \
-              event type is in a header that is not signed.",
+    summary: "Signs the body; of the versions in the header only `v1` is looked at. The kind is \
+              that of the body; the header with it is not signed and not looked at.",
     ..Profile::DEFAULTS
 };
 
@@ -140,10 +142,11 @@ pub(super) const GITEA: Profile = Profile {
     name: "gitea",
     title: "Gitea, Forgejo and Gogs",
     scheme: &sha256("x-gitea-signature")
+        .also(&[Cow::Borrowed("x-gogs-signature")])
         .signs(&[Piece::BodyOrField(Cow::Borrowed("payload"))])
         .scheme(),
-    kind: &[in_header("x-gitea-event")],
-    delivery_id: &[in_header("x-gitea-delivery")],
+    kind: &[in_header("x-gitea-event"), in_header("x-gogs-event")],
+    delivery_id: &[in_header("x-gitea-delivery"), in_header("x-gogs-delivery")],
     retry_span: UNTOLD,
     summary: "Signs the JSON. When the webhook is set to send forms, that is the decoded \
               field `payload`, not the form as sent; choose JSON. The headers in GitHub's \
@@ -171,7 +174,9 @@ pub(super) const INTERCOM: Profile = Profile {
     kind: &[in_json("/topic")],
     delivery_id: &[in_json("/id")],
     retry_span: UNTOLD,
-    summary: "Signs the body by HMAC-SHA1; the secret is the app's client secret.",
+    summary: "Signs the body by HMAC-SHA1; the secret is the app's client secret. The URL is tried \
+              with `HEAD`, which is answered.",
+    handshakes: &[HEAD_PROBE],
     ..Profile::DEFAULTS
 };
 
@@ -204,11 +209,11 @@ pub(super) const LEMONSQUEEZY: Profile = Profile {
     name: "lemonsqueezy",
     title: "Lemon Squeezy",
     scheme: &sha256("x-signature").scheme(),
-    kind: &[in_header("x-event-name"), in_json("/meta/event_name")],
+    kind: &[in_json("/meta/event_name")],
     delivery_id: &[],
     retry_span: UNTOLD,
-    summary: "Signs the body with the webhook's secret. The event's name is also in a header \
-              that is not signed. The body has no id of the delivery.",
+    summary: "Signs the body with the webhook's secret. The kind is that of the body; the header \
+              with it is not signed and not looked at. The body has no id of the delivery.",
     ..Profile::DEFAULTS
 };
 
@@ -222,12 +227,12 @@ pub(super) const LINEAR: Profile = Profile {
             60,
         )
         .scheme(),
-    kind: &[in_header("linear-event")],
+    kind: &[in_json("/type")],
     delivery_id: &[in_header("linear-delivery")],
     retry_span: UNTOLD,
     summary: "The timestamp is `webhookTimestamp` in the signed body and may be a minute \
-              away; a header with a timestamp is not signed and not looked at. Neither are \
-              signed the headers with the kind and the id.",
+              away; headers with a timestamp and with the kind are not signed and not looked at. \
+              Neither is signed the header with the id.",
     ..Profile::DEFAULTS
 };
 
@@ -345,9 +350,10 @@ pub(super) const SEGMENT: Profile = Profile {
     title: "Segment",
     scheme: &sha1("x-signature").scheme(),
     kind: &[in_json("/type")],
-    delivery_id: &[in_json("/messageId")],
+    delivery_id: &[],
     retry_span: UNTOLD,
-    summary: "Signs the body by HMAC-SHA1 with the destination's shared secret.",
+    summary: "Signs the body by HMAC-SHA1 with the destination's shared secret. There is \
+              no id: that the body's `messageId` is one delivery's is said nowhere.",
     ..Profile::DEFAULTS
 };
 

@@ -41,11 +41,12 @@ pub(super) const MERAKI: Profile = Profile {
     title: "Cisco Meraki",
     scheme: &secret_at("", "sharedSecret"),
     kind: &[in_json("/alertTypeId"), in_json("/alertType")],
-    delivery_id: &[in_json("/alertId")],
+    delivery_id: &[],
     retry_span: UNTOLD,
     summary: "The secret is the receiver's shared secret, which is in the body as it is; nothing is \
               signed, and what is kept of an event has the secret in it. A payload template has to \
-              leave `sharedSecret` where it is.",
+              leave `sharedSecret` where it is. There is no id: that the body's `alertId` is one \
+              delivery's is said nowhere.",
     ..Profile::DEFAULTS
 };
 

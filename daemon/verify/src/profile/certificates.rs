@@ -31,8 +31,10 @@ pub(super) const AWS_SNS: Profile = Profile {
     summary: "There is no secret: Amazon signs with a certificate that it serves. Raw message \
               delivery has to be off, because it leaves the signature out. The message is a text \
               in the body's `Message`; its attributes are not signed. There is no limit to a \
-              message's age: its id tells one that is sent again. That a subscription has ended \
-              arrives as an event.",
+              message's age: its id tells one that is sent again, for as long as ids are \
+              remembered, and not after. The certificate's URL has to be that of a file `.pem` at \
+              `sns.REGION.amazonaws.com`, or in China. That a subscription has ended arrives as an \
+              event.",
     ..Profile::DEFAULTS
 };
 

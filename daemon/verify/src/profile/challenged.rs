@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::Method;
 
 use super::Profile;
-use super::table::{UNTOLD, hours, in_header, in_json, in_query, sha1, sha256, token};
+use super::table::{HEAD_PROBE, UNTOLD, hours, in_header, in_json, in_query, sha1, sha256, token};
 use crate::handshake::{Alphabet, Body, Condition, HandshakeRule, Hash, Proof, Shape, Value};
 use crate::scheme::{Algorithm, Encoding, TimestampFormat};
 use crate::settings::Setting;
@@ -138,17 +138,13 @@ pub(super) const TRELLO: Profile = Profile {
     title: "Trello",
     scheme: &sha1("x-trello-webhook").base64().signs(&[Piece::Body, Piece::Url]).scheme(),
     kind: &[in_json("/action/type")],
-    delivery_id: &[in_json("/action/id")],
+    delivery_id: &[],
     retry_span: UNTOLD,
     summary: "The secret is the app's OAuth 1.0 secret, which the Power-Up's page shows. The URL \
               is signed after the body: the public URL has to be configured exactly as the \
-              webhook was made with it.",
-    handshakes: &[HandshakeRule {
-        name: "probe",
-        when: &[Condition::Method(Method::HEAD)],
-        proof: Proof::Nothing,
-        ..HandshakeRule::DEFAULTS
-    }],
+              webhook was made with it. There is no id of a delivery: webhooks of several models \
+              that share a route send the same action each, with the same `action.id`.",
+    handshakes: &[HEAD_PROBE],
     ..Profile::DEFAULTS
 };
 

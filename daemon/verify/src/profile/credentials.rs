@@ -100,6 +100,7 @@ pub(super) const TELEGRAM: Profile = Profile {
     retry_span: days(1),
     summary: "The secret is the `secret_token` given to `setWebhook`, which is sent as it \
               is; nothing is signed. The kind is the name of the update's other key, for \
-              which there is no location.",
+              which there is no location. Each bot counts its updates by itself: give each a route \
+              of its own, or one bot's update counts as another's again.",
     ..Profile::DEFAULTS
 };

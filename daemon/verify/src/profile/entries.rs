@@ -18,12 +18,13 @@ pub(super) const BUILDKITE: Profile = Profile {
             .scheme(),
         token("x-buildkite-token"),
     ])),
-    kind: &[in_header("x-buildkite-event")],
+    kind: &[in_json("/event")],
     delivery_id: &[],
     retry_span: UNTOLD,
     summary: "Both kinds of notification service work: one signs timestamp and body, the \
-              other sends the token and protects no content; choose the signature. The event \
-              is in a header that is not signed. The body has no id of the delivery.",
+              other sends the token and protects no content; choose the signature. The kind is \
+              that of the body; the header with it is not signed and not looked at. The body has no \
+              id of the delivery.",
     ..Profile::DEFAULTS
 };
 
@@ -166,14 +167,16 @@ pub(super) const RECURLY: Profile = Profile {
     scheme: &sha256("recurly-signature")
         .laid_out(Layout::Positional { between: ',' })
         .signs(&[Piece::Timestamp, DOT, Piece::Body])
-        .timed(TimestampPlace::First, TimestampFormat::Millis, 300)
+        .timed(TimestampPlace::First, TimestampFormat::SecondsOrMillis, 300)
         .scheme(),
     kind: &[in_json("/event_type")],
-    delivery_id: &[in_json("/id")],
+    delivery_id: &[],
     retry_span: UNTOLD,
-    summary: "For JSON webhooks, with the endpoint's secret; the timestamp, in milliseconds, \
-              and the signatures have no names. Classic XML notifications have basic \
-              authentication at most.",
+    summary: "For JSON webhooks, with the endpoint's secret; the timestamp, in seconds or in \
+              milliseconds, and the signatures have no names. The kind is what happened and not to \
+              what, which the body's `object_type` says; the body's `id` is the object's, so that \
+              there is no id of the delivery. Classic XML notifications have basic authentication \
+              at most.",
     ..Profile::DEFAULTS
 };
 
@@ -241,7 +244,8 @@ pub(super) const STRIPE: Profile = Profile {
     retry_span: days(4),
     summary: "The secret is used whole, `whsec_` included, and never decoded. Each endpoint \
               has its own, and so has each `stripe listen`. While it is being rolled there \
-              is one signature for each; only `v1` counts.",
+              is one signature for each; only `v1` counts. The timestamp may be five minutes away, \
+              also in the future, where Stripe's own libraries have no limit.",
     ..Profile::DEFAULTS
 };
 

@@ -132,7 +132,7 @@ pub(super) const SENDGRID: Profile = Profile {
     summary: "The public key is the verification key of the signed event webhook, in base64 as Mail \
               Settings show it. A delivery is a batch of events, each with an `sg_event_id` of its \
               own. The line break at the end of the body is signed. The timestamp may be ten \
-              minutes away.",
+              minutes away, where SendGrid's own libraries have no limit.",
     ..Profile::DEFAULTS
 };
 

@@ -143,13 +143,14 @@ pub(super) const WEBFLOW: Profile = Profile {
     title: "Webflow",
     scheme: &sha256("x-webflow-signature")
         .signs(&[Piece::Timestamp, COLON, Piece::Body])
-        .header_time("x-webflow-timestamp", TimestampFormat::Millis, 300)
+        .header_time("x-webflow-timestamp", TimestampFormat::SecondsOrMillis, 300)
         .scheme(),
     kind: &[in_json("/triggerType")],
     delivery_id: &[],
     retry_span: UNTOLD,
     summary: "The secret is the app's client secret, or the webhook's own when it was made \
-              with a site token. The body has no id of the delivery.",
+              with a site token. The timestamp is in milliseconds or in seconds. The body has no id \
+              of the delivery.",
     ..Profile::DEFAULTS
 };
 

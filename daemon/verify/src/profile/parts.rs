@@ -115,7 +115,8 @@ pub(super) const MERCADO_PAGO: Profile = Profile {
     retry_span: UNTOLD,
     summary: "The secret is the application's secret key for webhooks. The resource's id, the \
               request's id and the timestamp are signed, and nothing else of the body: fetch what it \
-              is about by the id in the query. A request's id is good for one body.",
+              is about by the id in the query. A request's id is good for one body. The timestamp \
+              may be five minutes away.",
     ..Profile::DEFAULTS
 };
 
@@ -313,6 +314,7 @@ pub(super) const WALMART: Profile = Profile {
     retry_span: UNTOLD,
     summary: "The secret is the one that was given for the performance webhooks. Method, path, query \
               and the body's SHA-256 are signed with the timestamp; the path has to be the one that \
-              Walmart calls.",
+              Walmart calls. The timestamp is of the event and not of the try: what comes more than \
+              five minutes after it is refused.",
     ..Profile::DEFAULTS
 };

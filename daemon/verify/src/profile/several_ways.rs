@@ -128,11 +128,13 @@ pub(super) const TWILIO: Profile = Profile {
     ],
     delivery_id: &[],
     retry_span: UNTOLD,
+    success_status: 204,
     summary: "The secret is the account's auth token, or a shared key. The URL is signed: \
               the public URL has to be configured exactly as Twilio calls it; its port may \
               be left out or be there. A body that is not a form needs `bodySHA256` in the \
               URL. There is no timestamp, and a call's or message's id is that of all \
-              requests about it, so that there is no id.",
+              requests about it, so that there is no id. What is taken is answered with 204 and \
+              no TwiML: nothing more happens.",
     ..Profile::DEFAULTS
 };
 

@@ -182,7 +182,7 @@ pub(super) const OPENAI: Profile = Profile {
     retry_span: days(4),
     summary: "Standard Webhooks: id, timestamp and body are signed. The secret is `whsec_` \
               and base64. A secret without `whsec_` is used as text, as OpenAI's own \
-              libraries do.",
+              libraries do. A signature without `v1,` in front of it is refused, which they take.",
     ..Profile::DEFAULTS
 };
 
@@ -214,11 +214,12 @@ pub(super) const REPLICATE: Profile = Profile {
     name: "replicate",
     title: "Replicate",
     scheme: &v1("webhook-id", "webhook-timestamp", "webhook-signature", WHSEC),
-    kind: &[in_json("/type")],
+    kind: &[in_json("/status"), in_json("/type")],
     delivery_id: &[in_header("webhook-id")],
     retry_span: days(4),
     summary: "Standard Webhooks: id, timestamp and body are signed. The secret is `whsec_` \
-              and base64.",
+              and base64. The body is the prediction, whose status is the kind; of a body without one \
+              it is the `type`.",
     ..Profile::DEFAULTS
 };
 

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 use std::mem::{ManuallyDrop, replace};
 use std::time::Duration;
 
+use http::Method;
+
+use crate::handshake::{Condition, HandshakeRule, Proof};
 use crate::jwt_scheme::{Claim, JwtScheme, TokenAlgorithm, TokenForm, TokenKeys, TokenPlace};
 use crate::location::Location;
 use crate::scheme::{
@@ -43,6 +46,14 @@ pub(super) const fn in_json(pointer: &'static str) -> Location {
 pub(super) const fn in_query(name: &'static str) -> Location {
     Location::Query(Cow::Borrowed(name))
 }
+
+/// A `HEAD` with which a sender makes sure that somebody is there.
+pub(super) const HEAD_PROBE: HandshakeRule = HandshakeRule {
+    name: "probe",
+    when: &[Condition::Method(Method::HEAD)],
+    proof: Proof::Nothing,
+    ..HandshakeRule::DEFAULTS
+};
 
 /// One lower-case hexadecimal signature of the body in `header`, by HMAC-SHA256.
 pub(super) const fn sha256(header: &'static str) -> TemplateScheme {

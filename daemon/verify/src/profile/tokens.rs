@@ -73,7 +73,8 @@ pub(super) const GOOGLE_PUBSUB: Profile = Profile {
     ],
     summary: "There is no secret: the subscription has to be set to authenticate as a service \
               account. The token says who sends and nothing of the body, and is the same for an \
-              hour.",
+              hour. The id is the message's, in its topic: two subscriptions must not share a route, \
+              where one's delivery would count as the other's again.",
     ..Profile::DEFAULTS
 };
 
@@ -123,7 +124,7 @@ pub(super) const MONDAY: Profile = Profile {
         .saying(&[Claim::SettingOrUrl { claim: "aud", setting: "audience" }, Claim::Expires])
         .scheme(),
     kind: &[in_json("/event/type")],
-    delivery_id: &[in_json("/event/triggerUuid")],
+    delivery_id: &[],
     retry_span: hours(1),
     settings: &[Setting::optional(
         "audience",
@@ -140,7 +141,7 @@ pub(super) const MONDAY: Profile = Profile {
     }],
     summary: "The secret is the app's signing secret; of lifecycle events, the client secret. \
               Webhooks that belong to no app come without a token and are refused. The token says \
-              who sends, to which URL, and nothing of the body.",
+              who sends, to which URL, and nothing of the body. There is no id of a delivery.",
     ..Profile::DEFAULTS
 };
 
