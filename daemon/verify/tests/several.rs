@@ -2,12 +2,14 @@
 //! bytes as they came.
 
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use hookyard_verify::{
     Algorithm, Construction, KeyForm, Layout, Part, Reason, Request, Scheme, Secret, SecretError,
     Settings, SetupError, TemplateScheme, TimestampPlace, TimestampRule, UnixTime, Verifier,
     profile, sign,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use sha2::{Digest, Sha256};
 
 const NOW: UnixTime = UnixTime::from_secs(1_750_000_000);
 
@@ -310,4 +312,36 @@ fn schemes_that_contradict_themselves_are_refused() {
     let version = "v1".into();
     groups.layout = Layout::Groups { apart: ',', between: ',', joint: '=', version };
     assert_eq!(setup(groups), SetupError::InvalidEntries);
+}
+
+#[test]
+fn twilio_s_hash_of_a_body_is_of_that_body_whatever_it_is_called() {
+    let verifier = of("twilio", &["token"]);
+    let body = r#"{"a":1}"#;
+    let hash = HEXLOWER.encode(&Sha256::digest(body));
+    let url = format!("https://hooks.example.com/in?bodySHA256={hash}");
+    let json = with(Request { url, ..request(body) }, "content-type", "application/json");
+    let good = signed(scheme("twilio"), "token", json);
+    verifier.verify(good.clone(), NOW).expect("genuine");
+    for media in ["application/json", "application/x-www-form-urlencoded"] {
+        for body in ["", "&&", "=", "{}"] {
+            let body = Bytes::from_static(body.as_bytes());
+            let forged = with(Request { body, ..good.clone() }, "content-type", media);
+            assert_eq!(refusal(&verifier, forged).label(), "unsigned-body", "{media}");
+        }
+    }
+}
+
+#[test]
+fn twilio_s_forms_are_bounded_and_called_one_thing() {
+    let verifier = of("twilio", &["token"]);
+    let form =
+        |body: &str| with(request(body), "content-type", "application/x-www-form-urlencoded");
+    let good = signed(scheme("twilio"), "token", form(&"a&".repeat(1000)));
+    verifier.verify(good.clone(), NOW).expect("genuine");
+    let longer = Request { body: Bytes::from("a&".repeat(1001)), ..good.clone() };
+    assert_eq!(refusal(&verifier, longer).label(), "malformed-body");
+    let mut twice = good;
+    twice.headers.append("content-type", HeaderValue::from_static("application/json"));
+    assert_eq!(refusal(&verifier, twice).label(), "duplicate-header");
 }
