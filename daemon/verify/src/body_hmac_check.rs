@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use subtle::Choice;
 
 use crate::family::{Family, Seen};
+use crate::json;
 use crate::location::Location;
 use crate::mac::{Keyed, Tag, describe};
 use crate::moment;
@@ -44,6 +45,10 @@ impl BodyHmacCheck {
         if scheme.one_time.as_ref().is_some_and(|name| !signs(name)) {
             return Err(SetupError::UnsignedId);
         }
+        // Each of several objects would have its own, and one is remembered.
+        if scheme.one_time.is_some() && scheme.values.may_be_several() {
+            return Err(SetupError::OneTimeInList);
+        }
         if scheme.signed.iter().filter(|value| value.free).count() > 1 {
             return Err(SetupError::InvalidEntries);
         }
@@ -66,7 +71,8 @@ impl BodyHmacCheck {
         let mut message = String::new();
         for (index, (signed, value)) in self.scheme.signed.iter().zip(values).enumerate() {
             let text = value.as_deref().unwrap_or_default();
-            if text.is_empty() && signed.needed {
+            let once = self.scheme.one_time.as_ref() == Some(&signed.name);
+            if text.is_empty() && (signed.needed || once) {
                 return Err(Reason::MissingValue { at: self.at(&signed.name) });
             }
             // Else the same text could be cut into other values.
@@ -76,6 +82,12 @@ impl BodyHmacCheck {
             }
             message.push_str(if index == 0 { "" } else { between });
             message.push_str(text);
+        }
+        // Where the sender signs whole bodies with the same key, none of them may pass for values.
+        if json::is_object(message.as_bytes()) {
+            let at = self.at(self.scheme.signed.first().map_or("", |signed| &signed.name));
+            let expected = "a value that is no part of a JSON object".to_owned();
+            return Err(Reason::MalformedValue { at, expected });
         }
         Ok(message)
     }

@@ -40,8 +40,9 @@ impl BraintreeCheck {
     /// would have signed.
     fn fields(request: &Request) -> Result<(String, String), Reason> {
         let expected = "a urlencoded form of `bt_signature` and `bt_payload` alone";
+        let urlencoded = is_form(&request.headers)?;
         let form = Form::read(&request.headers, &request.body)?
-            .filter(|_| is_form(&request.headers))
+            .filter(|_| urlencoded)
             .filter(|form| form.names().all(|name| name == SIGNATURE || name == PAYLOAD))
             .ok_or(Reason::MalformedBody { expected })?;
         let field = |name: &str| {

@@ -124,6 +124,11 @@ fn checks(reason: Option<&Reason>) -> Vec<Check> {
 
 /// The place of the check that a reason is about.
 fn stage(reason: &Reason) -> usize {
+    match reason {
+        Reason::TokenExpired { .. } => return 2,
+        Reason::ForeignKeyUrl | Reason::BadCertificate(_) => return 3,
+        _ => {}
+    }
     match reason.label() {
         "missing-header" | "empty-header" | "duplicate-header" | "unexpected-header"
         | "unlisted-header" | "unsigned-body" | "bad-handshake" | "no-handshake"
@@ -132,7 +137,9 @@ fn stage(reason: &Reason) -> usize {
         | "no-known-version"
         | "malformed-credentials"
         | "malformed-form"
-        | "malformed-value" => 1,
+        | "malformed-value"
+        | "malformed-token"
+        | "malformed-envelope" => 1,
         "malformed-timestamp" | "timestamp-too-old" | "timestamp-in-future" => 2,
         "unknown-key" | "not-taught" => 3,
         _ => 4,

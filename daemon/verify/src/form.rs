@@ -34,13 +34,9 @@ impl<'r> Form<'r> {
     /// The form that the body is; nothing when it is said to be something else. A body that is said
     /// to be two things is refused.
     pub(crate) fn read(headers: &'r HeaderMap, body: &'r [u8]) -> Result<Option<Self>, Reason> {
-        let mut lines = headers.get_all(CONTENT_TYPE).iter();
-        let media = match (lines.next(), lines.next()) {
-            (_, Some(_)) => return Err(Reason::DuplicateHeader(CONTENT_TYPE)),
-            (None, None) => return Ok(None),
-            (Some(media), None) => media.as_bytes(),
-        };
-        if is_form(headers) {
+        let urlencoded = is_form(headers)?;
+        let Some(media) = headers.get(CONTENT_TYPE) else { return Ok(None) };
+        if urlencoded {
             let fields: Vec<Field<'r>> = form_urlencoded::parse(body)
                 .take(MOST_FIELDS + 1)
                 .map(|(name, value)| Field {
@@ -58,7 +54,7 @@ impl<'r> Form<'r> {
             };
         }
         let expected = "a form in parts that can only be read in one way";
-        match multipart::boundary(media) {
+        match multipart::boundary(media.as_bytes()) {
             Ok(None) => Ok(None),
             Err(multipart::Malformed) => Err(Reason::MalformedBody { expected }),
             Ok(Some(boundary)) => match multipart::read(&boundary, body) {
@@ -70,17 +66,23 @@ impl<'r> Form<'r> {
 
     /// The value of the field `name`, when it is there; twice it may not be.
     pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, Reason> {
-        let at = || format!("form:{name}");
         let mut found = self.fields.iter().filter(|field| field.name == name);
-        let field = match (found.next(), found.next()) {
-            (None, _) => return Ok(None),
-            (Some(_), Some(_)) => return Err(Reason::DuplicateValue { at: at() }),
-            (Some(field), None) => field,
-        };
-        match std::str::from_utf8(&field.value) {
-            Ok(text) if field.plain => Ok(Some(text)),
-            _ => Err(Reason::MalformedValue { at: at(), expected: "text".to_owned() }),
+        match (found.next(), found.next()) {
+            (None, _) => Ok(None),
+            (Some(field), Some(_)) => Err(Reason::DuplicateValue { at: field.at() }),
+            (Some(field), None) => field.text().map(Some),
         }
+    }
+
+    /// Name and value of every field, in the order of the names, each of which is there once.
+    pub(crate) fn sorted(&self) -> Result<Vec<(&str, &str)>, Reason> {
+        let mut fields = self.fields.iter().collect::<Vec<_>>();
+        fields.sort_by(|one, other| one.name.cmp(&other.name));
+        let twice = |pair: &&[&Field<'_>]| matches!(pair, [one, other] if one.name == other.name);
+        if let Some([field, ..]) = fields.windows(2).find(twice) {
+            return Err(Reason::DuplicateValue { at: field.at() });
+        }
+        fields.iter().map(|field| Ok((&*field.name, field.text()?))).collect()
     }
 
     /// The names of its fields.
@@ -116,6 +118,20 @@ impl<'r> Form<'r> {
     }
 }
 
+impl Field<'_> {
+    fn text(&self) -> Result<&str, Reason> {
+        match std::str::from_utf8(&self.value) {
+            Ok(text) if self.plain => Ok(text),
+            _ => Err(Reason::MalformedValue { at: self.at(), expected: "text".to_owned() }),
+        }
+    }
+
+    /// Where it is, for an error.
+    fn at(&self) -> String {
+        format!("form:{}", self.name)
+    }
+}
+
 fn bytes_of(text: Cow<'_, str>) -> Cow<'_, [u8]> {
     match text {
         Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
@@ -145,6 +161,15 @@ mod tests {
         assert_eq!(body.text("c"), Ok(Some("")));
         assert_eq!(body.text("d"), Ok(Some("\u{fffd}")));
         assert_eq!(body.text("e"), Ok(None));
+    }
+
+    #[test]
+    fn fields_are_sorted_and_each_is_there_once() {
+        let headers = headers(URLENCODED);
+        let form = |body| Form::read(&headers, body).expect("readable").expect("a form");
+        assert_eq!(form(b"b=1&a=2&c=").sorted(), Ok(vec![("a", "2"), ("b", "1"), ("c", "")]));
+        let twice = form(b"b=1&a=2&b=1");
+        assert_eq!(twice.sorted(), Err(Reason::DuplicateValue { at: "form:b".to_owned() }));
     }
 
     #[test]

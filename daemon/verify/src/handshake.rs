@@ -198,7 +198,7 @@ impl Shape {
 }
 
 impl Alphabet {
-    fn has(self, byte: u8) -> bool {
+    pub(crate) fn has(self, byte: u8) -> bool {
         match self {
             Self::Digits => byte.is_ascii_digit(),
             Self::LowerHex => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),

@@ -25,6 +25,16 @@ pub(crate) fn found_at(body: &[u8], pointer: &str) -> Found {
     }
 }
 
+/// Whether a text is one JSON value and nothing else. None of it is kept.
+pub(crate) fn is_json(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
+}
+
+/// Whether a text is one JSON object and nothing else.
+pub(crate) fn is_object(text: &[u8]) -> bool {
+    text.trim_ascii_start().starts_with(b"{") && is_json(text)
+}
+
 /// Whether every `~` in a pointer is part of `~0` or `~1`.
 pub(crate) fn escapes_are_valid(pointer: &str) -> bool {
     pointer.split('~').skip(1).all(|after| after.starts_with(['0', '1']))

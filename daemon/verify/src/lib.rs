@@ -97,7 +97,11 @@
 //!
 //! A template without separators, such as `{timestamp}{body}`, lets the bytes at the seam belong to
 //! either side. The strict reading of timestamps leaves no room for that in practice; prefer a
-//! separator all the same.
+//! separator all the same. The value of a header or an entry must not contain the text that follows
+//! it in the template, and beside `{body}` without a text between them it has no braces, brackets,
+//! quotes or `<`. Where the URL stands right before the body, as for Square and HubSpot, nothing is
+//! refused: whoever has one genuine request could send the start of its body as the end of the URL.
+//! What is left of a JSON object after that is none, and a handler that reads it fails.
 //!
 //! # Keys that are fetched
 //!

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use http::HeaderName;
 use thiserror::Error;
 
+use crate::form::Form;
 use crate::json;
 use crate::names::suggestion;
 use crate::request::Request;
@@ -32,7 +33,8 @@ pub enum Location {
     Header(Cow<'static, str>),
     /// A string, number or boolean in a JSON body, by its pointer.
     Json(Cow<'static, str>),
-    /// The first field of that name in an `application/x-www-form-urlencoded` body.
+    /// The field of that name in a body that is said to be a form, urlencoded or in parts. One that
+    /// is there twice, or is a file, counts as absent.
     Form(Cow<'static, str>),
     /// The first parameter of that name in the URL's query, decoded.
     Query(Cow<'static, str>),
@@ -72,9 +74,11 @@ impl Location {
                 }
             }
             Self::Json(pointer) => json::text_at(&request.body, pointer)?,
-            Self::Form(field) => form_urlencoded::parse(&request.body)
-                .find(|(key, _)| key == field)
-                .map(|(_, value)| value.into_owned())?,
+            // As a signed value is read, so that an id cannot be another text than was signed.
+            Self::Form(field) => {
+                let form = Form::read(&request.headers, &request.body).ok()??;
+                form.text(field).ok()??.to_owned()
+            }
             Self::Query(name) => form_urlencoded::parse(request.query.as_deref()?.as_bytes())
                 .find(|(key, _)| key == name)
                 .map(|(_, value)| value.into_owned())?,
@@ -96,7 +100,9 @@ impl Location {
                 Found::of(lines.map(|value| Some(value.to_str().ok()?.trim().to_owned())))
             }
             Self::Json(pointer) => json::found_at(&request.body, pointer),
-            Self::Form(field) if is_form(&request.headers) => parameters(&request.body, field),
+            Self::Form(field) if is_form(&request.headers) == Ok(true) => {
+                parameters(&request.body, field)
+            }
             Self::Form(_) => Found::default(),
             Self::Query(name) => {
                 parameters(request.query.as_deref().unwrap_or_default().as_bytes(), name)
@@ -228,6 +234,33 @@ mod tests {
         assert_eq!(find(format!(r#"{{"id":"{longest}x"}}"#)), None);
         assert_eq!(find(r#"{"id":"a\nb"}"#.to_owned()), None);
         assert_eq!(find(r#"{"id":""}"#.to_owned()), None);
+    }
+
+    #[test]
+    fn a_field_is_read_as_a_signed_one_is() {
+        let find = |media: &'static str, body: &'static str| {
+            let media = http::HeaderValue::from_static(media);
+            let request = Request {
+                method: http::Method::POST,
+                url: String::new(),
+                path: String::new(),
+                query: None,
+                params: Vec::new(),
+                headers: http::HeaderMap::from_iter([(http::header::CONTENT_TYPE, media)]),
+                body: body.into(),
+            };
+            let field = Location::Form("token".into());
+            let signed = crate::values::one(&request, &field).ok().flatten();
+            let found = field.find(&request);
+            assert_eq!(found, signed, "{body}");
+            found
+        };
+        let urlencoded = "application/x-www-form-urlencoded";
+        assert_eq!(find(urlencoded, "a=b&token=1").as_deref(), Some("1"));
+        assert_eq!(find(urlencoded, "token=1&token=2"), None);
+        assert_eq!(find("application/json", "token=1"), None);
+        let parts = "--b\r\nX: &token=2&\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n1\r\n--b--";
+        assert_eq!(find("multipart/form-data; boundary=b", parts).as_deref(), Some("1"));
     }
 
     #[test]

@@ -95,19 +95,13 @@ const EMPTY: &[u8] = b"mandrill_events=%5B%5D";
 /// Name and value of every parameter, in the order of the names. Each is there once, and the events
 /// are among them.
 fn parameters(request: &Request) -> Result<String, Reason> {
-    let form = Form::read(&request.headers, &request.body)?;
-    let form = form
-        .filter(|_| is_form(&request.headers))
+    let urlencoded = is_form(&request.headers)?;
+    let form = Form::read(&request.headers, &request.body)?
+        .filter(|_| urlencoded)
         .ok_or(Reason::MalformedBody { expected: "a urlencoded form" })?;
-    let mut names: Vec<&str> = form.names().collect();
-    names.sort_unstable();
-    if !names.contains(&EVENTS) {
-        return Err(Reason::MissingValue { at: format!("form:{EVENTS}") });
+    let fields = form.sorted()?;
+    match fields.iter().any(|(name, _)| *name == EVENTS) {
+        true => Ok(fields.iter().flat_map(|(name, value)| [*name, *value]).collect()),
+        false => Err(Reason::MissingValue { at: format!("form:{EVENTS}") }),
     }
-    let mut joined = String::new();
-    for name in names {
-        joined.push_str(name);
-        joined.push_str(form.text(name)?.unwrap_or_default());
-    }
-    Ok(joined)
 }

@@ -47,7 +47,9 @@ pub enum Reason {
     UnexpectedHeader { header: HeaderName, expected: String },
     #[error("the header `{header}` is not among the headers that are said to be signed")]
     UnlistedHeader { header: HeaderName },
-    #[error("the body is not a form, and the URL has no `{parameter}` that is its hash")]
+    #[error(
+        "the URL's `{parameter}` is not the hash of the body, or is missing and the body is not a form"
+    )]
     UnsignedBody { parameter: &'static str },
     #[error("the body is a form, and `{field}` is not its only field")]
     MalformedForm { field: String },

@@ -89,6 +89,8 @@ pub enum Scheme {
     Sns,
     /// Several ways in which one sender sends, best first. The first of which the request carries
     /// the signature header, and the fixed headers, decides alone: when it fails, no other is tried.
+    /// Which headers are there is up to whoever sends: all of them together are only as strong as the
+    /// weakest whose signature a genuine request carries as well, since the others can be left out.
     /// A secret counts for those that it fits, and has to fit one.
     FirstOf(Cow<'static, [Scheme]>),
     /// Nothing. Whoever knows the URL is believed.
@@ -308,9 +310,9 @@ pub enum Construction {
     /// HMAC, as it should be.
     Hmac(Algorithm),
     /// A plain hash over a template in which `{secret}` stands once. Senders that came up with it
-    /// themselves do that. With the secret in front, the algorithms here could have the message
-    /// extended by someone who knows one signature; the only senders that do put it there send JSON,
-    /// which does not survive what an extension has to contain.
+    /// themselves do that. With the secret in front, someone who knows one signature could make the
+    /// message longer. Where `{body}` stands after the secret, a body therefore has to be one JSON
+    /// text in UTF-8, which what makes it longer cannot be in, or empty.
     Digest(Algorithm),
     /// The signature of a key pair: the sender has the private key, and here is the public one.
     KeyPair(SignatureAlgorithm),

@@ -7,6 +7,7 @@ use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
 use data_encoding::BASE64;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use crate::json_items;
 use crate::request::Request;
@@ -38,8 +39,8 @@ pub(crate) fn open(seal: Seal, request: &Request, secrets: &[Secret]) -> Option<
     let bytes = BASE64.decode(text.as_bytes()).ok()?;
     let (iv, sealed) = bytes.split_at_checked(IV)?;
     let body = secrets.iter().find_map(|secret| {
-        let key = Sha256::digest(secret.bytes());
-        let opened = Decryptor::<Aes256>::new_from_slices(&key, iv).ok()?;
+        let key: Zeroizing<[u8; 32]> = Zeroizing::new(Sha256::digest(secret.bytes()).into());
+        let opened = Decryptor::<Aes256>::new_from_slices(&*key, iv).ok()?;
         let body = opened.decrypt_padded_vec::<Pkcs7>(sealed).ok()?;
         // With another key, what comes out is noise, of which some has a padding.
         json_items::items(&body, "", &[]).is_ok().then_some(body)

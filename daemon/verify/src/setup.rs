@@ -49,6 +49,8 @@ pub enum SetupError {
          drop the id header"
     )]
     UnsignedId,
+    #[error("a text that is used once is looked for in every element of a list")]
+    OneTimeInList,
     #[error(
         "the template of a plain hash has `{{secret}}` exactly once, and that of an HMAC has none"
     )]

@@ -37,18 +37,21 @@ fn hex(digits: &[u8]) -> Option<u8> {
     u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// Whether the body is said to be a form.
-pub(crate) fn is_form(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| {
-        let media = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-        media.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
-    })
+/// Whether the body is said to be a urlencoded form. A body that is said to be two things is refused.
+pub(crate) fn is_form(headers: &HeaderMap) -> Result<bool, Reason> {
+    let mut lines = headers.get_all(CONTENT_TYPE).iter();
+    let value = match (lines.next(), lines.next()) {
+        (_, Some(_)) => return Err(Reason::DuplicateHeader(CONTENT_TYPE)),
+        (value, None) => value.map(|value| value.as_bytes()).unwrap_or_default(),
+    };
+    let media = value.split(|byte| *byte == b';').next().unwrap_or_default();
+    Ok(media.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded"))
 }
 
 /// The raw body; of a form, the decoded value of `field`. A form with anything beside that field is
 /// refused: nobody would have signed the rest.
 pub(crate) fn only_field<'r>(request: &'r Request, field: &str) -> Result<Cow<'r, [u8]>, Reason> {
-    if !is_form(&request.headers) {
+    if !is_form(&request.headers)? {
         return Ok(Cow::Borrowed(&request.body));
     }
     let mut fields = form_urlencoded::parse(&request.body);

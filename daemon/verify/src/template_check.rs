@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::carrier::{Carrier, Marks};
 use crate::family::{Family, Seen, Takes};
+use crate::handshake::Alphabet;
 use crate::header::{insert, single};
 use crate::json;
 use crate::location::Location;
@@ -41,6 +42,11 @@ pub(crate) struct TemplateCheck {
     template_headers: Vec<HeaderName>,
     /// The header that names the key.
     key_id_header: Option<HeaderName>,
+    /// Whether a body would count that somebody made longer who knows one signature: where it stands
+    /// after the secret in a plain hash.
+    extensible: bool,
+    /// Whether the body has to be a JSON object, since another text is signed with the same key.
+    only_objects: bool,
 }
 
 impl TemplateCheck {
@@ -72,6 +78,11 @@ impl TemplateCheck {
             (Some(_), false) => return Err(SetupError::UnsignedId),
             _ => {}
         }
+        let body = |piece: &Piece| matches!(piece, Piece::Body | Piece::BodyOrField(_));
+        let extensible = pieces
+            .iter()
+            .position(|piece| *piece == Piece::Secret)
+            .is_some_and(|secret| pieces.iter().skip(secret).any(body));
         let secrets = pieces.iter().filter(|piece| **piece == Piece::Secret).count();
         for (construction, form) in scheme.ways() {
             let inside = matches!(construction, Construction::Digest(_));
@@ -111,7 +122,7 @@ impl TemplateCheck {
             .iter()
             .map(|(name, value)| Ok((header_name(name)?, value.clone())))
             .collect::<Result<Vec<_>, SetupError>>()?;
-        Ok(Self {
+        let made = Self {
             list: list.map(|name| header_name(name)).transpose()?,
             id_header: scheme.id_header.as_deref().map(header_name).transpose()?,
             header,
@@ -120,8 +131,64 @@ impl TemplateCheck {
             also,
             template_headers,
             key_id_header: scheme.key_id_header.as_deref().map(header_name).transpose()?,
+            extensible,
+            only_objects: false,
             scheme,
-        })
+        };
+        let one_time = made.scheme.one_time.as_ref();
+        match one_time.is_none_or(|location| made.covers_location(location)) {
+            true => Ok(made),
+            false => Err(SetupError::UnsignedId),
+        }
+    }
+
+    /// The same for bodies that are JSON objects. Where a sender signs bodies in one way and a text
+    /// made of values in another, with one key, neither may pass for the other.
+    pub(crate) fn only_objects(self) -> Self {
+        Self { only_objects: true, ..self }
+    }
+
+    /// Makes sure that the body is what this sender may have signed, however it was signed.
+    fn check_body(&self, request: &Request) -> Result<(), Reason> {
+        if self.only_objects && !json::is_object(&request.body) {
+            return Err(Reason::MalformedBody { expected: "a JSON object" });
+        }
+        // What makes a message longer starts with a byte that cannot be there in UTF-8, and goes on
+        // with others that cannot be there in JSON.
+        if self.extensible {
+            let mut pieces = self.scheme.signed.pieces().iter();
+            let text = match pieces.find(|piece| matches!(piece, Piece::BodyOrField(_))) {
+                Some(Piece::BodyOrField(field)) => only_field(request, field)?,
+                _ => Cow::Borrowed(&*request.body),
+            };
+            if !text.is_empty() && !json::is_json(&text) {
+                return Err(Reason::MalformedBody { expected: "one JSON text in UTF-8" });
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that a value from a header can be told from what stands beside it: else the same
+    /// bytes could be cut in another place, with the same signature.
+    fn check_seams(&self, index: usize, value: &[u8], at: &str) -> Result<(), Reason> {
+        let pieces = self.scheme.signed.pieces();
+        let body = |piece: &Piece| matches!(piece, Piece::Body | Piece::BodyOrField(_));
+        let before = index.checked_sub(1).and_then(|before| pieces.get(before));
+        let after = pieces.get(index + 1);
+        let malformed = |expected| Reason::MalformedValue { at: at.to_owned(), expected };
+        if let Some(Piece::Text(text)) = after {
+            // Its first place is where the value ends, not one that begins in the value.
+            let both = [value, text.as_bytes()].concat();
+            if memchr::memmem::find(&both, text.as_bytes()) != Some(value.len()) {
+                return Err(malformed(format!("a text that `{text}` ends")));
+            }
+        }
+        let beside = before.is_some_and(body) || after.is_some_and(body);
+        let plain = |byte: &u8| *byte == b' ' || Alphabet::Unquoted.has(*byte);
+        match beside && !value.iter().all(plain) {
+            true => Err(malformed("a text without braces, brackets, quotes and `<`".to_owned())),
+            false => Ok(()),
+        }
     }
 
     /// The headers that may carry a signature.
@@ -159,14 +226,24 @@ impl TemplateCheck {
         marks: Marks<'r>,
     ) -> Result<Vec<Cow<'r, [u8]>>, Reason> {
         let mut template_headers = self.template_headers.iter();
-        let pieces = self.scheme.signed.pieces().iter();
+        let pieces = self.scheme.signed.pieces().iter().enumerate();
         pieces
-            .map(|piece| {
+            .map(|(index, piece)| {
+                let header = |name: &HeaderName| {
+                    let value = single(&request.headers, name)?;
+                    self.check_seams(index, value, &format!("header:{name}"))?;
+                    Ok(value)
+                };
                 Ok(Cow::Borrowed(match piece {
                     Piece::Text(text) => text.as_bytes(),
                     // `new` made sure that a signed timestamp, id or header has its place.
                     Piece::Timestamp => marks.timestamp.unwrap_or_default(),
-                    Piece::Entry(_) => marks.nonce.unwrap_or_default(),
+                    Piece::Entry(name) => {
+                        let value = marks.nonce.unwrap_or_default();
+                        let at = format!("header:{}, entry {name}", self.header);
+                        self.check_seams(index, value, &at)?;
+                        value
+                    }
                     Piece::BodySha256 => {
                         let hash = HEXLOWER.encode(&Sha256::digest(&request.body));
                         return Ok(Cow::Owned(hash.into_bytes()));
@@ -206,11 +283,11 @@ impl TemplateCheck {
                     // The key stands here; `TemplateKey` has it.
                     Piece::Secret => b"",
                     Piece::Id => match &self.id_header {
-                        Some(name) => single(&request.headers, name)?,
+                        Some(name) => header(name)?,
                         None => b"",
                     },
                     Piece::Header(_) => match template_headers.next() {
-                        Some(name) => single(&request.headers, name)?,
+                        Some(name) => header(name)?,
                         None => b"",
                     },
                 }))
@@ -335,6 +412,10 @@ impl Family for TemplateCheck {
             }
         }
         let matched = matched.ok_or(Reason::Mismatch { secrets: keys.len() })?;
+        self.check_body(request)?;
+        if let Some(location) = &self.scheme.one_time {
+            needed(request, location)?;
+        }
         if let Some(rule) = &self.scheme.timestamp
             && let TimestampPlace::Body(pointer) = &rule.at
         {
@@ -395,6 +476,7 @@ impl Family for TemplateCheck {
     ) -> Result<Request, SignError> {
         let scheme = &self.scheme;
         let signer = TemplateSigner::read(scheme, secret)?;
+        self.check_body(&request)?;
         let timestamp = match (&scheme.timestamp, &scheme.layout) {
             (
                 Some(TimestampRule { at: TimestampPlace::Body(pointer), format, .. }),

@@ -1,9 +1,13 @@
 //! Twilio's own way: the URL, then a form's parameters in their order, or a hash of the body in the
 //! URL.
 //!
-//! Nothing stands between the URL and the parameters, so that who has one genuine form could send
-//! the same text as a longer query and no body. The path and the parameters that the URL had before
-//! stay the same in that; a handler should read the parameters from where it expects them.
+//! Nothing stands between the URL and the parameters, or between a parameter's name and its value. Who
+//! has one genuine form could move the seams: send its first names and values as the end of the
+//! query or, where there is none, of the path, or cut the same text into other names and values. What
+//! is sent is then the same letters in the same order; a handler should read the parameters by the
+//! names that it expects, and from the body.
+//!
+//! A URL that has the hash of its body is of that body alone, whatever that is said to be.
 
 use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderName};
@@ -11,6 +15,7 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::family::{Family, Seen};
+use crate::form::MOST_FIELDS;
 use crate::header::{insert, single};
 use crate::mac::{Keyed, Tag, describe};
 use crate::reason::Reason;
@@ -127,25 +132,30 @@ fn algorithm(headers: &HeaderMap) -> Result<Algorithm, Reason> {
 }
 
 /// What is signed after the URL: of a form its decoded parameters, without separators; of anything
-/// else nothing, since the URL has the hash of it, which is checked here.
+/// else nothing, since the URL has the hash of it. That hash is checked here wherever there is one:
+/// else the body that it is of could be left out, or be called a form without parameters.
 fn covered(request: &Request) -> Result<String, Reason> {
-    if is_form(&request.headers) {
-        let mut parameters: Vec<_> = form_urlencoded::parse(&request.body).collect();
+    let query = request.url.split_once('?').map_or("", |(_, query)| query);
+    let mut hashes = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == BODY_HASH);
+    let right = || HEXLOWER.encode(&Sha256::digest(&request.body));
+    let hashed = match (hashes.next(), hashes.next()) {
+        (None, _) => false,
+        (Some((_, hash)), None) if bool::from(hash.as_bytes().ct_eq(right().as_bytes())) => true,
+        _ => return Err(Reason::UnsignedBody { parameter: BODY_HASH }),
+    };
+    if is_form(&request.headers)? {
+        let mut parameters: Vec<_> =
+            form_urlencoded::parse(&request.body).take(MOST_FIELDS + 1).collect();
+        if parameters.len() > MOST_FIELDS {
+            return Err(Reason::MalformedBody { expected: "a form of at most 1000 fields" });
+        }
         parameters.sort();
         parameters.dedup();
         return Ok(parameters.iter().flat_map(|(name, value)| [&**name, &**value]).collect());
     }
-    if request.body.is_empty() {
-        return Ok(String::new());
-    }
-    let query = request.url.split_once('?').map_or("", |(_, query)| query);
-    let mut hashes = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == BODY_HASH);
-    let right = HEXLOWER.encode(&Sha256::digest(&request.body));
-    match (hashes.next(), hashes.next()) {
-        (Some((_, hash)), None) if bool::from(hash.as_bytes().ct_eq(right.as_bytes())) => {
-            Ok(String::new())
-        }
-        _ => Err(Reason::UnsignedBody { parameter: BODY_HASH }),
+    match hashed || request.body.is_empty() {
+        true => Ok(String::new()),
+        false => Err(Reason::UnsignedBody { parameter: BODY_HASH }),
     }
 }
 

@@ -73,6 +73,12 @@ impl BodyValues {
         }
     }
 
+    /// Whether there may be several objects.
+    pub(crate) fn may_be_several(&self) -> bool {
+        let (Self::Json(at) | Self::JsonOrForm(at) | Self::JsonInForm { at, .. }) = self;
+        at.split('/').any(|step| step == "*")
+    }
+
     /// Whether one of the values is there, right or wrong.
     pub(crate) fn has_any(&self, request: &Request, names: &[&str]) -> bool {
         match self.read(request, names) {

@@ -76,7 +76,8 @@ pub(crate) struct Facts {
     pub(crate) credentials: Vec<HeaderName>,
 }
 
-/// A request whose signature held. Only [`Verifier::verify`](crate::Verifier::verify) makes one.
+/// A request whose signature held. Only [`Verifier::receive`](crate::Verifier::receive) and
+/// [`Verifier::verify`](crate::Verifier::verify) make one.
 ///
 /// The body is exactly the bytes that were checked. See [`Verified::unauthenticated`] for what was
 /// not.
@@ -119,7 +120,8 @@ impl Verified {
     }
 
     /// The place, in the verifier's list, of the secret that matched, so that an operator can see
-    /// when an old one is no longer in use. Nothing when the scheme is [`None`](crate::Scheme::None).
+    /// when an old one is no longer in use. Nothing when the scheme is [`None`](crate::Scheme::None),
+    /// and when the key was fetched.
     pub fn matched_secret(&self) -> Option<usize> {
         self.matched_secret
     }

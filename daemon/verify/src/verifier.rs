@@ -194,9 +194,6 @@ impl Verifier {
             Some(held) => held,
             None => self.check(request, now, keyring)?,
         };
-        if self.handshakes.iter().any(|rule| rule.signs_for_anyone(&request.body)) {
-            return Err(Reason::BadHandshake("its body is one that handshakes are signed for"));
-        }
         Ok(Told::Event(held))
     }
 
@@ -259,6 +256,9 @@ impl Verifier {
             .or_else(|| usable().next())
             .ok_or(Reason::NotTaught)?;
         let place = family.check(&fitting.keys, seen)?;
+        if self.handshakes.iter().any(|rule| rule.signs_for_anyone(&request.body)) {
+            return Err(Reason::BadHandshake("its body is one that handshakes are signed for"));
+        }
         Ok((index, place.and_then(|place| fitting.places.get(place)).copied()))
     }
 }
@@ -280,7 +280,14 @@ pub(crate) fn families(scheme: Scheme) -> Result<Vec<Box<dyn AnyFamily>>, SetupE
     if schemes.is_empty() || !schemes.iter().all(sound) {
         return Err(SetupError::InvalidAlternatives);
     }
-    schemes.iter().cloned().map(family).collect()
+    let joins = schemes.iter().any(|scheme| matches!(scheme, Scheme::BodyHmac(_)));
+    let alternative = |scheme: &Scheme| match scheme {
+        Scheme::Template(scheme) if joins => {
+            Ok(Box::new(TemplateCheck::new(scheme.clone())?.only_objects()) as Box<dyn AnyFamily>)
+        }
+        scheme => family(scheme.clone()),
+    };
+    schemes.iter().map(alternative).collect()
 }
 
 /// Whether a request has what the scheme looks at, right or wrong.

@@ -287,7 +287,12 @@ fn a_route_s_own_locations() {
     let verifier = verifier(&scheme, &["s"])
         .with_kind(vec![Location::Param("tenant".into())])
         .with_delivery_id(vec![Location::Form("none".into()), Location::Form("Sid".into())]);
-    let verified = verifier.verify(signed(&scheme, "s", request(body), NOW), NOW).expect("genuine");
+    let mut sent = signed(&scheme, "s", request(body), NOW);
+    let unsaid = verifier.verify(sent.clone(), NOW).expect("genuine");
+    assert_eq!(unsaid.delivery_id(), None, "it is not said to be a form");
+    let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+    sent.headers.insert("content-type", form);
+    let verified = verifier.verify(sent, NOW).expect("genuine");
     assert_eq!(verified.kind().as_deref(), Some("acme"));
     assert_eq!(verified.delivery_id().as_deref(), Some("SM 1"));
     assert_eq!(verified.unauthenticated(), [Part::Headers]);

@@ -389,3 +389,17 @@ fn what_paypal_signs_cannot_be_read_in_two_ways() {
         assert_eq!(made.is_ok(), right, "{webhook}");
     }
 }
+
+#[test]
+fn what_every_envelope_signs_is_covered_and_envelopes_are_bounded() {
+    let scheme = hookyard_verify::profile("aws-sns").expect("known").scheme;
+    let covers = |place: &str| scheme.covers(&place.parse().expect("a place")).expect("a scheme");
+    assert!(covers("json:/MessageId") && covers("json:/Type") && covers("json:/Message"));
+    for some in ["json:/Subject", "json:/Token", "json:/SubscribeURL", "json:/UnsubscribeURL"] {
+        assert!(!covers(some), "{some}");
+    }
+    let sns = signer("aws-sns");
+    let long = "x".repeat(1024 * 1024);
+    let sent = envelope("Notification", &[("Message", &long)], NOTIFICATION);
+    assert_eq!(label(&sns, sent), Some("malformed-envelope"));
+}

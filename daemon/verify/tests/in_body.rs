@@ -861,3 +861,29 @@ fn urls_are_tried_out_in_the_senders_own_ways() {
     assert_eq!(receive("wechat", none(), forged).expect_err("another nonce").label(), "mismatch");
     assert!(receive("wechat", none(), get("echostr=583")).is_err());
 }
+
+/// Adyen signs bodies and texts made of values with the same key.
+#[test]
+fn adyen_s_two_texts_do_not_pass_for_each_other() {
+    let profile = profile("adyen").expect("known");
+    let Scheme::FirstOf(ways) = profile.scheme else { panic!("two ways") };
+    let [secret, _] = secrets(profile);
+    let by_header = |body: &[u8]| {
+        let request = request(JSON, body.to_vec());
+        sign(&ways[0], &secret, request, NOW, &Settings::default()).expect("signed")
+    };
+    let text = by_header(b"7914073381342284::M:x:1130:EUR:AUTHORISATION:true");
+    assert_eq!(refusal("adyen", text).label(), "malformed-body");
+    // As values, this is the text that it is.
+    let object = r#"{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7}"#;
+    let signature = by_header(object.as_bytes()).headers["hmacsignature"].clone();
+    let parts: Vec<&str> = object.split(':').collect();
+    let item = json!({
+        "pspReference": parts[0], "originalReference": parts[1], "merchantAccountCode": parts[2],
+        "merchantReference": parts[3], "amount": {"value": parts[4], "currency": parts[5]},
+        "eventCode": parts[6], "success": parts[7],
+        "additionalData": {"hmacSignature": signature.to_str().expect("text")},
+    });
+    let body = json!({"notificationItems": [{"NotificationRequestItem": item}]}).to_string();
+    assert_eq!(refusal("adyen", request(JSON, body.into())).label(), "malformed-value");
+}

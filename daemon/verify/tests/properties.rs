@@ -293,8 +293,27 @@ fn signed_headers(scheme: &TemplateScheme) -> impl Iterator<Item = String> {
     })
 }
 
+/// Whether only JSON counts: after the secret in a plain hash, and where the same key signs values.
+fn takes_json_alone(scheme: &Scheme) -> bool {
+    let extensible = |template: &TemplateScheme| {
+        let pieces = template.signed.pieces();
+        let secret = pieces.iter().position(|piece| *piece == Piece::Secret);
+        secret.is_some_and(|secret| pieces.iter().skip(secret).any(|piece| *piece == Piece::Body))
+    };
+    match scheme {
+        Scheme::FirstOf(ways) => {
+            ways.first().is_some_and(takes_json_alone)
+                || ways.iter().any(|way| matches!(way, Scheme::BodyHmac(_)))
+        }
+        scheme => template(scheme).is_some_and(extensible),
+    }
+}
+
 /// A body that has the timestamp, where that is its place.
 fn dated(scheme: &Scheme, body: Vec<u8>, now: UnixTime) -> Vec<u8> {
+    if takes_json_alone(scheme) {
+        return format!("{{\"x\":{body:?}}}").into_bytes();
+    }
     match template(scheme).and_then(|template| template.timestamp.as_ref()).map(|rule| &rule.at) {
         Some(TimestampPlace::Body(pointer)) => {
             let key = pointer.trim_start_matches('/');

@@ -2,12 +2,14 @@
 //! bytes as they came.
 
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use hookyard_verify::{
     Algorithm, Construction, KeyForm, Layout, Part, Reason, Request, Scheme, Secret, SecretError,
     Settings, SetupError, TemplateScheme, TimestampPlace, TimestampRule, UnixTime, Verifier,
     profile, sign,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use sha2::{Digest, Sha256};
 
 const NOW: UnixTime = UnixTime::from_secs(1_750_000_000);
 
@@ -310,4 +312,112 @@ fn schemes_that_contradict_themselves_are_refused() {
     let version = "v1".into();
     groups.layout = Layout::Groups { apart: ',', between: ',', joint: '=', version };
     assert_eq!(setup(groups), SetupError::InvalidEntries);
+}
+
+#[test]
+fn twilio_s_hash_of_a_body_is_of_that_body_whatever_it_is_called() {
+    let verifier = of("twilio", &["token"]);
+    let body = r#"{"a":1}"#;
+    let hash = HEXLOWER.encode(&Sha256::digest(body));
+    let url = format!("https://hooks.example.com/in?bodySHA256={hash}");
+    let json = with(Request { url, ..request(body) }, "content-type", "application/json");
+    let good = signed(scheme("twilio"), "token", json);
+    verifier.verify(good.clone(), NOW).expect("genuine");
+    for media in ["application/json", "application/x-www-form-urlencoded"] {
+        for body in ["", "&&", "=", "{}"] {
+            let body = Bytes::from_static(body.as_bytes());
+            let forged = with(Request { body, ..good.clone() }, "content-type", media);
+            assert_eq!(refusal(&verifier, forged).label(), "unsigned-body", "{media}");
+        }
+    }
+}
+
+#[test]
+fn twilio_s_forms_are_bounded_and_called_one_thing() {
+    let verifier = of("twilio", &["token"]);
+    let form =
+        |body: &str| with(request(body), "content-type", "application/x-www-form-urlencoded");
+    let good = signed(scheme("twilio"), "token", form(&"a&".repeat(1000)));
+    verifier.verify(good.clone(), NOW).expect("genuine");
+    let longer = Request { body: Bytes::from("a&".repeat(1001)), ..good.clone() };
+    assert_eq!(refusal(&verifier, longer).label(), "malformed-body");
+    let mut twice = good;
+    twice.headers.append("content-type", HeaderValue::from_static("application/json"));
+    assert_eq!(refusal(&verifier, twice).label(), "duplicate-header");
+}
+
+/// Someone who knows the hash of a secret and a body also knows that of a longer one. These have the
+/// hash that they would have.
+#[test]
+fn a_plain_hash_is_not_of_a_body_that_was_made_longer() {
+    let verifier = of("hubspot", &["s"]);
+    let sent = |body: &[u8]| {
+        let hash = HEXLOWER.encode(&Sha256::digest([b"s", body].concat()));
+        let request = with(request(""), "x-hubspot-signature", &hash);
+        let request = with(request, "x-hubspot-signature-version", "v1");
+        verifier.verify(Request { body: Bytes::copy_from_slice(body), ..request }, NOW)
+    };
+    sent(br#"[{"a":1}]"#).expect("genuine");
+    sent(b"").expect("nothing was added");
+    for more in [&b"\x80\0\0\x48[]"[..], b"\0", b"[]", b"x"] {
+        let refused = sent(&[br#"[{"a":1}]"#, more].concat()).expect_err("made longer");
+        assert_eq!(refused.reason.label(), "malformed-body", "{more:?}");
+    }
+    let [_, _, v1] = ways("hubspot") else { panic!("three versions") };
+    let unsignable = sign(v1, &Secret::from("s"), request("x"), NOW, &Settings::default());
+    assert!(unsignable.is_err());
+}
+
+#[test]
+fn a_header_is_not_cut_in_another_place() {
+    let mut template = TemplateScheme::new(Algorithm::Sha256, "x-signature");
+    template.id_header = Some("x-id".into());
+    template.signed = "{id}.{header:x-part}.{body}".parse().expect("a template");
+    let both = |scheme: &Scheme, from: Request, moved: [(&'static str, &str); 2], body: &str| {
+        let verifier = Verifier::new(scheme.clone(), [Secret::from("s")]).expect("a scheme");
+        let good = signed(scheme, "s", from);
+        verifier.verify(good.clone(), NOW).expect("genuine");
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let forged = moved.iter().fold(good, |forged, (name, value)| with(forged, name, value));
+        refusal(&verifier, Request { body, ..forged }).label()
+    };
+    let parts =
+        |id: &str, part: &str, body: &str| with(with(request(body), "x-id", id), "x-part", part);
+    let scheme = Scheme::Template(template);
+    let moved = [("x-id", "a.b"), ("x-part", "c")];
+    assert_eq!(both(&scheme, parts("a", "b", "c.{}"), moved, "{}"), "malformed-value");
+    let moved = [("x-id", "a"), ("x-part", "b.c")];
+    assert_eq!(both(&scheme, parts("a", "b", "c.{}"), moved, "{}"), "malformed-value");
+    let mut template = TemplateScheme::new(Algorithm::Sha256, "x-signature");
+    template.signed = "{header:x-part}--{body}".parse().expect("a template");
+    let moved = [("x-part", "b-"), ("x-other", "x")];
+    let long = Scheme::Template(template);
+    assert_eq!(both(&long, parts("a", "b", "-c"), moved, "c"), "malformed-value");
+    let klaviyo = self::scheme("klaviyo");
+    let time = "2025-06-15T15:06:40+00:00";
+    let sent = with(request(r#"{"a":[1]}"#), "klaviyo-timestamp", time);
+    let all = format!(r#"{{"a":[1]}}{time}"#);
+    let moved = [("klaviyo-timestamp", all.as_str()), ("x-other", "x")];
+    assert_eq!(both(klaviyo, sent, moved, ""), "malformed-value");
+}
+
+#[test]
+fn a_text_that_is_used_once_is_signed_and_is_there() {
+    let once = |template: &str| {
+        let mut scheme = TemplateScheme::new(Algorithm::Sha256, "x-signature");
+        scheme.signed = template.parse().expect("a template");
+        scheme.one_time = Some("json:/id".parse().expect("a place"));
+        scheme
+    };
+    assert_eq!(setup(once("{url}")), SetupError::UnsignedId);
+    let scheme = Scheme::Template(once("{body}"));
+    let verifier = Verifier::new(scheme.clone(), [Secret::from("s")]).expect("a scheme");
+    let with_id = verifier.verify(signed(&scheme, "s", request(r#"{"id":"1"}"#)), NOW);
+    assert_eq!(with_id.expect("genuine").one_time_token(), Some("1"));
+    let without = signed(&scheme, "s", request("{}"));
+    assert_eq!(refusal(&verifier, without).label(), "missing-value");
+    let Scheme::BodyHmac(mut values) = self::scheme("mailgun").clone() else { panic!("values") };
+    values.values = hookyard_verify::BodyValues::Json("/items/*".into());
+    let made = Verifier::new(Scheme::BodyHmac(values), [Secret::from("s")]);
+    assert_eq!(made.expect_err("which of them"), SetupError::OneTimeInList);
 }

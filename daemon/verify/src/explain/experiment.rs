@@ -34,6 +34,25 @@ impl Experiment<'_> {
                 let then = self.case.now.as_millis().saturating_sub(millis(age));
                 self.clock(then, "old")
             }
+            Reason::TokenExpired { ago, .. } => {
+                let then = self.case.now.as_millis().saturating_sub(millis(ago));
+                self.clock(then, "old")
+            }
+            Reason::WrongClaim { claim } => vec![format!(
+                "the token's signature is right: its `{claim}` is for another receiver or of another \
+                 time, or a setting of this sender is not what the sender has"
+            )],
+            Reason::ForeignKeyUrl => vec![
+                "somebody else signed, or the sender serves its certificates from a new place: \
+                 what is there is not looked at"
+                    .to_owned(),
+            ],
+            Reason::BadCertificate(_) => vec![
+                "the request was captured long ago, this clock is wrong, or the certificate is not \
+                 the sender's"
+                    .to_owned(),
+            ],
+            Reason::MalformedToken(_) | Reason::MalformedEnvelope(_) => self.others(),
             Reason::TimestampInFuture { ahead, .. } => {
                 let then = self.case.now.as_millis().saturating_add(millis(ahead));
                 self.clock(then, "early")
@@ -51,7 +70,12 @@ impl Experiment<'_> {
                  at what the daemon could fetch"
                     .to_owned(),
             ],
-            _ => self.mismatch(),
+            Reason::Mismatch { .. }
+            | Reason::ForeignSignature
+            | Reason::WrongCredentials { .. }
+            | Reason::UnknownKey { .. } => self.mismatch(),
+            // Whatever it is, the reason says more than what is usual with another one.
+            _ => self.changes(),
         }
     }
 
@@ -91,8 +115,21 @@ impl Experiment<'_> {
         }
     }
 
-    /// A signature that is there and wrong: what would make it right?
+    /// A signature that is there and wrong.
     fn mismatch(&self) -> Vec<String> {
+        let mut hints = self.changes();
+        if hints.is_empty() {
+            hints.push(
+                "no usual change of the body, the secret or the URL makes it right: most likely \
+                 this is the secret of another endpoint, environment or account"
+                    .to_owned(),
+            );
+        }
+        hints
+    }
+
+    /// What would make the request pass?
+    fn changes(&self) -> Vec<String> {
         let (case, now) = (self.case, self.case.now);
         let mut hints = Vec::new();
         for (what, body) in bodies(&case.request.body) {
@@ -130,13 +167,6 @@ impl Experiment<'_> {
             }
         }
         hints.extend(self.others());
-        if hints.is_empty() {
-            hints.push(
-                "no usual change of the body, the secret or the URL makes it right: most likely \
-                 this is the secret of another endpoint, environment or account"
-                    .to_owned(),
-            );
-        }
         hints
     }
 

@@ -119,3 +119,25 @@ fn another_sender_is_named() {
     assert!(matches!(explanation.checks[0].outcome, Outcome::Failed(_)));
     assert!(explanation.checks[1..].iter().all(|check| check.outcome == Outcome::NotReached));
 }
+
+#[test]
+fn what_is_wrong_with_a_token_or_a_certificate_is_no_wrong_secret() {
+    let (ago, leeway) = (std::time::Duration::from_secs(9), std::time::Duration::ZERO);
+    let request = request(URL, "{}");
+    let settings = Settings::default();
+    let profile = profile("livekit").expect("known");
+    let case = Case { profile, secrets: &[], settings: &settings, request: &request, now: NOW };
+    for (reason, place, hint) in [
+        (Reason::WrongClaim { claim: "aud" }, 4, "`aud` is for another receiver"),
+        (Reason::ForeignKeyUrl, 3, "from a new place"),
+        (Reason::BadCertificate("it has expired"), 3, "this clock is wrong"),
+        (Reason::MalformedToken("it asks for an extension"), 1, ""),
+        (Reason::MalformedEnvelope("it is of another topic"), 1, ""),
+        (Reason::MalformedBody { expected: "JSON" }, 0, ""),
+    ] {
+        assert_eq!(stage(&reason), place, "{reason}");
+        let hints = Experiment { case: &case, keyring: &Keyring::new() }.hints(&reason).join(" ");
+        assert!(hints.contains(hint) && !hints.contains("another endpoint"), "{reason}: {hints}");
+    }
+    assert_eq!(stage(&Reason::TokenExpired { ago, leeway }), 2);
+}

@@ -20,8 +20,8 @@ use crate::sealed;
 use crate::secret::Secret;
 use crate::settings::Settings;
 
-/// The longest body, in bytes, in which a handshake that nobody signed is looked for: whoever sends
-/// more makes us read nothing. Those of the known senders have less than one KiB.
+/// The longest body, in bytes, in which a handshake that nobody signed is looked for, unless its
+/// sender signs its handshakes. Those of the known senders have less than one KiB.
 const LONGEST_UNSIGNED: usize = 16 * 1024;
 
 /// A handshake that has been recognised and has proven what it had to.

@@ -80,8 +80,9 @@ pub(super) const HUBSPOT: Profile = Profile {
     retry_span: days(1),
     summary: "The secret is the app's client secret. Version 3 of the signature decides \
               where it is sent, and has the public URL in it, which has to be configured \
-              exactly; the older versions have no timestamp. A delivery is a batch of \
-              events.",
+              exactly. The older versions have no timestamp, and HubSpot signs by them beside \
+              version 3: whoever has captured a request can leave out version 3 and send the \
+              rest again at any time. A delivery is a batch of events.",
     ..Profile::DEFAULTS
 };
 

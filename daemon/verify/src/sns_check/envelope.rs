@@ -11,9 +11,12 @@ use crate::request::UnixTime;
 use crate::scheme::{Encoding, SignatureAlgorithm, TimestampFormat};
 use crate::template_key::decode_signature;
 
-/// Every member that is signed in some kind of envelope.
-pub(super) const SIGNED: &[&str] =
-    &["Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"];
+/// The members that are signed in every kind of envelope, whichever a request brings.
+pub(super) const SIGNED: &[&str] = &["Message", "MessageId", "Timestamp", "TopicArn", "Type"];
+
+/// The longest envelope, in bytes. All of it is read before its signature. A message has 256 KiB at
+/// most, which escapes make longer.
+const LONGEST: usize = 1024 * 1024;
 
 /// The members of a notification that are signed, in the order of signing.
 const NOTIFICATION: &[&str] = &["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"];
@@ -57,6 +60,9 @@ impl Kind {
 
 impl Envelope {
     pub(super) fn read(body: &[u8]) -> Result<Self, Reason> {
+        if body.len() > LONGEST {
+            return Err(Reason::MalformedEnvelope("it is longer than any of Amazon's"));
+        }
         let members = json_object::read(body)
             .ok_or(Reason::MalformedEnvelope("it is not a JSON object without repeated members"))?;
         Self::of(members)
