@@ -271,10 +271,22 @@ pub(crate) async fn a_one_time_token_is_for_one_body<B: Backend>() {
     // A token is no id, an id no token.
     stored(&*store, keyed("t", T0)).await;
     stored(&*store, tokened("known", "c", None)).await;
-    // Another scope has tokens of its own.
-    let mut elsewhere = tokened("t", "b", None);
-    elsewhere.dedupe[0].scope = "other".to_owned();
-    stored(&*store, elsewhere).await;
+    // Nor does another scope or route, as neither need be signed; the genuine body is an event of
+    // its own there.
+    let elsewhere = |body: &str, route: &str, scope: &str| {
+        let mut new = tokened("t", body, None);
+        new.event.source = Source::Route(route.to_owned());
+        new.dedupe[0].scope = scope.to_owned();
+        new
+    };
+    for (route, scope) in [("github", "other"), ("gitlab", "acme"), ("gitlab", "other")] {
+        assert!(is_forged(&*store, elsewhere("b", route, scope)).await, "{route} {scope}");
+        let forged = elsewhere("b", route, scope);
+        let spent = store.spend(&forged.event, forged.dedupe).await.expect("runs");
+        assert_eq!(spent, TokenUse::Reused, "{route} {scope}");
+        let there = stored(&*store, elsewhere("a", route, scope)).await.id();
+        assert_eq!(first_of(&*store, elsewhere("a", route, scope)).await, there);
+    }
     store.close().await;
 
     let store = place.open().await;
