@@ -13,6 +13,10 @@ use crate::route::Route;
 /// repetitions are recognised; making it shorter must not let forgeries in.
 const TOKEN_MEMORY: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// For how long one is remembered that its sender signs without a timestamp, so that it is never
+/// too old: for as long as anybody may have its secret.
+const TIMELESS_TOKEN_MEMORY: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// An event that is not stored yet, and how its repetitions are recognised.
 pub(crate) struct New {
     pub(crate) event: Event,
@@ -30,7 +34,12 @@ pub(crate) fn from_verified(
 ) -> New {
     let kind = verified.kind().unwrap_or_default();
     let delivery_id = verified.delivery_id();
-    let token = verified.one_time_token().map(str::to_owned);
+    let token = verified.one_time_token().map(|token| Token {
+        text: token.to_owned(),
+        memory: verified
+            .repeatable_for()
+            .map_or(TIMELESS_TOKEN_MEMORY, |age| age.max(TOKEN_MEMORY)),
+    });
     let unauthenticated = verified.unauthenticated().iter().map(Part::to_string).collect();
     let request = verified.into_request();
     let tenant = route.tenant(&request.params);
@@ -65,17 +74,23 @@ pub(crate) fn from_verified(
     New { event, dedupe }
 }
 
+/// A one-time token and for how long it is remembered at least.
+struct Token {
+    text: String,
+    memory: Duration,
+}
+
 /// The token first: it is signed, and what it says of a repetition counts before the id.
 fn keys(
-    token: Option<String>,
+    token: Option<Token>,
     delivery_id: Option<String>,
     scope: &str,
     window: Duration,
 ) -> Vec<Dedupe> {
     let token = token.map(|token| Dedupe {
         scope: scope.to_owned(),
-        key: DedupeKey::OneTimeToken(token),
-        window: window.max(TOKEN_MEMORY),
+        window: window.max(token.memory),
+        key: DedupeKey::OneTimeToken(token.text),
     });
     // A sender may sign a delivery anew when it sends it again: then only the id is the same.
     let delivery = delivery_id.map(|id| Dedupe {
@@ -104,14 +119,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_remembered_for_a_week_at_least_and_speaks_first() {
+    fn a_token_is_remembered_for_as_long_as_it_needs_and_speaks_first() {
         let minute = Duration::from_secs(60);
-        let found = keys(Some("t".to_owned()), Some("d".to_owned()), "s", minute);
+        let signed = |memory| Some(Token { text: "t".to_owned(), memory });
+        let found = keys(signed(TOKEN_MEMORY), Some("d".to_owned()), "s", minute);
         let [token, delivery] = found.as_slice() else { panic!("{found:?}") };
         assert!(matches!(&token.key, DedupeKey::OneTimeToken(text) if text == "t"));
         assert!(matches!(&delivery.key, DedupeKey::Delivery(text) if text == "d"));
         assert_eq!((token.window, delivery.window), (TOKEN_MEMORY, minute));
-        let [token] = &keys(Some("t".to_owned()), None, "s", 2 * TOKEN_MEMORY)[..] else {
+        let [token] = &keys(signed(TOKEN_MEMORY), None, "s", 2 * TOKEN_MEMORY)[..] else {
             panic!("one key")
         };
         assert_eq!((token.window, token.scope.as_str()), (2 * TOKEN_MEMORY, "s"));

@@ -1,16 +1,18 @@
 //! Secrets that providers teach in a handshake which nothing signs: taken only in a window that the
 //! operator opens, kept by the store, and held here for the requests that they sign.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookyard_store::{LearnedSecret, Learning, LearningRoute, Store, StoreError};
+use hookyard_store::{LearnedSecret, Learning, LearningRoute, Store, StoreError, Teaching};
 use hookyard_types::Timestamp;
 use parking_lot::Mutex;
+use subtle::ConstantTimeEq;
 
 use crate::config;
+use crate::event;
 use crate::secret::SecretValue;
 
 /// For how long a route is armed when nobody says.
@@ -20,13 +22,45 @@ pub(crate) const DEFAULT_WINDOW: Duration = Duration::from_secs(600);
 /// settings, and no longer.
 const WINDOWS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 
-/// How many routes and scopes have their secrets held. Scopes come from paths that nothing has
-/// verified yet.
-const KEPT: usize = 4096;
+/// The name of the route's provider if it teaches its secret, so that arming the route means
+/// something.
+pub(crate) fn teacher(route: &config::Route) -> Option<&'static str> {
+    route.profile().filter(|profile| profile.teaches_secret()).map(|profile| profile.name)
+}
 
-/// Whether the route's provider teaches its secret, so that arming the route means something.
-pub(crate) fn learns_secret(route: &config::Route) -> bool {
-    route.profile().is_some_and(|profile| profile.teaches_secret())
+/// The scope of a route for these values of its path's parameters, which must be all that it has.
+///
+/// # Errors
+/// What is wrong with them, for a person.
+pub(crate) fn scope(
+    route: &config::Route,
+    mut given: BTreeMap<String, String>,
+) -> Result<String, String> {
+    let named = |segment: &str| {
+        segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).map(str::to_owned)
+    };
+    let mut params = Vec::new();
+    for name in route.path.split('/').filter_map(named) {
+        match given.remove(&name) {
+            Some(value) if !value.is_empty() => params.push((name, value)),
+            _ => {
+                return Err(format!(
+                    "the path {} has the parameter {name}, and each of its values has secrets of \
+                     its own: say which is meant, `--param {name}=VALUE`",
+                    route.path
+                ));
+            }
+        }
+    }
+    match given.keys().next() {
+        Some(name) => Err(format!("the path {} has no parameter {name}", route.path)),
+        None => Ok(event::scope(&params)),
+    }
+}
+
+/// A scope for a person's eyes.
+pub(crate) fn show(scope: &str) -> String {
+    scope.trim_end().replace('\n', ", ")
 }
 
 /// Reads for how long a route is to be armed.
@@ -50,77 +84,94 @@ pub(crate) struct Learned {
 
 #[derive(Default)]
 struct Held {
-    secrets: HashMap<Place, Vec<SecretValue>>,
+    /// By the names of a route and its provider, and by scope. Whole routes, so that nobody can have
+    /// the store read, or memory used, for scopes of which there are no secrets.
+    secrets: HashMap<(String, String), Arc<BTreeMap<String, Vec<SecretValue>>>>,
     /// How often something was learned or forgotten: what was read before that is not held after.
     changes: u64,
 }
-
-/// A route's name and the scope: what its path's parameters matched.
-type Place = (String, String);
 
 impl Learned {
     pub(crate) fn new(store: Arc<dyn Store>) -> Arc<Self> {
         Arc::new(Self { store, held: Mutex::default() })
     }
 
-    /// The secrets that were learned for (route, scope), newest first. The scope is that of
-    /// [`crate::event::scope`].
-    pub(crate) async fn secrets(
+    /// The secrets that were taught, newest first. The scope is that of [`crate::event::scope`].
+    pub(crate) async fn secrets(&self, what: &Teaching) -> Result<Vec<SecretValue>, StoreError> {
+        let all = self.all(&what.route, &what.provider).await?;
+        Ok(all.get(&what.scope).cloned().unwrap_or_default())
+    }
+
+    /// What the provider taught the route, by scope, newest first.
+    pub(crate) async fn all(
         &self,
         route: &str,
-        scope: &str,
-    ) -> Result<Vec<SecretValue>, StoreError> {
-        let place = (route.to_owned(), scope.to_owned());
+        provider: &str,
+    ) -> Result<Arc<BTreeMap<String, Vec<SecretValue>>>, StoreError> {
+        let key = (route.to_owned(), provider.to_owned());
         let before = {
             let held = self.held.lock();
-            if let Some(secrets) = held.secrets.get(&place) {
-                return Ok(secrets.clone());
+            if let Some(secrets) = held.secrets.get(&key) {
+                return Ok(Arc::clone(secrets));
             }
             held.changes
         };
-        let read = self.store.learned(route, scope).await?;
-        let secrets: Vec<SecretValue> = read.into_iter().map(LearnedSecret::into_bytes).collect();
+        let mut secrets: BTreeMap<String, Vec<SecretValue>> = BTreeMap::new();
+        for lesson in self.store.learned(route, provider).await? {
+            secrets.entry(lesson.scope).or_default().push(lesson.secret.into_bytes());
+        }
+        let secrets = Arc::new(secrets);
         let mut held = self.held.lock();
         if held.changes == before {
-            if held.secrets.len() >= KEPT {
-                held.secrets.clear();
-            }
-            held.secrets.insert(place, secrets.clone());
+            held.secrets.insert(key, Arc::clone(&secrets));
         }
         Ok(secrets)
     }
 
-    /// Keeps the secret of a handshake and disarms the route, if the route is armed. Durable, and
-    /// what [`Learned::secrets`] gives, when this returns.
+    /// Keeps the secret of a handshake and ends the arming, if there is one. Durable, and what
+    /// [`Learned::secrets`] gives, when this returns. The newest secret is learned whenever it is
+    /// taught again: its sender did not get the answer.
     ///
-    /// Handshakes of routes that are not armed cost one read: anybody can send them.
+    /// Handshakes that nobody waits for cost one read: anybody can send them.
     pub(crate) async fn learn(
         self: &Arc<Self>,
-        route: &str,
-        scope: &str,
+        what: &Teaching,
         secret: SecretValue,
         now: Timestamp,
     ) -> Result<Learning, StoreError> {
-        if self.store.armed(route, now).await?.is_none() {
-            return Ok(Learning::NotArmed);
+        let mut answer = Learning::NotArmed;
+        if self.store.armed(what, now).await?.is_some() {
+            let (learned, taught) = (Arc::clone(self), what.clone());
+            let brought = LearnedSecret::new(secret.clone());
+            answer = self
+                .change(async move { learned.store.learn(&taught, brought, now).await })
+                .await?;
         }
-        let (learned, route, scope) = (Arc::clone(self), route.to_owned(), scope.to_owned());
-        self.change(async move {
-            let secret = LearnedSecret::new(secret);
-            learned.store.learn(&route, &scope, secret, now).await
-        })
-        .await
+        // It may have come twice at once.
+        if answer == Learning::NotArmed
+            && let Some(newest) = self.secrets(what).await?.first()
+            && bool::from(newest.ct_eq(&secret))
+        {
+            return Ok(Learning::Learned);
+        }
+        Ok(answer)
     }
 
-    /// Lets the route take one secret before `until`.
-    pub(crate) async fn arm(&self, route: &str, until: Timestamp) -> Result<(), StoreError> {
-        self.store.arm(route, until).await
+    /// Lets one secret be taught before `until`.
+    pub(crate) async fn arm(&self, what: &Teaching, until: Timestamp) -> Result<(), StoreError> {
+        self.store.arm(what, until).await
     }
 
-    /// Drops the route's secrets and disarms it. Returns how many there were.
-    pub(crate) async fn forget(self: &Arc<Self>, route: &str) -> Result<u64, StoreError> {
+    /// Drops the route's secrets and disarms it, or what has this scope. Returns how many there
+    /// were.
+    pub(crate) async fn forget(
+        self: &Arc<Self>,
+        route: &str,
+        scope: Option<&str>,
+    ) -> Result<u64, StoreError> {
         let (learned, route) = (Arc::clone(self), route.to_owned());
-        self.change(async move { learned.store.forget(&route).await }).await
+        let scope = scope.map(str::to_owned);
+        self.change(async move { learned.store.forget(&route, scope.as_deref()).await }).await
     }
 
     /// The routes that are armed or have secrets.
@@ -163,27 +214,47 @@ mod tests {
         let now = Timestamp::from_millis(1_700_000_000_000);
         let later = now.saturating_add(DEFAULT_WINDOW);
         let secret = |text: &str| Zeroizing::new(text.as_bytes().to_vec());
-        let secrets = async || {
-            let read = learned.secrets("asana", "").await.expect("reads");
+        let asana = &Teaching {
+            route: "in".to_owned(),
+            provider: "asana".to_owned(),
+            scope: String::new(),
+        };
+        let secrets = async |what: &Teaching| {
+            let read = learned.secrets(what).await.expect("reads");
             read.iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect::<Vec<_>>()
         };
 
-        assert!(secrets().await.is_empty());
-        let refused = learned.learn("asana", "", secret("one"), now).await.expect("runs");
+        assert!(secrets(asana).await.is_empty());
+        let refused = learned.learn(asana, secret("one"), now).await.expect("runs");
         assert_eq!(refused, Learning::NotArmed);
         for (text, known) in [("one", vec!["one"]), ("two", vec!["two", "one"])] {
-            learned.arm("asana", later).await.expect("arms");
-            let taken = learned.learn("asana", "", secret(text), now).await.expect("runs");
+            learned.arm(asana, later).await.expect("arms");
+            let taken = learned.learn(asana, secret(text), now).await.expect("runs");
             assert_eq!(taken, Learning::Learned);
-            assert_eq!(secrets().await, known);
+            assert_eq!(secrets(asana).await, known);
         }
-        // They are held: what happens to the store behind its back is not seen.
-        store.forget("asana").await.expect("runs");
-        assert_eq!(secrets().await, ["two", "one"]);
-        assert_eq!(learned.forget("asana").await.expect("runs"), 0);
-        assert!(secrets().await.is_empty());
+        // The newest may come again, its answer having been lost; no other one may.
+        for (text, answer) in [
+            ("two", Learning::Learned),
+            ("one", Learning::NotArmed),
+            ("tw", Learning::NotArmed),
+            ("", Learning::NotArmed),
+        ] {
+            assert_eq!(learned.learn(asana, secret(text), now).await.expect("runs"), answer);
+        }
+        // A route that is another provider's now has learned nothing from it.
+        let notion = &Teaching { provider: "notion".to_owned(), ..asana.clone() };
+        assert!(secrets(notion).await.is_empty());
+        // They are held, of every scope: what happens to the store behind its back is not seen.
+        store.forget("in", None).await.expect("runs");
+        assert_eq!(secrets(asana).await, ["two", "one"]);
+        assert_eq!(learned.forget("in", None).await.expect("runs"), 0);
+        assert!(secrets(asana).await.is_empty());
         store.close().await;
-        assert!(learned.secrets("notion", "").await.is_err());
+        let another = Teaching { scope: "tenant=acme\n".to_owned(), ..asana.clone() };
+        assert!(secrets(&another).await.is_empty(), "a stranger's path costs a read");
+        let another = Teaching { route: "other".to_owned(), ..asana.clone() };
+        assert!(learned.secrets(&another).await.is_err());
     }
 
     #[test]

@@ -7,13 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hookyard_store::{StoreError, Teaching};
 use hookyard_verify::Secret;
 use http::Method;
 
 use crate::budget::Budget;
 use crate::config::{self, Config};
 use crate::event;
-use crate::learned::Learned;
+use crate::learned::{Learned, teacher};
 use crate::secret;
 pub(crate) use checks::{Checks, RouteChecks};
 
@@ -67,7 +68,7 @@ pub(crate) enum NoChecks {
     /// There is no secret for these parameters, or it cannot be used; details are for the log.
     NoSecret(String),
     /// What was learned cannot be read now.
-    Store(hookyard_store::StoreError),
+    Store(StoreError),
 }
 
 impl Routes {
@@ -165,10 +166,13 @@ impl Route {
             RouteChecks::PerTenant(_) => self.tenant_checks(params).await?,
         };
         let config = self.config();
-        if !config.profile().is_some_and(|profile| profile.teaches_secret()) {
-            return Ok(checks);
-        }
-        let secrets = learned.secrets(&config.name, &event::scope(params)).await;
+        let Some(provider) = teacher(config) else { return Ok(checks) };
+        let taught = Teaching {
+            route: config.name.clone(),
+            provider: provider.to_owned(),
+            scope: event::scope(params),
+        };
+        let secrets = learned.secrets(&taught).await;
         let secrets = secrets.map_err(NoChecks::Store)?;
         if secrets.is_empty() {
             return Ok(checks);

@@ -54,6 +54,7 @@ fn the_api_is_for_whoever_shows_the_token() {
             ("POST", "/v1/routes/q/arm"),
             ("POST", "/v1/routes/nope/arm"),
             ("DELETE", "/v1/routes/q/secrets"),
+            ("POST", "/v1/routes/q/secrets/reveal"),
             ("GET", "/v1/nothing"),
             ("GET", "/v1"),
         ] {
@@ -77,6 +78,9 @@ fn the_api_is_for_whoever_shows_the_token() {
     assert_problem(&right("POST", "/v1/routes/nope/arm"), 404, "the routes are q");
     assert_problem(&right("POST", "/v1/routes/q/arm"), 409, "from the configuration");
     assert_problem(&right("DELETE", "/v1/routes/q/secrets"), 409, "from the configuration");
+    let reveal = "/v1/routes/q/secrets/reveal";
+    assert_problem(&right("POST", reveal), 409, "from the configuration");
+    assert_problem(&right("GET", reveal), 405, "POST");
     assert_problem(&right("GET", "/v1/routes/q/arm"), 405, "POST");
     assert_problem(&right("GET", "/v1/nothing"), 404, "no such path");
 

@@ -80,16 +80,26 @@ impl Admin {
             (["routes"], _) => return Err(Problem::method_not_allowed("GET, HEAD")),
             (["routes", name, "arm"], "POST") => {
                 let route = routes::learner(&config, name)?;
-                let body = body.read(LARGEST_BODY, BODY_TIMEOUT).await;
-                let body = body.map_err(|p| Problem::new(p.status(), p.message()))?;
+                let body = read(body).await?;
                 routes::arm(&self.learned, route, &body, now).await?
             }
             (["routes", _, "arm"], _) => return Err(Problem::method_not_allowed("POST")),
             (["routes", name, "secrets"], "DELETE") => {
-                let route = routes::learner(&config, name)?;
-                routes::forget(&self.learned, route).await?
+                let body = read(body).await?;
+                routes::forget(&config, &self.learned, name, &body, now).await?
             }
             (["routes", _, "secrets"], _) => return Err(Problem::method_not_allowed("DELETE")),
+            (["routes", name, "secrets", "reveal"], "POST") => {
+                let route = routes::learner(&config, name)?;
+                let shown = routes::reveal(&self.learned, route).await?;
+                let mut response = json_response(StatusCode::OK, &shown);
+                let no_store = http::HeaderValue::from_static("no-store");
+                response.headers_mut().insert(header::CACHE_CONTROL, no_store);
+                return Ok(response);
+            }
+            (["routes", _, "secrets", "reveal"], _) => {
+                return Err(Problem::method_not_allowed("POST"));
+            }
             _ => return Err(Problem::new(StatusCode::NOT_FOUND, "the API has no such path")),
         };
         Ok(json_response(StatusCode::OK, &answer))
@@ -132,6 +142,11 @@ impl Admin {
         }
         degraded
     }
+}
+
+async fn read(body: Body) -> Result<Bytes, Problem> {
+    let body = body.read(LARGEST_BODY, BODY_TIMEOUT).await;
+    body.map_err(|problem| Problem::new(problem.status(), problem.message()))
 }
 
 fn json_response(status: StatusCode, body: &serde_json::Value) -> Response {

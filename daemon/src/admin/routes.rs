@@ -1,8 +1,9 @@
 //! The API's view of routes: what there is, which of them may learn a secret now, and arming them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
+use hookyard_store::Teaching;
 use hookyard_types::Timestamp;
 use hookyard_verify::Scheme;
 use http::StatusCode;
@@ -21,6 +22,17 @@ struct Arming {
     /// For how long.
     #[serde(rename = "for")]
     window: Option<String>,
+    /// The path's parameters, by name.
+    #[serde(default)]
+    params: BTreeMap<String, String>,
+}
+
+/// The body of `DELETE /v1/routes/{name}/secrets`. No body is one without members.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Forgetting {
+    /// The path's parameters, by name; without them everything is forgotten.
+    params: Option<BTreeMap<String, String>>,
 }
 
 /// A route as the API and the command line show it: exactly one of `provider` and `verify` is set,
@@ -45,7 +57,7 @@ pub(crate) fn describe(route: &config::Route) -> Map<String, Value> {
             Mode::Respond(_) => "respond",
         },
         "handlers": handlers,
-        "learns_secret": learned::learns_secret(route),
+        "learns_secret": learned::teacher(route).is_some(),
     });
     match described {
         Value::Object(members) => members,
@@ -84,7 +96,10 @@ pub(super) async fn list(
 }
 
 /// The route of this name, which must be one that learns its secret.
-pub(super) fn learner<'c>(config: &'c Config, name: &str) -> Result<&'c str, Problem> {
+pub(super) fn learner<'c>(
+    config: &'c Config,
+    name: &str,
+) -> Result<(&'c config::Route, &'static str), Problem> {
     let Some(route) = config.routes.iter().find(|route| route.name == name) else {
         let known: Vec<&str> = config.routes.iter().map(|route| route.name.as_str()).collect();
         let known = match known.as_slice() {
@@ -93,8 +108,8 @@ pub(super) fn learner<'c>(config: &'c Config, name: &str) -> Result<&'c str, Pro
         };
         return Err(Problem::new(StatusCode::NOT_FOUND, format!("no such route; {known}")));
     };
-    if learned::learns_secret(route) {
-        return Ok(&route.name);
+    if let Some(provider) = learned::teacher(route) {
+        return Ok((route, provider));
     }
     let detail = format!(
         "route {name} has its secret from the configuration: only providers that teach theirs in a \
@@ -106,45 +121,101 @@ pub(super) fn learner<'c>(config: &'c Config, name: &str) -> Result<&'c str, Pro
 /// `POST /v1/routes/{name}/arm`, of a route that learns.
 pub(super) async fn arm(
     learned: &Learned,
-    route: &str,
+    (route, provider): (&config::Route, &str),
     body: &[u8],
     now: Timestamp,
 ) -> Result<Value, Problem> {
-    let window = window(body)?;
+    let arming: Arming = read(body, r#"{"for": "10m", "params": {}}"#)?;
+    let window = match arming.window {
+        None => learned::DEFAULT_WINDOW,
+        Some(text) => learned::window(&text).map_err(|error| bad(format!("`for`: {error}")))?,
+    };
+    let what = Teaching {
+        route: route.name.clone(),
+        provider: provider.to_owned(),
+        scope: learned::scope(route, arming.params)
+            .map_err(|error| bad(format!("`params`: {error}")))?,
+    };
     let until = now.saturating_add(window);
-    learned.arm(route, until).await?;
+    learned.arm(&what, until).await?;
     let armed_until = moment::text(until);
     tracing::warn!(
-        route,
+        route = what.route,
+        scope = learned::show(&what.scope),
         armed_until,
         "armed: until then the first handshake sets the secret, whoever sends it"
     );
-    Ok(json!({ "route": route, "armed_until": armed_until }))
+    Ok(json!({ "route": route.name, "armed_until": armed_until }))
 }
 
-/// `DELETE /v1/routes/{name}/secrets`, of a route that learns.
-pub(super) async fn forget(learned: &Arc<Learned>, route: &str) -> Result<Value, Problem> {
-    let forgotten = learned.forget(route).await?;
-    tracing::warn!(route, secrets = forgotten, "its learned secrets are forgotten");
-    Ok(json!({ "route": route, "forgotten": forgotten }))
-}
-
-fn window(body: &[u8]) -> Result<Duration, Problem> {
-    let bad = |why: String| Problem::new(StatusCode::BAD_REQUEST, why);
-    let arming = match body.trim_ascii() {
-        [] => Arming::default(),
-        body => serde_json::from_slice(body)
-            .map_err(|error| bad(format!("the body is no `{{\"for\": \"10m\"}}`: {error}")))?,
+/// `DELETE /v1/routes/{name}/secrets`, of a route that learns, or that has secrets from when there
+/// was one of this name.
+pub(super) async fn forget(
+    config: &Config,
+    learned: &Arc<Learned>,
+    name: &str,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<Value, Problem> {
+    let known = learned.routes(now).await?.iter().any(|known| known.route == name);
+    if !known {
+        learner(config, name)?;
+    }
+    let forgetting: Forgetting = read(body, r#"{"params": {}}"#)?;
+    let scope = match forgetting.params {
+        None => None,
+        Some(params) => {
+            let (route, _) = learner(config, name)?;
+            let scope = learned::scope(route, params);
+            Some(scope.map_err(|error| bad(format!("`params`: {error}")))?)
+        }
     };
-    match arming.window {
-        None => Ok(learned::DEFAULT_WINDOW),
-        Some(text) => learned::window(&text).map_err(|error| bad(format!("`for`: {error}"))),
+    let forgotten = learned.forget(name, scope.as_deref()).await?;
+    let shown = scope.as_deref().map(learned::show);
+    tracing::warn!(
+        route = name,
+        scope = shown,
+        secrets = forgotten,
+        "its learned secrets are forgotten"
+    );
+    Ok(json!({ "route": name, "forgotten": forgotten }))
+}
+
+/// `POST /v1/routes/{name}/secrets/reveal`, of a route that learns: for providers that want to be
+/// told what they taught.
+pub(super) async fn reveal(
+    learned: &Learned,
+    (route, provider): (&config::Route, &str),
+) -> Result<Value, Problem> {
+    let all = learned.all(&route.name, provider).await?;
+    let shown = all.iter().flat_map(|(scope, secrets)| {
+        secrets.iter().map(|secret| {
+            let text = String::from_utf8_lossy(secret);
+            json!({ "scope": learned::show(scope), "secret": text })
+        })
+    });
+    let shown: Vec<Value> = shown.collect();
+    tracing::warn!(route = route.name, secrets = shown.len(), "its learned secrets were shown");
+    Ok(json!({ "route": route.name, "secrets": shown }))
+}
+
+fn bad(why: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, why)
+}
+
+/// A body that may be left out.
+fn read<T: Default + for<'de> Deserialize<'de>>(body: &[u8], like: &str) -> Result<T, Problem> {
+    match body.trim_ascii() {
+        [] => Ok(T::default()),
+        body => serde_json::from_slice(body)
+            .map_err(|error| bad(format!("the body is no `{like}`: {error}"))),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::time::Duration;
 
     use hookyard_store::Store;
     use hookyard_store::sqlite::{SqliteOptions, SqliteStore};
@@ -170,8 +241,26 @@ mod tests {
         handlers = ["a/b", "c/d"]
     "#;
 
+    const LEARNERS: &str = r#"
+        [[route]]
+        name = "asana"
+        path = "/asana"
+        provider = "asana"
+        handlers = "a/b"
+
+        [[route]]
+        name = "of"
+        path = "/of/{tenant}/{team}"
+        provider = "asana"
+        handlers = "a/b"
+    "#;
+
     fn routes() -> Config {
-        let parsed = config::parse(Path::new("config.toml"), ROUTES);
+        parsed(ROUTES)
+    }
+
+    fn parsed(text: &str) -> Config {
+        let parsed = config::parse(Path::new("config.toml"), text);
         parsed.unwrap_or_else(|error| panic!("{error}")).0
     }
 
@@ -186,7 +275,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let learned = learned(folder.path()).await;
         let now = Timestamp::from_millis(1_700_000_000_000);
-        arm(&learned, "github", b"", now).await.expect("arms");
+        let github = Teaching {
+            route: "github".to_owned(),
+            provider: "github".to_owned(),
+            scope: String::new(),
+        };
+        learned.arm(&github, now.saturating_add(learned::DEFAULT_WINDOW)).await.expect("arms");
         let listed = list(&routes(), &learned, now).await.expect("lists");
         let expected = json!({ "routes": [
             {
@@ -224,18 +318,17 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let learned = learned(folder.path()).await;
         let now = Timestamp::from_millis(1_700_000_000_000);
-        let until = |body: &'static [u8]| {
-            let learned = Arc::clone(&learned);
-            async move {
-                let armed = arm(&learned, "asana", body, now).await;
-                armed.map(|armed| armed["armed_until"].as_str().unwrap_or_default().to_owned())
-            }
+        let config = parsed(LEARNERS);
+        let asana = learner(&config, "asana").expect("learns");
+        let until = async |body: &'static [u8]| {
+            let armed = arm(&learned, asana, body, now).await;
+            armed.map(|armed| armed["armed_until"].as_str().unwrap_or_default().to_owned())
         };
         assert_eq!(until(b"").await.expect("arms"), "2023-11-14T22:23:20.000Z");
         assert_eq!(until(b"{}").await.expect("arms"), "2023-11-14T22:23:20.000Z");
         assert_eq!(until(b"{\"for\":\"1h\"}\n").await.expect("arms"), "2023-11-14T23:13:20.000Z");
         for wrong in [&b"{"[..], b"[]", b"\"10m\"", b"{\"for\":10}", b"{\"fro\":\"10m\"}"] {
-            let problem = arm(&learned, "asana", wrong, now).await.expect_err("is wrong");
+            let problem = arm(&learned, asana, wrong, now).await.expect_err("is wrong");
             assert_eq!(problem.status, StatusCode::BAD_REQUEST, "{problem:?}");
         }
         let problem = until(b"{\"for\":\"2h\"}").await.expect_err("is too long");
@@ -245,10 +338,58 @@ mod tests {
         assert_eq!(known[0].armed_until, Some(now.saturating_add(hour)), "a mistake changed it");
 
         let secret = zeroize::Zeroizing::new(b"taught".to_vec());
-        let taken = learned.learn("asana", "", secret, now).await.expect("runs");
+        let what = taught("asana", "");
+        let taken = learned.learn(&what, secret, now).await.expect("runs");
         assert_eq!(taken, hookyard_store::Learning::Learned);
-        let forgotten = forget(&learned, "asana").await.expect("forgets");
+        let revealed = reveal(&learned, asana).await.expect("reveals");
+        let shown = json!([{ "scope": "", "secret": "taught" }]);
+        assert_eq!(revealed, json!({ "route": "asana", "secrets": shown }));
+        // It is forgotten by its name, though the configuration has no such route any more.
+        let forgotten = forget(&routes(), &learned, "asana", b"", now).await.expect("forgets");
         assert_eq!(forgotten, json!({ "route": "asana", "forgotten": 1 }));
+        let problem = forget(&routes(), &learned, "asana", b"", now).await.expect_err("is unknown");
+        assert_eq!(problem.status, StatusCode::NOT_FOUND);
+    }
+
+    fn taught(route: &str, scope: &str) -> Teaching {
+        let provider = "asana".to_owned();
+        Teaching { route: route.to_owned(), provider, scope: scope.to_owned() }
+    }
+
+    #[tokio::test]
+    async fn a_path_with_parameters_is_armed_for_their_values() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let learned = learned(folder.path()).await;
+        let now = Timestamp::from_millis(1_700_000_000_000);
+        let config = parsed(LEARNERS);
+        let of = learner(&config, "of").expect("learns");
+        for (wrong, says) in [
+            (&b""[..], "has the parameter tenant"),
+            (br#"{"params":{"tenant":"acme"}}"#, "has the parameter team"),
+            (br#"{"params":{"tenant":"acme","team":""}}"#, "has the parameter team"),
+            (br#"{"params":{"tenant":"acme","team":"a","x":"y"}}"#, "has no parameter x"),
+        ] {
+            let problem = arm(&learned, of, wrong, now).await.expect_err("is wrong");
+            assert_eq!(problem.status, StatusCode::BAD_REQUEST);
+            assert!(problem.detail.contains(says), "{}", problem.detail);
+        }
+        let body = br#"{"params":{"team":"a","tenant":"acme"}}"#;
+        arm(&learned, of, body, now).await.expect("arms");
+        let learn = async |scope: &str| {
+            let secret = zeroize::Zeroizing::new(b"taught".to_vec());
+            learned.learn(&taught("of", scope), secret, now).await.expect("runs")
+        };
+        let not_armed = hookyard_store::Learning::NotArmed;
+        assert_eq!(learn("tenant=evil\nteam=a\n").await, not_armed);
+        assert_eq!(learn("tenant=acme\nteam=a\n").await, hookyard_store::Learning::Learned);
+        let revealed = reveal(&learned, of).await.expect("reveals");
+        assert_eq!(revealed["secrets"][0]["scope"], "tenant=acme, team=a");
+        for (body, count) in
+            [(&br#"{"params":{"team":"b","tenant":"acme"}}"#[..], 0), (&body[..], 1)]
+        {
+            let forgotten = forget(&config, &learned, "of", body, now).await.expect("forgets");
+            assert_eq!(forgotten["forgotten"], count);
+        }
     }
 
     #[test]

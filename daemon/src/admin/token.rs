@@ -4,13 +4,14 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, bail};
 use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderValue, header};
+use parking_lot::Mutex;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -95,11 +96,13 @@ pub(crate) fn made(path: &Path) -> anyhow::Result<Option<Token>> {
 pub(crate) struct Guard {
     live: Arc<Live>,
     made: OnceLock<Token>,
+    /// Held while the file is read or made: of two that come first at once, one makes it.
+    making: Mutex<()>,
 }
 
 impl Guard {
     pub(crate) fn new(live: Arc<Live>) -> Self {
-        Self { live, made: OnceLock::new() }
+        Self { live, made: OnceLock::new(), making: Mutex::new(()) }
     }
 
     /// Makes the file with the token when the configuration names none and there is no file yet.
@@ -135,18 +138,37 @@ impl Guard {
         if let Some(token) = self.made.get() {
             return Ok(token);
         }
-        let token = match made(path)? {
-            Some(token) => token,
-            None => {
-                let text = make(path).with_context(|| {
-                    format!("failed to write the admin API's token to {}", path.display())
-                })?;
-                Token(text)
-            }
-        };
-        // Of two that come at once either is the file's: the second one has read it.
+        let _alone = self.making.lock();
+        if let Some(token) = self.made.get() {
+            return Ok(token);
+        }
+        let token = read_or_make(path)?;
         Ok(self.made.get_or_init(|| token))
     }
+}
+
+fn read_or_make(path: &Path) -> anyhow::Result<Token> {
+    if let Some(token) = made(path)? {
+        if let Some(mode) = open_to_others(path) {
+            // Whether a group is meant to read it, only its owner knows.
+            tracing::warn!(
+                path = %path.display(),
+                mode = format!("{mode:o}"),
+                "others than the owner may read the admin API's token: `chmod 600` its file, or \
+                 delete it, and the next start makes another"
+            );
+        }
+        return Ok(token);
+    }
+    let text = make(path)
+        .with_context(|| format!("failed to write the admin API's token to {}", path.display()))?;
+    Ok(Token(text))
+}
+
+/// The file's mode when others than its owner may open it.
+fn open_to_others(path: &Path) -> Option<u32> {
+    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then_some(mode)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
@@ -176,9 +198,8 @@ fn make(path: &Path) -> anyhow::Result<SecretValue> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
+    use crate::live::Generation;
 
     #[test]
     fn a_token_is_made_once_for_its_owner_alone() {
@@ -197,6 +218,39 @@ mod tests {
         fs::write(&path, "\n").expect("written");
         let error = made(&path).expect_err("is empty").to_string();
         assert!(error.contains("delete it"), "{error}");
+    }
+
+    #[test]
+    fn a_token_that_others_may_read_is_noticed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("admin-token");
+        make(&path).expect("is made");
+        assert_eq!(open_to_others(&path), None);
+        for mode in [0o644, 0o640, 0o604] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
+            assert_eq!(open_to_others(&path), Some(mode));
+        }
+    }
+
+    #[test]
+    fn those_that_come_first_at_once_are_shown_one_token() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("config.toml");
+        fs::write(&file, "").expect("written");
+        let (generation, _) = Generation::load(&file).unwrap_or_else(|error| panic!("{error}"));
+        let guard = Guard::new(Arc::new(Live::new(generation)));
+        let path = folder.path().join("admin-token");
+        let (threads, start) = (8, std::sync::Barrier::new(8));
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    start.wait();
+                    guard.made_token(&path).map(drop).expect("a token");
+                });
+            }
+        });
+        let kept = fs::read(&path).expect("is there");
+        assert!(guard.made_token(&path).expect("a token").is(kept.trim_ascii()));
     }
 
     #[test]

@@ -33,6 +33,10 @@ pub(crate) enum RoutesCommand {
         name: String,
         #[command(flatten)]
         config: ConfigArgument,
+        /// A parameter of the route's path, for each that it has: its values have secrets of their
+        /// own.
+        #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
+        params: Vec<(String, String)>,
         /// For how long, at most 1h.
         #[arg(long = "for", value_name = "DURATION", default_value = "10m", value_parser = learned::window)]
         window: Duration,
@@ -40,12 +44,28 @@ pub(crate) enum RoutesCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Drop the secrets that a route has learned, and disarm it.
-    Forget {
+    /// Print the secrets that a route has learned, newest first.
+    ///
+    /// For providers whose form wants to be given what they sent, as Notion's does. The daemon's log
+    /// says that they were shown.
+    Secret {
         /// The route's name, as `list` prints it.
         name: String,
         #[command(flatten)]
         config: ConfigArgument,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Drop the secrets that a route has learned, and disarm it.
+    Forget {
+        /// The route's name, as `list` prints it. One that the configuration has no longer will do.
+        name: String,
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// Parameters of the route's path, all of them, to forget what belongs to their values alone.
+        #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
+        params: Vec<(String, String)>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -66,12 +86,13 @@ async fn run_in(command: RoutesCommand) -> anyhow::Result<ExitCode> {
             };
             list(&config, json)?;
         }
-        RoutesCommand::Arm { name, config, window, json } => {
+        RoutesCommand::Arm { name, config, params, window, json } => {
             let config = match super::load(&config) {
                 Ok(config) => config,
                 Err(code) => return Ok(code),
             };
-            let body = json!({ "for": humantime::format_duration(window).to_string() });
+            let window = humantime::format_duration(window).to_string();
+            let body = json!({ "for": window, "params": members(params) });
             let path = format!("/v1/routes/{}/arm", segment(&name)?);
             let answer = Api::of(&config)?.call(Method::POST, &path, Some(&body)).await?;
             print(&answer, json, |answer| {
@@ -79,13 +100,35 @@ async fn run_in(command: RoutesCommand) -> anyhow::Result<ExitCode> {
                 format!("{name} is armed until {until}, for one handshake")
             })?;
         }
-        RoutesCommand::Forget { name, config, json } => {
+        RoutesCommand::Secret { name, config, json } => {
+            let config = match super::load(&config) {
+                Ok(config) => config,
+                Err(code) => return Ok(code),
+            };
+            let path = format!("/v1/routes/{}/secrets/reveal", segment(&name)?);
+            let answer = Api::of(&config)?.call(Method::POST, &path, None).await?;
+            let secrets = answer["secrets"].as_array().map_or(&[][..], Vec::as_slice);
+            if secrets.is_empty() && !json {
+                anyhow::bail!("{name} has learned no secret; `hookyard routes arm {name}` lets it");
+            }
+            print(&answer, json, |_| {
+                let text =
+                    |secret: &Value, key: &str| secret[key].as_str().unwrap_or_default().to_owned();
+                let lines = secrets.iter().map(|secret| match text(secret, "scope") {
+                    scope if scope.is_empty() => text(secret, "secret"),
+                    scope => format!("{scope}: {}", text(secret, "secret")),
+                });
+                lines.collect::<Vec<_>>().join("\n")
+            })?;
+        }
+        RoutesCommand::Forget { name, config, params, json } => {
             let config = match super::load(&config) {
                 Ok(config) => config,
                 Err(code) => return Ok(code),
             };
             let path = format!("/v1/routes/{}/secrets", segment(&name)?);
-            let answer = Api::of(&config)?.call(Method::DELETE, &path, None).await?;
+            let body = (!params.is_empty()).then(|| json!({ "params": members(params) }));
+            let answer = Api::of(&config)?.call(Method::DELETE, &path, body.as_ref()).await?;
             print(&answer, json, |answer| {
                 format!("{name} is disarmed; learned secrets dropped: {}", answer["forgotten"])
             })?;
@@ -100,6 +143,16 @@ fn segment(name: &str) -> anyhow::Result<&str> {
         return Ok(name);
     }
     anyhow::bail!("no route has such a name; `hookyard routes list` shows what is there")
+}
+
+/// `NAME=VALUE`.
+fn param(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE, as in tenant=acme")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn members(params: Vec<(String, String)>) -> Value {
+    Value::Object(params.into_iter().map(|(name, value)| (name, value.into())).collect())
 }
 
 fn print(answer: &Value, json: bool, text: impl FnOnce(&Value) -> String) -> anyhow::Result<()> {

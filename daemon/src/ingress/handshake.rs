@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use hookyard_store::Learning;
+use hookyard_store::{Learning, Teaching};
 use hookyard_types::Timestamp;
 use hookyard_verify::{Handshake, Secret};
 use tokio::time::Instant;
@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::prove::unauthorized;
 use super::receive::{Receiver, store_problem};
 use super::respond::{self, Problem, Response};
+use crate::learned::{show, teacher};
 use crate::outbound;
 use crate::route::{Checks, Route};
 
@@ -77,14 +78,40 @@ impl Receiver {
             return Err(unauthorized(came.route.config()));
         }
         let value = Zeroizing::new(secret.expose().to_vec());
-        match self.learned.learn(route, came.scope, value, came.at).await.map_err(store_problem)? {
+        let what = Teaching {
+            route: route.clone(),
+            provider: teacher(came.route.config()).unwrap_or_default().to_owned(),
+            scope: came.scope.to_owned(),
+        };
+        let scope = show(came.scope);
+        match self.learned.learn(&what, value, came.at).await.map_err(store_problem)? {
             Learning::Learned => {
-                tracing::info!(route, %client, handshake = name, "learned the sender's secret");
+                tracing::info!(
+                    route,
+                    scope,
+                    %client,
+                    handshake = name,
+                    "learned the sender's secret"
+                );
                 Ok(())
+            }
+            Learning::Full => {
+                tracing::warn!(
+                    route,
+                    scope,
+                    %client,
+                    handshake = name,
+                    reason = "too-many-secrets",
+                    "the handshake is refused: as many secrets were learned as are kept; none is \
+                     dropped, since it may be in use: run `hookyard routes forget {route}`, and \
+                     make the webhooks anew"
+                );
+                Err(unauthorized(came.route))
             }
             Learning::NotArmed => {
                 tracing::warn!(
                     route,
+                    scope,
                     %client,
                     handshake = name,
                     reason = "not-armed",

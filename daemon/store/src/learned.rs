@@ -30,6 +30,23 @@ impl fmt::Debug for LearnedSecret {
     }
 }
 
+/// Who teaches a secret, and to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Teaching {
+    pub route: String,
+    /// The sender's name: what one taught says nothing of another's requests.
+    pub provider: String,
+    /// What else must be equal, as in [`crate::Dedupe`].
+    pub scope: String,
+}
+
+/// A secret and what it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lesson {
+    pub scope: String,
+    pub secret: LearnedSecret,
+}
+
 /// The answer to [`crate::Store::learn`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -38,6 +55,8 @@ pub enum Learning {
     Learned,
     /// The route takes none now; nothing was changed.
     NotArmed,
+    /// There are as many of this scope as are kept; nothing was changed.
+    Full,
 }
 
 /// What is known of a route that learns its secrets.

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use hookyard_types::{EventId, KvEntry, KvPage, KvSpan, Namespace, Timestamp};
 
 pub use error::StoreError;
-pub use learned::{LearnedSecret, Learning, LearningRoute};
+pub use learned::{LearnedSecret, Learning, LearningRoute, Lesson, Teaching};
 pub use model::*;
 
 /// What every backend does. All calls are durable when they return `Ok`.
@@ -36,29 +36,31 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<TokenUse, StoreError>;
 
     /// Lets a route learn one secret before `until`, in place of what was said of it before.
-    async fn arm(&self, route: &str, until: Timestamp) -> Result<(), StoreError>;
+    async fn arm(&self, what: &Teaching, until: Timestamp) -> Result<(), StoreError>;
 
-    /// Until when a route takes a secret, if it does.
-    async fn armed(&self, route: &str, now: Timestamp) -> Result<Option<Timestamp>, StoreError>;
+    /// Until when a secret is taken, if it is.
+    async fn armed(&self, what: &Teaching, now: Timestamp)
+    -> Result<Option<Timestamp>, StoreError>;
 
-    /// Keeps a secret for (route, scope) and disarms the route, in one transaction, if the route is
-    /// armed. The two newest of each scope are kept; one that is known becomes the newest.
+    /// Keeps a secret and ends the arming, in one transaction, if there is one. Sixteen are kept of
+    /// each (route, provider, scope), and a further one is not taken, as any of them may be in use;
+    /// one that is known becomes the newest.
     async fn learn(
         &self,
-        route: &str,
-        scope: &str,
+        what: &Teaching,
         secret: LearnedSecret,
         now: Timestamp,
     ) -> Result<Learning, StoreError>;
 
-    /// The secrets of (route, scope), newest first.
-    async fn learned(&self, route: &str, scope: &str) -> Result<Vec<LearnedSecret>, StoreError>;
+    /// What a route has learned from a provider, of every scope, newest first.
+    async fn learned(&self, route: &str, provider: &str) -> Result<Vec<Lesson>, StoreError>;
 
     /// The routes that are armed or have secrets, by name.
     async fn learning(&self, now: Timestamp) -> Result<Vec<LearningRoute>, StoreError>;
 
-    /// Drops the secrets of a route, of every scope, and disarms it. Returns how many there were.
-    async fn forget(&self, route: &str) -> Result<u64, StoreError>;
+    /// Drops the secrets of a route, of every provider, and disarms it: all of it, or what has this
+    /// scope. Returns how many there were.
+    async fn forget(&self, route: &str, scope: Option<&str>) -> Result<u64, StoreError>;
 
     /// Leases up to `max` due jobs of each lane, the longest due first and the oldest `seq` first
     /// among equals. Lanes that are not named are left alone: their plugin is missing, paused or

@@ -35,7 +35,8 @@ pub enum DedupeKey {
     /// The provider's id of the delivery.
     Delivery(String),
     /// A nonce that the provider signs in place of the body, and uses once: it is bound to the
-    /// first body that it comes with.
+    /// first body that it comes with, whatever the route and the scope. Which event it repeats is
+    /// told within them, as for an id.
     OneTimeToken(String),
 }
 

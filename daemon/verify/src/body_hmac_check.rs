@@ -1,5 +1,7 @@
 //! The family of senders that put a keyed hash over some values of the body into the body.
 
+use std::time::Duration;
+
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use subtle::Choice;
@@ -171,6 +173,11 @@ impl Family for BodyHmacCheck {
     fn one_time_token(&self, request: &Request) -> Option<String> {
         let name = self.scheme.one_time.as_deref()?;
         self.scheme.values.read(request, &[name]).ok()?.into_iter().flatten().next()?
+    }
+
+    /// A timestamp may be ahead when the request is first taken, and as far behind at last.
+    fn repeatable_for(&self) -> Option<Duration> {
+        self.scheme.timestamp.as_ref().map(|rule| rule.tolerance.saturating_mul(2))
     }
 
     fn sign(

@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderName;
 
@@ -85,6 +86,12 @@ pub(crate) trait Family: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// For how long a request that was taken once could be taken again, by the age that the check
+    /// allows; nothing where it allows any.
+    fn repeatable_for(&self) -> Option<Duration> {
+        None
+    }
+
     /// The request as its sender would send it.
     fn sign(
         &self,
@@ -111,6 +118,7 @@ pub(crate) trait AnyFamily: fmt::Debug + Send + Sync {
     fn covers_location(&self, location: &Location) -> bool;
     fn credential(&self) -> Option<&HeaderName>;
     fn one_time_token(&self, request: &Request) -> Option<String>;
+    fn repeatable_for(&self) -> Option<Duration>;
     fn sign(
         &self,
         secret: &Secret,
@@ -169,6 +177,10 @@ impl<F: Family> AnyFamily for F {
 
     fn one_time_token(&self, request: &Request) -> Option<String> {
         Family::one_time_token(self, request)
+    }
+
+    fn repeatable_for(&self) -> Option<Duration> {
+        Family::repeatable_for(self)
     }
 
     fn sign(

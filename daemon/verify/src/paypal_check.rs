@@ -146,6 +146,11 @@ impl Family for PaypalCheck {
         std::str::from_utf8(id).ok().map(str::to_owned)
     }
 
+    /// A timestamp may be ahead when the request is first taken, and as far behind at last.
+    fn repeatable_for(&self) -> Option<Duration> {
+        Some(OLDEST + AHEAD)
+    }
+
     fn sign(
         &self,
         secret: &Secret,

@@ -2,6 +2,7 @@
 //! request.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderName};
@@ -465,6 +466,11 @@ impl Family for TemplateCheck {
 
     fn one_time_token(&self, request: &Request) -> Option<String> {
         one(request, self.scheme.one_time.as_ref()?).ok()?
+    }
+
+    /// A timestamp may be ahead when the request is first taken, and as far behind at last.
+    fn repeatable_for(&self) -> Option<Duration> {
+        self.scheme.timestamp.as_ref().map(|rule| rule.tolerance.saturating_mul(2))
     }
 
     fn sign(

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderName;
 
@@ -86,6 +87,7 @@ pub struct Verified {
     alternative: usize,
     matched_secret: Option<usize>,
     one_time_token: Option<String>,
+    repeatable_for: Option<Duration>,
     facts: Arc<Facts>,
 }
 
@@ -94,11 +96,11 @@ impl Verified {
     pub(crate) fn new(
         request: Request,
         held: (usize, Option<usize>),
-        one_time_token: Option<String>,
+        (one_time_token, repeatable_for): (Option<String>, Option<Duration>),
         facts: Arc<Facts>,
     ) -> Self {
         let (alternative, matched_secret) = held;
-        Self { request, alternative, matched_secret, one_time_token, facts }
+        Self { request, alternative, matched_secret, one_time_token, repeatable_for, facts }
     }
 
     /// The request whose signature held.
@@ -131,6 +133,13 @@ impl Verified {
     /// sender retries, together with what came with it, and refuse it with another body.
     pub fn one_time_token(&self) -> Option<&str> {
         self.one_time_token.as_deref()
+    }
+
+    /// For how long after it was taken the same signature could pass once more, since its sender
+    /// signs a timestamp: what a [token](Self::one_time_token) has to be remembered for at least.
+    /// Nothing where no age is too old: then it has to be remembered for good.
+    pub fn repeatable_for(&self) -> Option<Duration> {
+        self.repeatable_for
     }
 
     /// The event's type, from the first location that has one. Where it is in the body, the body is

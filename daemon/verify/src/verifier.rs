@@ -237,7 +237,8 @@ impl Verifier {
     fn verified(&self, request: Request, held: Match) -> Verified {
         let family = self.families.get(held.0);
         let token = family.and_then(|family| family.one_time_token(&request));
-        Verified::new(request, held, token, Arc::clone(&self.facts))
+        let repeatable_for = family.and_then(|family| family.repeatable_for());
+        Verified::new(request, held, (token, repeatable_for), Arc::clone(&self.facts))
     }
 
     /// The body is hashed where it lies; nothing of the request is parsed beyond what the scheme

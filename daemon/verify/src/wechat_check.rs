@@ -92,6 +92,11 @@ impl Family for WeChatCheck {
         one(request, &query(SIGNATURE)).ok()?
     }
 
+    /// A timestamp may be ahead when the request is first taken, and as far behind at last.
+    fn repeatable_for(&self) -> Option<Duration> {
+        Some(self.tolerance.saturating_mul(2))
+    }
+
     fn sign(
         &self,
         secret: &Secret,

@@ -3,6 +3,8 @@
 //! protected and is the same in all that was; nothing panics.
 #![allow(clippy::indexing_slicing, reason = "a panic is the failure that a test reports")]
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use data_encoding::BASE64;
 use hookyard_verify::{
@@ -622,6 +624,20 @@ fn a_token_is_good_for_one_body() {
     assert!(token("wechat", "text/xml").is_some_and(|token| token.len() == 40));
     // Two events of one moment and type have the same.
     assert_eq!(token("dropbox-sign", FORM), None);
+}
+
+#[test]
+fn how_long_a_token_is_good_for_is_told() {
+    let told = |name: &str, media: &str| {
+        let request = signed(kind(name, media), "x", NOW);
+        verifier(name).verify(request, NOW).expect(name).repeatable_for()
+    };
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    // Ahead by the tolerance at first, and behind by it at last.
+    assert_eq!(told("mailgun", JSON), seconds(16 * 3600));
+    assert_eq!(told("mercado-pago", JSON), seconds(600));
+    assert!(told("wechat", "text/xml").is_some());
+    assert_eq!(told("favro", JSON), None, "without a timestamp it is good for ever");
 }
 
 #[test]

@@ -41,10 +41,9 @@ pub(super) enum Verdict {
     TokenReused,
 }
 
-/// A key that is there and has not expired.
+/// A key that is there and has not expired. Its body is that of the event: see [`Keys::is_reused`].
 struct Known {
     event: Option<EventId>,
-    body: Option<[u8; 32]>,
 }
 
 impl Keys {
@@ -77,10 +76,12 @@ impl Keys {
     pub(super) fn take(&self, conn: &Connection, event: EventId) -> Result<Verdict, Fault> {
         let (mut fresh, mut first) = (Vec::new(), None);
         for key in &self.keys {
+            if self.is_reused(conn, key)? {
+                return Ok(Verdict::TokenReused);
+            }
             match self.known(conn, key)? {
-                Some(known) if known.body != key.body => return Ok(Verdict::TokenReused),
-                Some(Known { event: Some(event), .. }) => first = first.or(Some(event)),
-                Some(Known { event: None, .. }) | None => fresh.push(key),
+                Some(Known { event: Some(event) }) => first = first.or(Some(event)),
+                Some(Known { event: None }) | None => fresh.push(key),
             }
         }
         let Some(first) = first else {
@@ -98,25 +99,38 @@ impl Keys {
         Ok(Verdict::Duplicate(first))
     }
 
+    /// Whether the token came with another body before, to whichever route and scope: one secret
+    /// may serve several, and no part of the path need be signed.
+    fn is_reused(&self, conn: &Connection, key: &Key) -> Result<bool, Fault> {
+        let Some(body) = key.body else { return Ok(false) };
+        let reused = conn
+            .prepare_cached(
+                "SELECT 1 FROM dedupe WHERE key_hash = ?1 AND body_hash IS NOT NULL \
+                 AND body_hash <> ?2 AND expires_at > ?3 LIMIT 1",
+            )?
+            .exists(params![key.hash, body, self.received_at.as_millis()])?;
+        Ok(reused)
+    }
+
     fn known(&self, conn: &Connection, key: &Key) -> Result<Option<Known>, Fault> {
         let found = conn
             .prepare_cached(
-                "SELECT event_id, body_hash FROM dedupe \
+                "SELECT event_id FROM dedupe \
                  WHERE route = ?1 AND scope = ?2 AND key_hash = ?3 AND expires_at > ?4",
             )?
             .query_row(
                 params![self.route, key.scope, key.hash, self.received_at.as_millis()],
-                |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?)),
+                |row| row.get::<_, Vec<u8>>(0),
             )
             .optional()?;
-        let Some((event, body)) = found else { return Ok(None) };
+        let Some(event) = found else { return Ok(None) };
         if event.is_empty() {
-            return Ok(Some(Known { event: None, body }));
+            return Ok(Some(Known { event: None }));
         }
         let event = event.try_into().map_err(|_| {
             StoreError::Damaged("an event's id among the keys is not of sixteen bytes".to_owned())
         })?;
-        Ok(Some(Known { event: Some(EventId::from_bytes(event)), body }))
+        Ok(Some(Known { event: Some(EventId::from_bytes(event)) }))
     }
 
     /// Puts a key in, over a row that has expired or that has no event.
@@ -153,10 +167,11 @@ impl Verb for Spend {
     fn run(&self, batch: &mut Batch<'_>) -> Result<TokenUse, Fault> {
         let Self(keys) = self;
         for key in keys.keys.iter().filter(|key| key.body.is_some()) {
-            match keys.known(batch.conn, key)? {
-                Some(known) if known.body != key.body => return Ok(TokenUse::Reused),
-                Some(_) => {}
-                None => keys.put(batch.conn, key, None)?,
+            if keys.is_reused(batch.conn, key)? {
+                return Ok(TokenUse::Reused);
+            }
+            if keys.known(batch.conn, key)?.is_none() {
+                keys.put(batch.conn, key, None)?;
             }
         }
         Ok(TokenUse::Allowed)

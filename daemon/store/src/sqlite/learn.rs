@@ -6,16 +6,16 @@ use zeroize::Zeroizing;
 
 use super::fault::Fault;
 use super::verb::{Batch, Verb};
-use crate::{LearnedSecret, Learning, LearningRoute};
+use crate::{LearnedSecret, Learning, LearningRoute, Lesson, Teaching};
 
-/// How many secrets of one route and scope are kept: the newest, and the one before it, with which
-/// a provider that changes its secret may still sign for a while.
-const KEPT: u32 = 2;
+/// How many secrets are kept of one route, provider and scope. Some providers have one for each
+/// webhook, and nothing tells which are in use: none is dropped to make room.
+const KEPT: i64 = 16;
 
 /// See [`crate::Store::arm`].
 #[derive(Debug)]
 pub(super) struct Arm {
-    pub(super) route: String,
+    pub(super) what: Teaching,
     pub(super) until: Timestamp,
 }
 
@@ -23,13 +23,14 @@ impl Verb for Arm {
     type Output = ();
 
     fn run(&self, batch: &mut Batch<'_>) -> Result<(), Fault> {
+        let Teaching { route, provider, scope } = &self.what;
         batch
             .conn
             .prepare_cached(
-                "INSERT INTO armed_routes (route, until) VALUES (?1, ?2) \
-                 ON CONFLICT (route) DO UPDATE SET until = excluded.until",
+                "INSERT INTO armed_routes (route, provider, scope, until) VALUES (?1, ?2, ?3, ?4) \
+                 ON CONFLICT (route, provider, scope) DO UPDATE SET until = excluded.until",
             )?
-            .execute(params![self.route, self.until.as_millis()])?;
+            .execute(params![route, provider, scope, self.until.as_millis()])?;
         Ok(())
     }
 }
@@ -37,8 +38,7 @@ impl Verb for Arm {
 /// See [`crate::Store::learn`].
 #[derive(Debug)]
 pub(super) struct Learn {
-    pub(super) route: String,
-    pub(super) scope: String,
+    pub(super) what: Teaching,
     pub(super) secret: LearnedSecret,
     pub(super) now: Timestamp,
 }
@@ -53,28 +53,34 @@ impl Verb for Learn {
 
     fn run(&self, batch: &mut Batch<'_>) -> Result<Learning, Fault> {
         let (conn, secret) = (batch.conn, self.secret.as_bytes());
-        let disarmed = conn
-            .prepare_cached("DELETE FROM armed_routes WHERE route = ?1 AND until > ?2")?
-            .execute(params![self.route, self.now.as_millis()])?;
-        if disarmed == 0 {
+        let Teaching { route, provider, scope } = &self.what;
+        if armed(conn, &self.what, self.now)?.is_none() {
             return Ok(Learning::NotArmed);
         }
-        // Taught again, it is the newest, and does not push the other one out.
+        let others: i64 = conn
+            .prepare_cached(
+                "SELECT count(*) FROM learned_secrets \
+                 WHERE route = ?1 AND provider = ?2 AND scope = ?3 AND secret <> ?4",
+            )?
+            .query_row(params![route, provider, scope, secret], |row| row.get(0))?;
+        if others >= KEPT {
+            return Ok(Learning::Full);
+        }
         conn.prepare_cached(
-            "DELETE FROM learned_secrets WHERE route = ?1 AND scope = ?2 AND secret = ?3",
+            "DELETE FROM armed_routes WHERE route = ?1 AND provider = ?2 AND scope = ?3",
         )?
-        .execute(params![self.route, self.scope, secret])?;
+        .execute(params![route, provider, scope])?;
+        // Taught again, it is the newest.
         conn.prepare_cached(
-            "INSERT INTO learned_secrets (route, scope, secret, learned_at) \
-             VALUES (?1, ?2, ?3, ?4)",
+            "DELETE FROM learned_secrets \
+             WHERE route = ?1 AND provider = ?2 AND scope = ?3 AND secret = ?4",
         )?
-        .execute(params![self.route, self.scope, secret, self.now.as_millis()])?;
+        .execute(params![route, provider, scope, secret])?;
         conn.prepare_cached(
-            "DELETE FROM learned_secrets WHERE route = ?1 AND scope = ?2 AND number NOT IN \
-             (SELECT number FROM learned_secrets WHERE route = ?1 AND scope = ?2 \
-              ORDER BY number DESC LIMIT ?3)",
+            "INSERT INTO learned_secrets (route, provider, scope, secret, learned_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
-        .execute(params![self.route, self.scope, KEPT])?;
+        .execute(params![route, provider, scope, secret, self.now.as_millis()])?;
         Ok(Learning::Learned)
     }
 }
@@ -83,6 +89,7 @@ impl Verb for Learn {
 #[derive(Debug)]
 pub(super) struct Forget {
     pub(super) route: String,
+    pub(super) scope: Option<String>,
 }
 
 impl Verb for Forget {
@@ -91,12 +98,16 @@ impl Verb for Forget {
     fn run(&self, batch: &mut Batch<'_>) -> Result<u64, Fault> {
         batch
             .conn
-            .prepare_cached("DELETE FROM armed_routes WHERE route = ?1")?
-            .execute([&self.route])?;
+            .prepare_cached(
+                "DELETE FROM armed_routes WHERE route = ?1 AND (?2 IS NULL OR scope = ?2)",
+            )?
+            .execute(params![self.route, self.scope])?;
         let forgotten = batch
             .conn
-            .prepare_cached("DELETE FROM learned_secrets WHERE route = ?1")?
-            .execute([&self.route])?;
+            .prepare_cached(
+                "DELETE FROM learned_secrets WHERE route = ?1 AND (?2 IS NULL OR scope = ?2)",
+            )?
+            .execute(params![self.route, self.scope])?;
         Ok(forgotten as u64)
     }
 }
@@ -104,12 +115,17 @@ impl Verb for Forget {
 /// See [`crate::Store::armed`].
 pub(super) fn armed(
     conn: &Connection,
-    route: &str,
+    what: &Teaching,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Fault> {
     let until = conn
-        .prepare_cached("SELECT until FROM armed_routes WHERE route = ?1 AND until > ?2")?
-        .query_row(params![route, now.as_millis()], |row| row.get(0))
+        .prepare_cached(
+            "SELECT until FROM armed_routes \
+             WHERE route = ?1 AND provider = ?2 AND scope = ?3 AND until > ?4",
+        )?
+        .query_row(params![what.route, what.provider, what.scope, now.as_millis()], |row| {
+            row.get(0)
+        })
         .optional()?;
     Ok(until.map(Timestamp::from_millis))
 }
@@ -118,17 +134,19 @@ pub(super) fn armed(
 pub(super) fn learned(
     conn: &Connection,
     route: &str,
-    scope: &str,
-) -> Result<Vec<LearnedSecret>, Fault> {
+    provider: &str,
+) -> Result<Vec<Lesson>, Fault> {
     let mut statement = conn.prepare_cached(
-        "SELECT secret FROM learned_secrets WHERE route = ?1 AND scope = ?2 ORDER BY number DESC",
+        "SELECT scope, secret FROM learned_secrets WHERE route = ?1 AND provider = ?2 \
+         ORDER BY number DESC",
     )?;
-    let secrets = statement
-        .query_map(params![route, scope], |row| {
-            Ok(LearnedSecret::new(Zeroizing::new(row.get::<_, Vec<u8>>(0)?)))
+    let lessons = statement
+        .query_map(params![route, provider], |row| {
+            let secret = LearnedSecret::new(Zeroizing::new(row.get::<_, Vec<u8>>(1)?));
+            Ok(Lesson { scope: row.get(0)?, secret })
         })?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(secrets)
+    Ok(lessons)
 }
 
 /// See [`crate::Store::learning`].

@@ -32,8 +32,8 @@ pub use reader::SqliteReader;
 
 use crate::{
     Claims, Completed, Completion, Dedupe, Effects, EventDetail, EventPage, EventQuery, Ingested,
-    LaneWant, LearnedSecret, Learning, LearningRoute, Lease, NewEvent, Resend, Store, StoreError,
-    TokenUse,
+    LaneWant, LearnedSecret, Learning, LearningRoute, Lease, Lesson, NewEvent, Resend, Store,
+    StoreError, Teaching, TokenUse,
 };
 use checkpoint::Keeper;
 use reader::Readers;
@@ -198,37 +198,40 @@ impl Store for SqliteStore {
         self.submit(dedupe::Spend(dedupe::Keys::of(event, dedupe))).await
     }
 
-    async fn arm(&self, route: &str, until: Timestamp) -> Result<(), StoreError> {
-        self.submit(learn::Arm { route: route.to_owned(), until }).await
+    async fn arm(&self, what: &Teaching, until: Timestamp) -> Result<(), StoreError> {
+        self.submit(learn::Arm { what: what.clone(), until }).await
     }
 
-    async fn armed(&self, route: &str, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        let route = route.to_owned();
-        self.readers.run(move |conn| learn::armed(conn, &route, now)).await
+    async fn armed(
+        &self,
+        what: &Teaching,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let what = what.clone();
+        self.readers.run(move |conn| learn::armed(conn, &what, now)).await
     }
 
     async fn learn(
         &self,
-        route: &str,
-        scope: &str,
+        what: &Teaching,
         secret: LearnedSecret,
         now: Timestamp,
     ) -> Result<Learning, StoreError> {
-        let (route, scope) = (route.to_owned(), scope.to_owned());
-        self.submit(learn::Learn { route, scope, secret, now }).await
+        self.submit(learn::Learn { what: what.clone(), secret, now }).await
     }
 
-    async fn learned(&self, route: &str, scope: &str) -> Result<Vec<LearnedSecret>, StoreError> {
-        let (route, scope) = (route.to_owned(), scope.to_owned());
-        self.readers.run(move |conn| learn::learned(conn, &route, &scope)).await
+    async fn learned(&self, route: &str, provider: &str) -> Result<Vec<Lesson>, StoreError> {
+        let (route, provider) = (route.to_owned(), provider.to_owned());
+        self.readers.run(move |conn| learn::learned(conn, &route, &provider)).await
     }
 
     async fn learning(&self, now: Timestamp) -> Result<Vec<LearningRoute>, StoreError> {
         self.readers.run(move |conn| learn::learning(conn, now)).await
     }
 
-    async fn forget(&self, route: &str) -> Result<u64, StoreError> {
-        self.submit(learn::Forget { route: route.to_owned() }).await
+    async fn forget(&self, route: &str, scope: Option<&str>) -> Result<u64, StoreError> {
+        let (route, scope) = (route.to_owned(), scope.map(str::to_owned));
+        self.submit(learn::Forget { route, scope }).await
     }
 
     async fn claim(&self, lanes: Vec<LaneWant>, now: Timestamp) -> Result<Claims, StoreError> {

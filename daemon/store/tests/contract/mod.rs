@@ -273,10 +273,22 @@ pub(crate) async fn a_one_time_token_is_for_one_body<B: Backend>() {
     // A token is no id, an id no token.
     stored(&*store, keyed("t", T0)).await;
     stored(&*store, tokened("known", "c", None)).await;
-    // Another scope has tokens of its own.
-    let mut elsewhere = tokened("t", "b", None);
-    elsewhere.dedupe[0].scope = "other".to_owned();
-    stored(&*store, elsewhere).await;
+    // Nor does another scope or route, as neither need be signed; the genuine body is an event of
+    // its own there.
+    let elsewhere = |body: &str, route: &str, scope: &str| {
+        let mut new = tokened("t", body, None);
+        new.event.source = Source::Route(route.to_owned());
+        new.dedupe[0].scope = scope.to_owned();
+        new
+    };
+    for (route, scope) in [("github", "other"), ("gitlab", "acme"), ("gitlab", "other")] {
+        assert!(is_forged(&*store, elsewhere("b", route, scope)).await, "{route} {scope}");
+        let forged = elsewhere("b", route, scope);
+        let spent = store.spend(&forged.event, forged.dedupe).await.expect("runs");
+        assert_eq!(spent, TokenUse::Reused, "{route} {scope}");
+        let there = stored(&*store, elsewhere("a", route, scope)).await.id();
+        assert_eq!(first_of(&*store, elsewhere("a", route, scope)).await, there);
+    }
     store.close().await;
 
     let store = place.open().await;
@@ -652,57 +664,73 @@ pub(crate) async fn a_closed_store_says_so<B: Backend>() {
     assert_eq!(detail(&*store, id).await.seq, 1);
 }
 
+/// What `provider` teaches a route of its name.
+fn teaching(provider: &str, scope: &str) -> Teaching {
+    Teaching { route: provider.to_owned(), provider: provider.to_owned(), scope: scope.to_owned() }
+}
+
+async fn known_to(store: &dyn Store, what: &Teaching) -> Vec<String> {
+    let lessons = store.learned(&what.route, &what.provider).await.expect("reads");
+    lessons
+        .iter()
+        .filter(|lesson| lesson.scope == what.scope)
+        .map(|lesson| String::from_utf8_lossy(lesson.secret.as_bytes()).into_owned())
+        .collect()
+}
+
+async fn learn(store: &dyn Store, what: &Teaching, text: &str, at: Timestamp) -> Learning {
+    store.learn(what, LearnedSecret::new(text.as_bytes().to_vec()), at).await.expect("runs")
+}
+
 pub(crate) async fn a_route_learns_one_secret_while_it_is_armed<B: Backend>() {
     let place = B::new();
     let store = place.open().await;
-    let secret = |text: &str| LearnedSecret::new(text.as_bytes().to_vec());
-    let learn = async |store: &Arc<dyn Store>, scope: &str, text: &str, at| {
-        store.learn("asana", scope, secret(text), at).await.expect("runs")
-    };
-    assert_eq!(learn(&store, "", "early", T0).await, Learning::NotArmed);
-    store.arm("asana", after(100)).await.expect("arms");
-    store.arm("notion", after(100)).await.expect("arms");
-    assert_eq!(store.armed("asana", after(99)).await.expect("reads"), Some(after(100)));
-    assert_eq!(store.armed("asana", after(100)).await.expect("reads"), None, "it is over");
-    assert_eq!(store.armed("other", T0).await.expect("reads"), None);
-    assert_eq!(learn(&store, "", "late", after(100)).await, Learning::NotArmed);
+    let (asana, acme) = (&teaching("asana", ""), &teaching("asana", "tenant=acme\n"));
+    let notion = &teaching("notion", "");
+    assert_eq!(learn(&*store, asana, "early", T0).await, Learning::NotArmed);
+    store.arm(asana, after(100)).await.expect("arms");
+    store.arm(notion, after(100)).await.expect("arms");
+    assert_eq!(store.armed(asana, after(99)).await.expect("reads"), Some(after(100)));
+    assert_eq!(store.armed(asana, after(100)).await.expect("reads"), None, "it is over");
+    assert_eq!(store.armed(&teaching("other", ""), T0).await.expect("reads"), None);
+    assert_eq!(learn(&*store, asana, "late", after(100)).await, Learning::NotArmed);
+    // Neither another scope nor another provider of the route is armed with it.
+    let another = &Teaching { provider: "clio".to_owned(), ..asana.clone() };
+    for other in [acme, another] {
+        assert_eq!(store.armed(other, T0).await.expect("reads"), None);
+        assert_eq!(learn(&*store, other, "stranger's", T0).await, Learning::NotArmed);
+    }
     // A new arming replaces the old one, also by a shorter one.
-    store.arm("asana", after(50)).await.expect("arms");
-    assert_eq!(learn(&store, "", "late", after(60)).await, Learning::NotArmed);
-    store.arm("asana", after(200)).await.expect("arms");
+    store.arm(asana, after(50)).await.expect("arms");
+    assert_eq!(learn(&*store, asana, "late", after(60)).await, Learning::NotArmed);
+    store.arm(asana, after(200)).await.expect("arms");
     store.close().await;
 
     let store = place.open().await;
-    assert_eq!(learn(&store, "", "one", after(199)).await, Learning::Learned);
-    assert_eq!(learn(&store, "", "two", after(199)).await, Learning::NotArmed, "learned twice");
-    assert_eq!(store.armed("asana", T0).await.expect("reads"), None);
+    assert_eq!(learn(&*store, asana, "one", after(199)).await, Learning::Learned);
+    assert_eq!(learn(&*store, asana, "two", after(199)).await, Learning::NotArmed, "learned twice");
+    assert_eq!(store.armed(asana, T0).await.expect("reads"), None);
     store.close().await;
 
     let store = place.open().await;
-    let learned = async |store: &Arc<dyn Store>, scope: &str| {
-        let secrets = store.learned("asana", scope).await.expect("reads");
-        secrets
-            .iter()
-            .map(|s| String::from_utf8_lossy(s.as_bytes()).into_owned())
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(learned(&store, "").await, ["one"]);
-    assert!(learned(&store, "tenant=acme\n").await.is_empty(), "another scope's");
-    // The last two are kept, newest first; one that is taught again pushes none out.
+    assert_eq!(known_to(&*store, asana).await, ["one"]);
+    assert!(known_to(&*store, acme).await.is_empty(), "another scope's");
+    assert!(known_to(&*store, another).await.is_empty(), "another provider's");
+    // Newest first; one that is taught again is the newest.
     for (text, kept) in [
         ("two", vec!["two", "one"]),
         ("two", vec!["two", "one"]),
         ("one", vec!["one", "two"]),
-        ("three", vec!["three", "one"]),
+        ("three", vec!["three", "one", "two"]),
     ] {
-        store.arm("asana", after(300)).await.expect("arms");
-        assert_eq!(learn(&store, "", text, after(250)).await, Learning::Learned);
-        assert_eq!(learned(&store, "").await, kept);
+        store.arm(asana, after(300)).await.expect("arms");
+        assert_eq!(learn(&*store, asana, text, after(250)).await, Learning::Learned);
+        assert_eq!(known_to(&*store, asana).await, kept);
     }
-    store.arm("asana", after(300)).await.expect("arms");
-    assert_eq!(learn(&store, "tenant=acme\n", "acme's", after(250)).await, Learning::Learned);
-    assert_eq!(learned(&store, "").await, ["three", "one"]);
-    store.arm("asana", after(300)).await.expect("arms");
+    store.arm(acme, after(300)).await.expect("arms");
+    assert_eq!(learn(&*store, acme, "acme's", after(250)).await, Learning::Learned);
+    assert_eq!(known_to(&*store, asana).await, ["three", "one", "two"]);
+    store.arm(asana, after(300)).await.expect("arms");
 
     let known = |route: &str, armed_until, secrets| LearningRoute {
         route: route.to_owned(),
@@ -710,40 +738,56 @@ pub(crate) async fn a_route_learns_one_secret_while_it_is_armed<B: Backend>() {
         secrets,
     };
     let all = store.learning(T0).await.expect("reads");
-    let notion = known("notion", Some(after(100)), 0);
-    assert_eq!(all, [known("asana", Some(after(300)), 3), notion]);
+    assert_eq!(all, [known("asana", Some(after(300)), 4), known("notion", Some(after(100)), 0)]);
     let all = store.learning(after(300)).await.expect("reads");
-    assert_eq!(all, [known("asana", None, 3)]);
+    assert_eq!(all, [known("asana", None, 4)]);
 
-    assert_eq!(store.forget("asana").await.expect("runs"), 3);
-    assert!(
-        learned(&store, "").await.is_empty() && learned(&store, "tenant=acme\n").await.is_empty()
-    );
-    assert_eq!(learn(&store, "", "again", after(250)).await, Learning::NotArmed);
-    assert_eq!(store.forget("asana").await.expect("runs"), 0);
-    assert_eq!(format!("{:?}", secret("hunter2")), "LearnedSecret(…)");
+    assert_eq!(store.forget("asana", Some("tenant=acme\n")).await.expect("runs"), 1);
+    assert!(known_to(&*store, acme).await.is_empty());
+    assert_eq!(store.armed(asana, T0).await.expect("reads"), Some(after(300)));
+    assert_eq!(store.forget("asana", None).await.expect("runs"), 3);
+    assert!(known_to(&*store, asana).await.is_empty());
+    assert_eq!(learn(&*store, asana, "again", after(250)).await, Learning::NotArmed);
+    assert_eq!(store.forget("asana", None).await.expect("runs"), 0);
+    assert_eq!(format!("{:?}", LearnedSecret::new(b"hunter2".to_vec())), "LearnedSecret(…)");
+}
+
+pub(crate) async fn no_learned_secret_makes_room_for_another<B: Backend>() {
+    let place = B::new();
+    let store = place.open().await;
+    let asana = &teaching("asana", "");
+    for n in 0..16 {
+        store.arm(asana, after(100)).await.expect("arms");
+        assert_eq!(learn(&*store, asana, &n.to_string(), T0).await, Learning::Learned);
+    }
+    store.arm(asana, after(100)).await.expect("arms");
+    assert_eq!(learn(&*store, asana, "one more", T0).await, Learning::Full);
+    assert_eq!(store.armed(asana, T0).await.expect("reads"), Some(after(100)));
+    let known = known_to(&*store, asana).await;
+    assert_eq!((known.len(), known[0].as_str(), known[15].as_str()), (16, "15", "0"));
+    assert_eq!(learn(&*store, asana, "0", T0).await, Learning::Learned, "it is known");
+    assert_eq!(known_to(&*store, asana).await.len(), 16);
 }
 
 pub(crate) async fn of_handshakes_that_come_together_one_is_taken<B: Backend>() {
     let place = B::new();
     let store = place.open().await;
-    store.arm("asana", after(100)).await.expect("arms");
+    let asana = teaching("asana", "");
+    store.arm(&asana, after(100)).await.expect("arms");
     let mut tasks = Vec::new();
     for n in 0..50 {
-        let store = Arc::clone(&store);
-        tasks.push(tokio::spawn(async move {
-            let secret = LearnedSecret::new(vec![n]);
-            (n, store.learn("asana", "", secret, T0).await.expect("runs"))
-        }));
+        let (store, asana) = (Arc::clone(&store), asana.clone());
+        tasks.push(tokio::spawn(
+            async move { (n, learn(&*store, &asana, &n.to_string(), T0).await) },
+        ));
     }
     let mut taken = Vec::new();
     for task in tasks {
         if let (n, Learning::Learned) = task.await.expect("ends") {
-            taken.push(vec![n]);
+            taken.push(n.to_string());
         }
     }
-    let kept = store.learned("asana", "").await.expect("reads");
-    assert_eq!(kept.iter().map(|secret| secret.as_bytes().to_vec()).collect::<Vec<_>>(), taken);
+    assert_eq!(known_to(&*store, &asana).await, taken);
     assert_eq!(taken.len(), 1);
 }
 
@@ -786,6 +830,7 @@ macro_rules! store_contract {
             acknowledged_events_survive_a_drop
             a_closed_store_says_so
             a_route_learns_one_secret_while_it_is_armed
+            no_learned_secret_makes_room_for_another
             of_handshakes_that_come_together_one_is_taken
         );
     };

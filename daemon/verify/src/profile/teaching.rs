@@ -43,8 +43,9 @@ pub(super) const NOTION: Profile = Profile {
     delivery_id: &[in_json("/id")],
     retry_span: UNTOLD,
     summary: "The secret is the verification token, which Notion sends when the subscription is \
-              made: start the route without one and arm it before, then paste the token into \
-              Notion. A token that is known already can be configured.",
+              made: start the route without one and arm it before, then paste the token, which \
+              `hookyard routes secret NAME` prints, into Notion. A token that is known already can \
+              be configured.",
     handshakes: &[HandshakeRule {
         name: "verification_token",
         when: &[Condition::Method(Method::POST), Condition::Has(in_json("/verification_token"))],
