@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use hookyard_verify::Secret;
 use http::Method;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, ClientBudgets, SharedBudget};
 use crate::config::{self, Config};
 use crate::event;
 use crate::learned::Learned;
@@ -24,6 +24,9 @@ const HANDSHAKES: (u32, Duration) = (20, Duration::from_millis(100));
 /// Documents with keys that a route's requests have fetched and that were not known: who sends has
 /// a say in which ones there are.
 const KEY_FETCHES: (u32, Duration) = (20, Duration::from_secs(3));
+
+/// The share of one client in these. A genuine sender needs a new key now and then.
+const CLIENT_KEY_FETCHES: (u32, Duration) = (5, Duration::from_secs(12));
 
 /// Every route of a configuration, ready to match.
 #[derive(Debug)]
@@ -45,7 +48,7 @@ pub(crate) struct Route {
     /// For handshakes.
     pub(crate) handshakes: Budget,
     /// For fetches of keys.
-    pub(crate) key_fetches: Budget,
+    pub(crate) key_fetches: SharedBudget,
 }
 
 /// The route that a request is for, and what its parameters matched.
@@ -81,7 +84,10 @@ impl Routes {
                 index,
                 checks,
                 handshakes: Budget::new(HANDSHAKES.0, HANDSHAKES.1),
-                key_fetches: Budget::new(KEY_FETCHES.0, KEY_FETCHES.1),
+                key_fetches: SharedBudget::new(
+                    ClientBudgets::new(CLIENT_KEY_FETCHES.0, CLIENT_KEY_FETCHES.1),
+                    Budget::new(KEY_FETCHES.0, KEY_FETCHES.1),
+                ),
             });
             let paths = match &route.host {
                 Some(host) => hosts.entry(host.to_ascii_lowercase()).or_default(),

@@ -52,7 +52,7 @@ impl Receiver {
             let Reason::KeyNeeded(source) = &reason else {
                 return Err(refuse(route, &refused.method, client, &reason));
             };
-            let asking = Asking { settings: &checks.settings, budget: &route.key_fetches };
+            let asking = Asking { settings: &checks.settings, client, budget: &route.key_fetches };
             keys = match self.keys.obtain(source, keys, asking).await {
                 Ok(keys) => keys,
                 Err(Unobtainable::Lacking) => {

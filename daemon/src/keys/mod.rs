@@ -14,6 +14,7 @@ mod tests;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::budget::Budget;
+use crate::budget::SharedBudget;
 use documents::{Documents, Good, Next, Ready};
 
 pub(crate) use fetch::Online;
@@ -72,8 +73,10 @@ pub(crate) struct AtHand {
 pub(crate) struct Asking<'r> {
     /// The route's.
     pub(crate) settings: &'r Arc<Settings>,
+    /// Who sends the request.
+    pub(crate) client: IpAddr,
     /// For documents that are not known: which ones there are is the sender's word.
-    pub(crate) budget: &'r Budget,
+    pub(crate) budget: &'r SharedBudget,
 }
 
 /// Why a request cannot be tried again.
@@ -147,7 +150,7 @@ impl KeyCache {
             }
             Next::Fetch => {
                 if !documents.has(address) {
-                    asking.budget.take(now).map_err(Unobtainable::Later)?;
+                    asking.budget.take(asking.client, now).map_err(Unobtainable::Later)?;
                 }
                 Step::Wait(self.begin(&mut documents, address, source, asking, now))
             }

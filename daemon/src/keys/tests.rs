@@ -2,6 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::documents::{FLOOR, MOST, STALE};
 use super::*;
+use crate::budget::{Budget, ClientBudgets};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -58,8 +59,14 @@ fn cache() -> (Arc<Publisher>, Arc<KeyCache>) {
     (Arc::clone(&publisher), KeyCache::new(publisher, Keyring::new()))
 }
 
-fn plenty() -> Budget {
-    Budget::new(10_000, Duration::from_millis(1))
+const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+fn plenty() -> SharedBudget {
+    budget(10_000, Duration::from_millis(1))
+}
+
+fn budget(burst: u32, every: Duration) -> SharedBudget {
+    SharedBudget::new(ClientBudgets::new(u32::from(u16::MAX), every), Budget::new(burst, every))
 }
 
 /// Which fetch the document is of that `at_hand` has, as the serials count fetches.
@@ -75,10 +82,10 @@ async fn obtain_other(
     cache: &Arc<KeyCache>,
     name: &str,
     tried: AtHand,
-    budget: &Budget,
+    budget: &SharedBudget,
 ) -> Result<AtHand, Unobtainable> {
     let settings = Arc::new(Settings::default());
-    cache.obtain(&source(name), tried, Asking { settings: &settings, budget }).await
+    cache.obtain(&source(name), tried, Asking { settings: &settings, client: CLIENT, budget }).await
 }
 
 /// As a request does whose key is in every document: with what is at hand, else with what it gets.
@@ -194,16 +201,16 @@ async fn a_failure_is_remembered_for_as_long_as_the_floor() {
 #[tokio::test(start_paused = true)]
 async fn strangers_cannot_make_it_fetch_or_keep_without_end() {
     let (publisher, cache) = cache();
-    let budget = Budget::new(3, MINUTE);
+    let three = budget(3, MINUTE);
     for name in ["a", "b", "c"] {
-        assert!(obtain_other(&cache, name, cache.at_hand(), &budget).await.is_ok());
+        assert!(obtain_other(&cache, name, cache.at_hand(), &three).await.is_ok());
     }
-    let later = obtain_other(&cache, "d", cache.at_hand(), &budget).await.err();
+    let later = obtain_other(&cache, "d", cache.at_hand(), &three).await.err();
     assert!(matches!(later, Some(Unobtainable::Later(wait)) if wait <= MINUTE), "{later:?}");
     // What is known is fetched anew all the same.
     tokio::time::advance(FLOOR / 2).await;
     tokio::time::advance(2 * HOUR).await;
-    let empty = Budget::new(0, MINUTE);
+    let empty = budget(0, MINUTE);
     assert!(obtain_other(&cache, "a", cache.at_hand(), &empty).await.is_ok());
 
     publisher.set(Broken::Down);
