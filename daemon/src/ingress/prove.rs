@@ -42,7 +42,7 @@ impl Receiver {
             }
         };
         let now = UnixTime::from_millis(now.as_millis());
-        let mut keys = self.keys.at_hand();
+        let mut keys = self.keys.at_hand(&checks.settings);
         for _ in 0..MOST_DOCUMENTS {
             let Refused { reason, request: refused } =
                 match checks.verifier.receive(request, now, keys.keyring()) {

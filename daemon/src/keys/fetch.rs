@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use hookyard_verify::{KeySource, Settings};
 use http::header::{ACCEPT, AGE, AUTHORIZATION, CACHE_CONTROL};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -36,15 +35,15 @@ impl Online {
     async fn get(&self, source: &KeySource, settings: &Settings) -> Result<Fetched, String> {
         let request = self.request(source, settings).await?;
         let response = self.send(request).await?;
-        if is_no_such_key(source, response.status) {
-            return Ok(Fetched { document: Bytes::from_static(b"{}"), fresh_for: SHORTEST });
+        if is_no_such_key(source, response.status, &response.body) {
+            return Ok(Fetched::NoSuchKey);
         }
         let Response { headers, body, .. } = accepted(response)?;
         // Something else is a failure of the server's: what was there before is kept.
         if !has_keys(source, &body) {
             return Err("what came back holds no keys".to_owned());
         }
-        Ok(Fetched { document: body, fresh_for: fresh_for(&headers) })
+        Ok(Fetched::Document { document: body, fresh_for: fresh_for(&headers) })
     }
 
     async fn request(&self, source: &KeySource, settings: &Settings) -> Result<Request, String> {
@@ -85,10 +84,16 @@ fn failed(error: &FetchError) -> String {
 }
 
 /// Whether a service that is asked for one key said that there is none of that name: no failure,
-/// and whoever named it signed with something else.
-fn is_no_such_key(source: &KeySource, status: StatusCode) -> bool {
-    matches!(source, KeySource::Plaid { .. } | KeySource::Ebay { .. })
-        && matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND)
+/// and whoever named it signed with something else. Every other refusal may be due to what this
+/// side has sent, and says nothing of the key.
+fn is_no_such_key(source: &KeySource, status: StatusCode, answer: &[u8]) -> bool {
+    match source {
+        KeySource::Plaid { .. } => {
+            status == StatusCode::BAD_REQUEST && account::plaid_has_no_such_key(answer)
+        }
+        KeySource::Ebay { .. } => status == StatusCode::NOT_FOUND,
+        _ => false,
+    }
 }
 
 impl Fetch for Online {
@@ -171,6 +176,29 @@ mod tests {
             for document in bad {
                 assert!(!has_keys(&source, document.as_bytes()), "{source}: {document}");
             }
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_the_credentials_says_nothing_of_the_key() {
+        let [url, key_id] = ["https://keys.test/", "a"].map(str::to_owned);
+        let plaid = KeySource::Plaid { url: url.clone(), key_id: key_id.clone() };
+        let ebay = KeySource::Ebay { url: url.clone(), key_id: key_id.clone() };
+        let jwks = KeySource::Jwks { url, key_id };
+        const NONE: &str = r#"{"error_code":"INVALID_WEBHOOK_VERIFICATION_KEY_ID"}"#;
+        const CREDENTIALS: &str = r#"{"error_code":"INVALID_API_KEYS"}"#;
+        for (source, status, answer, expected) in [
+            (&plaid, StatusCode::BAD_REQUEST, NONE, true),
+            (&plaid, StatusCode::BAD_REQUEST, CREDENTIALS, false),
+            (&plaid, StatusCode::BAD_REQUEST, "<html>", false),
+            (&plaid, StatusCode::NOT_FOUND, NONE, false),
+            (&ebay, StatusCode::NOT_FOUND, "", true),
+            (&ebay, StatusCode::BAD_REQUEST, "", false),
+            (&ebay, StatusCode::FORBIDDEN, "", false),
+            (&jwks, StatusCode::NOT_FOUND, "", false),
+        ] {
+            let found = is_no_such_key(source, status, answer.as_bytes());
+            assert_eq!(found, expected, "{source}: {status} {answer}");
         }
     }
 
