@@ -1,6 +1,7 @@
 //! Keys that are not published but given out to accounts, against credentials: Plaid's and eBay's.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::BASE64;
@@ -81,16 +82,20 @@ pub(super) fn ebay_token(url: &str, settings: &Settings) -> Result<Request, Stri
         .header(AUTHORIZATION, authorization("Basic", &pair)?))
 }
 
-/// What shows the token that eBay answered with.
-pub(super) fn ebay_authorization(answer: &[u8]) -> Result<HeaderValue, String> {
+/// What shows the token that eBay answered with, and how long it is good for.
+pub(super) fn ebay_authorization(answer: &[u8]) -> Result<(HeaderValue, Duration), String> {
     #[derive(Deserialize)]
     struct Answer {
         access_token: String,
+        /// In seconds.
+        #[serde(default)]
+        expires_in: u32,
     }
     // What is wrong with it is not told: the message would have parts of it.
     let answer: Answer = serde_json::from_slice(answer)
         .map_err(|_| "eBay's answer to the credentials has no token in it".to_owned())?;
-    authorization("Bearer", &Zeroizing::new(answer.access_token))
+    let good_for = Duration::from_secs(answer.expires_in.into());
+    Ok((authorization("Bearer", &Zeroizing::new(answer.access_token))?, good_for))
 }
 
 /// Whether Plaid's answer with the status 400 says that there is no key of this name. Wrong
@@ -137,7 +142,8 @@ mod tests {
         assert!(missing.contains("`client_secret` is missing"), "{missing}");
 
         let token = ebay_authorization(br#"{"access_token":"v^1.1","expires_in":7200}"#);
-        assert_eq!(token.expect("a token").as_bytes(), b"Bearer v^1.1");
+        let (token, good_for) = token.expect("a token");
+        assert_eq!((token.as_bytes(), good_for.as_secs()), (&b"Bearer v^1.1"[..], 7200));
         for bad in [&b""[..], b"{}", br#"{"access_token":"hunter2\nx"}"#, b"{\"access_token\":7}"] {
             let error = ebay_authorization(bad).expect_err("no token");
             assert!(!error.contains("hunter2"), "{error}");

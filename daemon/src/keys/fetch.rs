@@ -8,7 +8,9 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::{Fetch, Fetched, Fetching, account};
+use super::account::{self, Account};
+use super::tokens::Tokens;
+use super::{Fetch, Fetched, Fetching};
 use crate::outbound::{Client, FetchError, Request, Response};
 
 /// The largest document, in bytes. The largest known sets of keys have some ten kilobytes.
@@ -25,11 +27,12 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// Fetches from where the documents are.
 pub(crate) struct Online {
     client: Client,
+    tokens: Tokens,
 }
 
 impl Online {
     pub(crate) fn new(client: Client) -> Self {
-        Self { client }
+        Self { client, tokens: Tokens::default() }
     }
 
     async fn get(&self, source: &KeySource, settings: &Settings) -> Result<Fetched, String> {
@@ -37,6 +40,12 @@ impl Online {
         let response = self.send(request).await?;
         if is_no_such_key(source, response.status, &response.body) {
             return Ok(Fetched::NoSuchKey);
+        }
+        if let KeySource::Ebay { url, .. } = source
+            && response.status == StatusCode::UNAUTHORIZED
+            && let (Some(host), Some(account)) = (super::host(url), Account::of(settings))
+        {
+            self.tokens.refused(host, account).await;
         }
         let Response { headers, body, .. } = accepted(response)?;
         // Something else is a failure of the server's: what was there before is kept.
@@ -56,12 +65,26 @@ impl Online {
             KeySource::Jwks { .. } => get("application/jwk-set+json, application/json"),
             KeySource::Plaid { .. } => account::plaid(source, settings),
             KeySource::Ebay { url, .. } => {
-                let token = accepted(self.send(account::ebay_token(url, settings)?).await?)?;
-                let authorization = account::ebay_authorization(&token.body)?;
+                let authorization = self.ebay_authorization(url, settings).await?;
                 Ok(get("application/json")?.header(AUTHORIZATION, authorization))
             }
             _ => Err("nothing is known about such a source".to_owned()),
         }
+    }
+
+    async fn ebay_authorization(
+        &self,
+        url: &str,
+        settings: &Settings,
+    ) -> Result<HeaderValue, String> {
+        let question = account::ebay_token(url, settings)?;
+        let host = super::host(url).ok_or("the key's URL has no host")?;
+        let account = Account::of(settings).ok_or("there are no credentials")?;
+        let mint = async {
+            let answer = accepted(self.send(question).await?)?;
+            account::ebay_authorization(&answer.body)
+        };
+        self.tokens.get(host, account, mint).await
     }
 
     async fn send(&self, request: Request) -> Result<Response, String> {

@@ -10,6 +10,7 @@ mod documents;
 mod fetch;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::collections::HashMap;
 use std::fmt;
