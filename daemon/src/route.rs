@@ -17,9 +17,13 @@ use crate::learned::Learned;
 use crate::secret;
 pub(crate) use checks::{Checks, RouteChecks};
 
-/// Handshakes that a route answers: many at once when somebody saves their settings, few else. Most
-/// of them are not signed, and must be of no use for keeping the daemon busy.
+/// Handshakes of a route that make the daemon fetch or keep something: many at once when somebody
+/// saves their settings, few else.
 const HANDSHAKES: (u32, Duration) = (20, Duration::from_millis(100));
+
+/// Other handshakes, which cost no more than their answer, of one client. Most are not signed: a
+/// stranger who sends them must not be why a sender is not answered and turns the webhook off.
+const CLIENT_HANDSHAKES: (u32, Duration) = (100, Duration::from_millis(50));
 
 /// Documents with keys that a route's requests have fetched and that were not known: who sends has
 /// a say in which ones there are.
@@ -45,8 +49,10 @@ pub(crate) struct Route {
     config: Arc<Config>,
     index: usize,
     checks: RouteChecks,
-    /// For handshakes.
+    /// For handshakes that confirm or teach something.
     pub(crate) handshakes: Budget,
+    /// For all others.
+    pub(crate) client_handshakes: ClientBudgets,
     /// For fetches of keys.
     pub(crate) key_fetches: SharedBudget,
 }
@@ -84,6 +90,7 @@ impl Routes {
                 index,
                 checks,
                 handshakes: Budget::new(HANDSHAKES.0, HANDSHAKES.1),
+                client_handshakes: ClientBudgets::new(CLIENT_HANDSHAKES.0, CLIENT_HANDSHAKES.1),
                 key_fetches: SharedBudget::new(
                     ClientBudgets::new(CLIENT_KEY_FETCHES.0, CLIENT_KEY_FETCHES.1),
                     Budget::new(KEY_FETCHES.0, KEY_FETCHES.1),
