@@ -11,20 +11,27 @@ use hookyard_store::{StoreError, Teaching};
 use hookyard_verify::Secret;
 use http::Method;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, ClientBudgets, SharedBudget};
 use crate::config::{self, Config};
 use crate::event;
 use crate::learned::{Learned, teacher};
 use crate::secret;
 pub(crate) use checks::{Checks, RouteChecks};
 
-/// Handshakes that a route answers: many at once when somebody saves their settings, few else. Most
-/// of them are not signed, and must be of no use for keeping the daemon busy.
+/// Handshakes of a route that make the daemon fetch or keep something: many at once when somebody
+/// saves their settings, few else.
 const HANDSHAKES: (u32, Duration) = (20, Duration::from_millis(100));
+
+/// Other handshakes, which cost no more than their answer, of one client. Most are not signed: a
+/// stranger who sends them must not be why a sender is not answered and turns the webhook off.
+const CLIENT_HANDSHAKES: (u32, Duration) = (100, Duration::from_millis(50));
 
 /// Documents with keys that a route's requests have fetched and that were not known: who sends has
 /// a say in which ones there are.
 const KEY_FETCHES: (u32, Duration) = (20, Duration::from_secs(3));
+
+/// The share of one client in these. A genuine sender needs a new key now and then.
+const CLIENT_KEY_FETCHES: (u32, Duration) = (5, Duration::from_secs(12));
 
 /// Every route of a configuration, ready to match.
 #[derive(Debug)]
@@ -43,10 +50,12 @@ pub(crate) struct Route {
     config: Arc<Config>,
     index: usize,
     checks: RouteChecks,
-    /// For handshakes.
+    /// For handshakes that confirm or teach something.
     pub(crate) handshakes: Budget,
+    /// For all others.
+    pub(crate) client_handshakes: ClientBudgets,
     /// For fetches of keys.
-    pub(crate) key_fetches: Budget,
+    pub(crate) key_fetches: SharedBudget,
 }
 
 /// The route that a request is for, and what its parameters matched.
@@ -82,7 +91,11 @@ impl Routes {
                 index,
                 checks,
                 handshakes: Budget::new(HANDSHAKES.0, HANDSHAKES.1),
-                key_fetches: Budget::new(KEY_FETCHES.0, KEY_FETCHES.1),
+                client_handshakes: ClientBudgets::new(CLIENT_HANDSHAKES.0, CLIENT_HANDSHAKES.1),
+                key_fetches: SharedBudget::new(
+                    ClientBudgets::new(CLIENT_KEY_FETCHES.0, CLIENT_KEY_FETCHES.1),
+                    Budget::new(KEY_FETCHES.0, KEY_FETCHES.1),
+                ),
             });
             let paths = match &route.host {
                 Some(host) => hosts.entry(host.to_ascii_lowercase()).or_default(),

@@ -177,13 +177,18 @@ fn a_probe_by_head_has_an_answer_without_a_body() {
 #[test]
 fn handshakes_have_a_budget_that_events_do_not_share() {
     let yard = Yard::with_plugins(&["misbehave"]);
-    let daemon = with_secret(&yard, "dropbox", "app-secret");
+    std::fs::write(yard.path("secret"), "app-secret").unwrap();
+    let config = config(&yard, "dropbox", "secret = { file = \"secret\" }");
+    let daemon = yard.start(&config.set("server", r#"trusted_proxies = ["127.0.0.0/8"]"#));
     let mut client = daemon.client();
-    let refused =
-        (0..200).map(|_| client.send(&get("/in?challenge=abc"))).find(|r| r.status != 200);
+    let probe =
+        |from: &str| get("/in?challenge=abc").header("x-forwarded-for", &format!("192.0.2.{from}"));
+    let refused = (0..500).map(|_| client.send(&probe("1"))).find(|r| r.status != 200);
     let refused = refused.expect("a limit");
     assert_eq!(refused.status, 429, "{}", refused.text());
     assert!(refused.header("retry-after").is_some());
+    let reply = client.send(&probe("2"));
+    assert_eq!(reply.status, 200, "a stranger's flood is in nobody's way: {}", reply.text());
     let body = r#"{"list_folder":{"accounts":["a"]}}"#;
     let event = Request::new("POST", "/in")
         .header("x-dropbox-signature", &mac("app-secret", &[body.as_bytes()]))

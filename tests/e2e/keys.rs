@@ -276,10 +276,35 @@ fn fixed_size(der: &[u8]) -> Vec<u8> {
     fixed
 }
 
+const PLAID_PATH: &str = "/webhook_verification_key/get";
+const PLAID_KEY_ID: &str = "bfbd5111-8e33-4643-8ced-b2e642a72f3c";
+
+#[test]
+fn while_plaid_refuses_the_credentials_the_sender_has_to_come_back() {
+    let yard = Yard::with_plugins(&["misbehave"]);
+    let plaid = StandIn::start(&yard, &["production.plaid.com"]);
+    let config = plaid.in_place(yard.config()).raw_route(
+        "path = \"/plaid\"\nprovider = { name = \"plaid\", client_id = \"the-client\", secret = { file \
+         = \"plaid.secret\" } }\nhandlers = \"misbehave/ok\"\n",
+    );
+    std::fs::write(yard.path("plaid.secret"), "not-the-secret\n").unwrap();
+    let daemon = yard.start(&config);
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    let event = |key_id: &str| {
+        let token = plaid_token(&key, key_id, b"{}");
+        Request::new("POST", "/plaid").header("plaid-verification", &token).body("{}")
+    };
+    plaid.answer(PLAID_PATH, 400, &[], r#"{"error_code":"INVALID_API_KEYS"}"#);
+    assert_comes_back(&daemon.send(&event(PLAID_KEY_ID)));
+    let none = r#"{"error_code":"INVALID_WEBHOOK_VERIFICATION_KEY_ID"}"#;
+    plaid.answer(PLAID_PATH, 400, &[], none);
+    assert_eq!(sent(&daemon, &event("00000000-8e33-4643-8ced-b2e642a72f3c")), 401);
+}
+
 #[test]
 fn plaid_is_asked_for_a_key_with_the_credentials_of_the_account() {
-    const PATH: &str = "/webhook_verification_key/get";
-    const KEY_ID: &str = "bfbd5111-8e33-4643-8ced-b2e642a72f3c";
+    const PATH: &str = PLAID_PATH;
+    const KEY_ID: &str = PLAID_KEY_ID;
     let yard = Yard::with_plugins(&["misbehave"]);
     let plaid = StandIn::start(&yard, &["production.plaid.com"]);
     let config = plaid.in_place(yard.config()).raw_route(

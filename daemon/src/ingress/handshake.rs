@@ -36,7 +36,13 @@ impl Receiver {
     ) -> Result<Response, Problem> {
         let (route, client) = (&came.route.config().name, came.client);
         let name = handshake.name;
-        if let Err(retry_after) = came.route.handshakes.take(Instant::now()) {
+        let now = Instant::now();
+        let room = if handshake.confirm.is_some() || handshake.teaches.is_some() {
+            came.route.handshakes.take(now)
+        } else {
+            came.route.client_handshakes.take(client, now)
+        };
+        if let Err(retry_after) = room {
             tracing::warn!(route, %client, handshake = name, "answering 429: too many handshakes");
             return Err(Problem::TooManyHandshakes { retry_after });
         }
@@ -45,7 +51,7 @@ impl Receiver {
                 tracing::warn!(
                     route,
                     handshake = name,
-                    "answering 503: failed to confirm the handshake: failed to {error}"
+                    "answering 503: failed to confirm the handshake: {error}"
                 );
                 Problem::Unconfirmed
             })?;
@@ -61,7 +67,7 @@ impl Receiver {
         let request = outbound::Request::get(url).map_err(|error| error.to_string())?;
         let fetched = self.outbound.fetch(request).await;
         let fetched = fetched.and_then(outbound::Response::expect_success);
-        fetched.map(drop).map_err(|error| error.to_string())
+        fetched.map(drop).map_err(|error| format!("failed to {error}"))
     }
 
     /// Keeps the secret that the handshake brings, if somebody waits for one.
@@ -106,7 +112,7 @@ impl Receiver {
                      dropped, since it may be in use: run `hookyard routes forget {route}`, and \
                      make the webhooks anew"
                 );
-                Err(unauthorized(came.route))
+                Err(unauthorized(came.route.config()))
             }
             Learning::NotArmed => {
                 tracing::warn!(

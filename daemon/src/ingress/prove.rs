@@ -43,7 +43,7 @@ impl Receiver {
             }
         };
         let now = UnixTime::from_millis(now.as_millis());
-        let mut keys = self.keys.at_hand();
+        let mut keys = self.keys.at_hand(&checks.settings);
         for _ in 0..MOST_DOCUMENTS {
             let Refused { reason, request: refused } =
                 match checks.verifier.receive(request, now, keys.keyring()) {
@@ -53,7 +53,7 @@ impl Receiver {
             let Reason::KeyNeeded(source) = &reason else {
                 return Err(refuse(route, &refused.method, client, &reason));
             };
-            let asking = Asking { settings: &checks.settings, budget: &route.key_fetches };
+            let asking = Asking { settings: &checks.settings, client, budget: &route.key_fetches };
             keys = match self.keys.obtain(source, keys, asking).await {
                 Ok(keys) => keys,
                 Err(Unobtainable::Lacking) => {

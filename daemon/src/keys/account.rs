@@ -1,25 +1,58 @@
 //! Keys that are not published but given out to accounts, against credentials: Plaid's and eBay's.
 
+use std::fmt;
+use std::time::Duration;
+
 use bytes::Bytes;
 use data_encoding::BASE64;
 use hookyard_verify::{KeySource, Settings};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::outbound::{Request, Response};
+use crate::outbound::Request;
 
-/// eBay's settings that are the application's credentials.
+/// The settings that are credentials: Plaid's are the first two, eBay's the first and the last.
 const CLIENT_ID: &str = "client_id";
+const SECRET: &str = "secret";
 const CLIENT_SECRET: &str = "client_secret";
+
+/// Which account a key was given out to, by a hash of its credentials. What one account is told,
+/// a failure above all, is of no concern to another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Account([u8; 32]);
+
+impl Account {
+    /// The account that the settings are of; nothing when they have no credentials.
+    pub(super) fn of(settings: &Settings) -> Option<Self> {
+        settings.get(CLIENT_ID)?;
+        let mut hash = Sha256::new();
+        for name in [CLIENT_ID, SECRET, CLIENT_SECRET] {
+            let value = settings.get(name).unwrap_or_default();
+            hash.update((value.len() as u64).to_be_bytes());
+            hash.update(value);
+        }
+        Some(Self(hash.finalize().into()))
+    }
+
+    /// The account for which a source's document is fetched; nothing when it is for everybody.
+    pub(super) fn asking(source: &KeySource, settings: &Settings) -> Option<Self> {
+        let given_out = matches!(source, KeySource::Plaid { .. } | KeySource::Ebay { .. });
+        given_out.then(|| Self::of(settings)).flatten()
+    }
+}
 
 /// What eBay is asked for: a token of the application, and no more than any has.
 const GRANT: &[u8] = b"grant_type=client_credentials\
                        &scope=https%3A%2F%2Fapi.ebay.com%2Foauth%2Fapi_scope";
 
-/// What Plaid says when it has no key of that name.
-const PLAID_NO_SUCH_KEY: &str = "INVALID_WEBHOOK_VERIFICATION_KEY_ID";
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Account(..)")
+    }
+}
 
 /// The question for one of Plaid's keys.
 pub(super) fn plaid(source: &KeySource, settings: &Settings) -> Result<Request, String> {
@@ -39,8 +72,7 @@ pub(super) fn ebay_token(url: &str, settings: &Settings) -> Result<Request, Stri
     let (id, secret) = (credential(CLIENT_ID)?, credential(CLIENT_SECRET)?);
     let pair = Zeroizing::new(format!("{id}:{secret}"));
     let pair = Zeroizing::new(BASE64.encode(pair.as_bytes()));
-    let host = url.strip_prefix("https://").and_then(|rest| rest.split('/').next());
-    let host = host.ok_or("the key's URL has no host")?;
+    let host = super::host(url).ok_or("the key's URL has no host")?;
     let url = format!("https://{host}/identity/v1/oauth2/token");
     let request = Request::new(Method::POST, &url, &Bytes::from_static(GRANT));
     let form = HeaderValue::from_static("application/x-www-form-urlencoded");
@@ -50,34 +82,31 @@ pub(super) fn ebay_token(url: &str, settings: &Settings) -> Result<Request, Stri
         .header(AUTHORIZATION, authorization("Basic", &pair)?))
 }
 
-/// What shows the token that eBay answered with.
-pub(super) fn ebay_authorization(answer: &[u8]) -> Result<HeaderValue, String> {
+/// What shows the token that eBay answered with, and how long it is good for.
+pub(super) fn ebay_authorization(answer: &[u8]) -> Result<(HeaderValue, Duration), String> {
     #[derive(Deserialize)]
     struct Answer {
         access_token: String,
+        /// In seconds.
+        #[serde(default)]
+        expires_in: u32,
     }
     // What is wrong with it is not told: the message would have parts of it.
     let answer: Answer = serde_json::from_slice(answer)
         .map_err(|_| "eBay's answer to the credentials has no token in it".to_owned())?;
-    authorization("Bearer", &Zeroizing::new(answer.access_token))
+    let good_for = Duration::from_secs(answer.expires_in.into());
+    Ok((authorization("Bearer", &Zeroizing::new(answer.access_token))?, good_for))
 }
 
-/// Whether the answer says that there is no key of the name that was asked for: no failure, and
-/// whoever named it has signed with something else. Wrong credentials are a failure, and ours.
-pub(super) fn is_no_such_key(source: &KeySource, response: &Response) -> bool {
-    match source {
-        KeySource::Ebay { .. } => {
-            matches!(response.status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND)
-        }
-        // Plaid answers 400 to wrong credentials as well.
-        KeySource::Plaid { .. } if response.status == StatusCode::BAD_REQUEST => {
-            let answer = serde_json::from_slice::<serde_json::Value>(&response.body);
-            answer.is_ok_and(|answer| {
-                answer.get("error_code").is_some_and(|code| *code == PLAID_NO_SUCH_KEY)
-            })
-        }
-        _ => false,
+/// Whether Plaid's answer with the status 400 says that there is no key of this name. Wrong
+/// credentials and malformed questions are answered with 400 too.
+pub(super) fn plaid_has_no_such_key(answer: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Answer {
+        error_code: String,
     }
+    let answer = serde_json::from_slice(answer);
+    answer.is_ok_and(|Answer { error_code }| error_code == "INVALID_WEBHOOK_VERIFICATION_KEY_ID")
 }
 
 fn authorization(scheme: &str, shown: &str) -> Result<HeaderValue, String> {
@@ -113,7 +142,8 @@ mod tests {
         assert!(missing.contains("`client_secret` is missing"), "{missing}");
 
         let token = ebay_authorization(br#"{"access_token":"v^1.1","expires_in":7200}"#);
-        assert_eq!(token.expect("a token").as_bytes(), b"Bearer v^1.1");
+        let (token, good_for) = token.expect("a token");
+        assert_eq!((token.as_bytes(), good_for.as_secs()), (&b"Bearer v^1.1"[..], 7200));
         for bad in [&b""[..], b"{}", br#"{"access_token":"hunter2\nx"}"#, b"{\"access_token\":7}"] {
             let error = ebay_authorization(bad).expect_err("no token");
             assert!(!error.contains("hunter2"), "{error}");
@@ -129,5 +159,40 @@ mod tests {
         let shown = format!("{request:?}");
         assert!(shown.starts_with("POST https://sandbox.plaid.com/"), "{shown}");
         assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn accounts_are_told_apart_by_their_credentials_alone() {
+        let account = |settings: &[(&'static str, &'static str)]| {
+            let mut all = Settings::default();
+            for (name, value) in settings {
+                all.insert(*name, *value);
+            }
+            Account::of(&all)
+        };
+        let one = account(&[("client_id", "a"), ("secret", "b")]);
+        assert_eq!(
+            one,
+            account(&[("client_id", "a"), ("secret", "b"), ("environment", "sandbox")])
+        );
+        for other in [
+            &[("client_id", "a"), ("secret", "c")][..],
+            &[("client_id", "b"), ("secret", "b")],
+            &[("client_id", "ab")],
+            &[("client_id", "a"), ("client_secret", "b")],
+        ] {
+            assert_ne!(one, account(other), "{other:?}");
+        }
+        assert_eq!(account(&[("topic_arn", "a")]), None);
+    }
+
+    #[test]
+    fn of_plaids_refusals_one_says_that_there_is_no_such_key() {
+        let says = |answer: &str| plaid_has_no_such_key(answer.as_bytes());
+        assert!(says(r#"{"error_code":"INVALID_WEBHOOK_VERIFICATION_KEY_ID","error_type":"X"}"#));
+        for code in ["INVALID_API_KEYS", "MISSING_FIELDS", "INVALID_FIELD", ""] {
+            assert!(!says(&format!(r#"{{"error_code":"{code}"}}"#)), "{code}");
+        }
+        assert!(!says("") && !says("{}") && !says(r#"{"error_code":7}"#));
     }
 }

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use hookyard_verify::{KeySource, Settings};
 use http::header::{ACCEPT, AGE, AUTHORIZATION, CACHE_CONTROL};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::{Fetch, Fetched, Fetching, account};
+use super::account::{self, Account};
+use super::tokens::Tokens;
+use super::{Fetch, Fetched, Fetching};
 use crate::outbound::{Client, FetchError, Request, Response};
 
 /// The largest document, in bytes. The largest known sets of keys have some ten kilobytes.
@@ -25,23 +27,30 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// Fetches from where the documents are.
 pub(crate) struct Online {
     client: Client,
+    tokens: Tokens,
 }
 
 impl Online {
     pub(crate) fn new(client: Client) -> Self {
-        Self { client }
+        Self { client, tokens: Tokens::default() }
     }
 
     async fn get(&self, source: &KeySource, settings: &Settings) -> Result<Fetched, String> {
         let request = self.request(source, settings).await?;
         let response = self.send(request).await?;
-        if account::is_no_such_key(source, &response) {
+        if is_no_such_key(source, response.status, &response.body) {
             return Ok(Fetched::NoSuchKey);
         }
-        let Response { headers, body, .. } = successful(response)?;
+        if let KeySource::Ebay { url, .. } = source
+            && response.status == StatusCode::UNAUTHORIZED
+            && let (Some(host), Some(account)) = (super::host(url), Account::of(settings))
+        {
+            self.tokens.refused(host, account).await;
+        }
+        let Response { headers, body, .. } = accepted(response)?;
         // Something else is a failure of the server's: what was there before is kept.
         if !has_keys(source, &body) {
-            return Err("the document has no keys in it".to_owned());
+            return Err("what came back holds no keys".to_owned());
         }
         Ok(Fetched::Document { document: body, fresh_for: fresh_for(&headers) })
     }
@@ -56,33 +65,57 @@ impl Online {
             KeySource::Jwks { .. } => get("application/jwk-set+json, application/json"),
             KeySource::Plaid { .. } => account::plaid(source, settings),
             KeySource::Ebay { url, .. } => {
-                let token = self.send(account::ebay_token(url, settings)?).await?;
-                let token = successful(token)?;
-                let authorization = account::ebay_authorization(&token.body)?;
+                let authorization = self.ebay_authorization(url, settings).await?;
                 Ok(get("application/json")?.header(AUTHORIZATION, authorization))
             }
             _ => Err("nothing is known about such a source".to_owned()),
         }
     }
 
+    async fn ebay_authorization(
+        &self,
+        url: &str,
+        settings: &Settings,
+    ) -> Result<HeaderValue, String> {
+        let question = account::ebay_token(url, settings)?;
+        let host = super::host(url).ok_or("the key's URL has no host")?;
+        let account = Account::of(settings).ok_or("there are no credentials")?;
+        let mint = async {
+            let answer = accepted(self.send(question).await?)?;
+            account::ebay_authorization(&answer.body)
+        };
+        self.tokens.get(host, account, mint).await
+    }
+
     async fn send(&self, request: Request) -> Result<Response, String> {
-        self.client.fetch(request).await.map_err(|error| failure(&error))
+        self.client.fetch(request).await.map_err(|error| failed(&error))
     }
 }
 
-/// The answer, if it is a success of a size that keys have.
-fn successful(response: Response) -> Result<Response, String> {
-    let response = response.expect_success().map_err(|error| failure(&error))?;
+/// A success of a size that keys have.
+fn accepted(response: Response) -> Result<Response, String> {
+    let response = response.expect_success().map_err(|error| failed(&error))?;
     if response.body.len() > LARGEST {
         return Err(format!("the answer is larger than {} KiB", LARGEST >> 10));
     }
     Ok(response)
 }
 
-fn failure(error: &FetchError) -> String {
-    match error.is_transient() {
-        true => format!("failed to {error}"),
-        false => format!("failed to {error}; that does not go away by itself"),
+fn failed(error: &FetchError) -> String {
+    let lasting = if error.is_transient() { "" } else { "; that does not go away by itself" };
+    format!("failed to {error}{lasting}")
+}
+
+/// Whether a service that is asked for one key said that there is none of that name: no failure,
+/// and whoever named it signed with something else. Every other refusal may be due to what this
+/// side has sent, and says nothing of the key.
+fn is_no_such_key(source: &KeySource, status: StatusCode, answer: &[u8]) -> bool {
+    match source {
+        KeySource::Plaid { .. } => {
+            status == StatusCode::BAD_REQUEST && account::plaid_has_no_such_key(answer)
+        }
+        KeySource::Ebay { .. } => status == StatusCode::NOT_FOUND,
+        _ => false,
     }
 }
 
@@ -166,6 +199,29 @@ mod tests {
             for document in bad {
                 assert!(!has_keys(&source, document.as_bytes()), "{source}: {document}");
             }
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_the_credentials_says_nothing_of_the_key() {
+        let [url, key_id] = ["https://keys.test/", "a"].map(str::to_owned);
+        let plaid = KeySource::Plaid { url: url.clone(), key_id: key_id.clone() };
+        let ebay = KeySource::Ebay { url: url.clone(), key_id: key_id.clone() };
+        let jwks = KeySource::Jwks { url, key_id };
+        const NONE: &str = r#"{"error_code":"INVALID_WEBHOOK_VERIFICATION_KEY_ID"}"#;
+        const CREDENTIALS: &str = r#"{"error_code":"INVALID_API_KEYS"}"#;
+        for (source, status, answer, expected) in [
+            (&plaid, StatusCode::BAD_REQUEST, NONE, true),
+            (&plaid, StatusCode::BAD_REQUEST, CREDENTIALS, false),
+            (&plaid, StatusCode::BAD_REQUEST, "<html>", false),
+            (&plaid, StatusCode::NOT_FOUND, NONE, false),
+            (&ebay, StatusCode::NOT_FOUND, "", true),
+            (&ebay, StatusCode::BAD_REQUEST, "", false),
+            (&ebay, StatusCode::FORBIDDEN, "", false),
+            (&jwks, StatusCode::NOT_FOUND, "", false),
+        ] {
+            let found = is_no_such_key(source, status, answer.as_bytes());
+            assert_eq!(found, expected, "{source}: {status} {answer}");
         }
     }
 

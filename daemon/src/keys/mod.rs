@@ -10,10 +10,12 @@ mod documents;
 mod fetch;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,20 +27,21 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::budget::Budget;
-use documents::{Documents, Good, Next, Ready};
+use crate::budget::SharedBudget;
+use account::Account;
+use documents::{Documents, Good, Next, Place, Ready};
 
 pub(crate) use fetch::Online;
 
 /// What one fetch may take, from the name's look-up to the last byte.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// What a fetch brought.
+/// What a sender answers who is asked for keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fetched {
-    /// A document, and how long it may be used without asking again.
+    /// A document and how long it may be used without asking again.
     Document { document: Bytes, fresh_for: Duration },
-    /// Word from the sender that there is no such key. It never gave it out, or took it back.
+    /// The key that was asked for by its name does not exist.
     NoSuchKey,
 }
 
@@ -66,7 +69,7 @@ pub(crate) struct AtHand {
     keyring: Keyring,
     ready: Arc<Ready>,
     /// What was added for this request alone, by its place.
-    added: HashMap<String, u64>,
+    added: HashMap<Place, u64>,
 }
 
 /// On whose behalf keys are fetched.
@@ -74,8 +77,10 @@ pub(crate) struct AtHand {
 pub(crate) struct Asking<'r> {
     /// The route's.
     pub(crate) settings: &'r Arc<Settings>,
+    /// Who sends the request.
+    pub(crate) client: IpAddr,
     /// For documents that are not known: which ones there are is the sender's word.
-    pub(crate) budget: &'r Budget,
+    pub(crate) budget: &'r SharedBudget,
 }
 
 /// Why a request cannot be tried again.
@@ -101,14 +106,15 @@ impl KeyCache {
         })
     }
 
-    /// The documents that are there and need no second look, for a first try.
-    pub(crate) fn at_hand(&self) -> AtHand {
+    /// The documents that are there and need no second look, for a first try of a request to a
+    /// route with these settings.
+    pub(crate) fn at_hand(&self, settings: &Settings) -> AtHand {
         let now = Instant::now();
         let mut ready = self.ready.load_full();
         if now >= ready.until {
-            ready = self.make_ready(&self.documents.lock(), now);
+            ready = self.make_ready(&mut self.documents.lock(), now);
         }
-        AtHand { keyring: ready.keyring.clone(), ready, added: HashMap::new() }
+        AtHand { keyring: ready.keyring(settings).clone(), ready, added: HashMap::new() }
     }
 
     /// The keys for another try of a request that lacked one of `source` when it was tried with
@@ -119,11 +125,12 @@ impl KeyCache {
         tried: AtHand,
         asking: Asking<'_>,
     ) -> Result<AtHand, Unobtainable> {
-        let address = source.address();
-        let had = tried.serial(&address);
+        let account = Account::asking(source, asking.settings);
+        let place = Place { address: source.address(), account };
+        let had = tried.serial(&place);
         loop {
-            let mut end = match self.step(&address, source, had, asking)? {
-                Step::Use(good) => return Ok(tried.with(address, source, good)),
+            let mut end = match self.step(&place, source, had, asking)? {
+                Step::Use(good) => return Ok(tried.with(place, source, good)),
                 Step::Wait(end) => end,
             };
             // Closed at the end of the fetch, whatever became of it.
@@ -133,29 +140,32 @@ impl KeyCache {
 
     fn step(
         self: &Arc<Self>,
-        address: &str,
+        place: &Place,
         source: &KeySource,
         had: Option<u64>,
         asking: Asking<'_>,
     ) -> Result<Step, Unobtainable> {
         let now = Instant::now();
         let mut documents = self.documents.lock();
-        Ok(match documents.next(address, source, had, now) {
+        Ok(match documents.next(place, had, now) {
             Next::Use { good, refresh } => {
                 if refresh {
-                    self.begin(&mut documents, address, source, asking, now);
+                    self.begin(&mut documents, place, source, asking, now);
                 }
                 Step::Use(good)
             }
             Next::Fetch => {
-                if !documents.has(address) {
-                    asking.budget.take(now).map_err(Unobtainable::Later)?;
+                if !documents.has(place) {
+                    asking.budget.take(asking.client, now).map_err(Unobtainable::Later)?;
+                    documents.note_uses(&self.ready.load(), now);
                 }
-                Step::Wait(self.begin(&mut documents, address, source, asking, now))
+                if !documents.admit(place, source, now) {
+                    return Err(Unobtainable::Later(Duration::from_secs(1)));
+                }
+                Step::Wait(self.begin(&mut documents, place, source, asking, now))
             }
             Next::Wait(end) => Step::Wait(end),
             Next::Lacking => return Err(Unobtainable::Lacking),
-            Next::NoRoom => return Err(Unobtainable::Later(Duration::from_secs(1))),
             Next::Failed(why) => return Err(Unobtainable::Failed(why.to_string())),
         })
     }
@@ -164,24 +174,24 @@ impl KeyCache {
     fn begin(
         self: &Arc<Self>,
         documents: &mut Documents,
-        address: &str,
+        place: &Place,
         source: &KeySource,
         asking: Asking<'_>,
         now: Instant,
     ) -> watch::Receiver<()> {
         // Never sent on: its end is the news.
         let (under_way, end) = watch::channel(());
-        documents.begin(address, end.clone(), now);
-        let (cache, address, source) = (Arc::clone(self), address.to_owned(), source.clone());
+        documents.begin(place, end.clone(), now);
+        let (cache, place, source) = (Arc::clone(self), place.clone(), source.clone());
         let settings = Arc::clone(asking.settings);
         tokio::spawn(async move {
-            cache.fetch(&address, &source, &settings).await;
+            cache.fetch(&place, &source, &settings).await;
             drop(under_way);
         });
         end
     }
 
-    async fn fetch(&self, address: &str, source: &KeySource, settings: &Settings) {
+    async fn fetch(&self, place: &Place, source: &KeySource, settings: &Settings) {
         let fetched = match tokio::time::timeout(DEADLINE, self.fetch.fetch(source, settings)).await
         {
             Ok(fetched) => fetched,
@@ -189,20 +199,20 @@ impl KeyCache {
         };
         match &fetched {
             Ok(Fetched::Document { fresh_for, .. }) => {
-                let fresh_for_s = fresh_for.as_secs();
-                tracing::info!(%source, fresh_for_s, "fetched a sender's keys");
+                tracing::info!(%source, fresh_for_s = fresh_for.as_secs(), "fetched a sender's keys");
             }
             Ok(Fetched::NoSuchKey) => tracing::info!(%source, "the sender has no such key"),
             Err(why) => tracing::warn!(%source, "failed to fetch a sender's keys: {why}"),
         }
         let now = Instant::now();
         let mut documents = self.documents.lock();
-        documents.end(address, fetched.map_err(Arc::from), now);
-        self.make_ready(&documents, now);
+        documents.end(place, fetched.map_err(Arc::from), now);
+        self.make_ready(&mut documents, now);
     }
 
     /// Called with the documents locked, so that an older state never replaces a newer one.
-    fn make_ready(&self, documents: &Documents, now: Instant) -> Arc<Ready> {
+    fn make_ready(&self, documents: &mut Documents, now: Instant) -> Arc<Ready> {
+        documents.note_uses(&self.ready.load(), now);
         let ready = Arc::new(documents.ready(&self.base, now));
         self.ready.store(Arc::clone(&ready));
         ready
@@ -219,15 +229,20 @@ impl AtHand {
         &self.keyring
     }
 
-    fn serial(&self, address: &str) -> Option<u64> {
-        self.added.get(address).or_else(|| self.ready.serials.get(address)).copied()
+    fn serial(&self, place: &Place) -> Option<u64> {
+        self.added.get(place).or_else(|| self.ready.serials.get(place)).copied()
     }
 
-    fn with(mut self, address: String, source: &KeySource, good: Good) -> Self {
+    fn with(mut self, place: Place, source: &KeySource, good: Good) -> Self {
         self.keyring = self.keyring.with(source, good.document);
-        self.added.insert(address, good.serial);
+        self.added.insert(place, good.serial);
         self
     }
+}
+
+/// The host of a source's URL, which is https.
+fn host(url: &str) -> Option<&str> {
+    url.strip_prefix("https://").and_then(|rest| rest.split('/').next())
 }
 
 impl fmt::Debug for KeyCache {

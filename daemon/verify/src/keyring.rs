@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use rustls_pki_types::TrustAnchor;
@@ -114,8 +115,15 @@ impl fmt::Display for Shown<'_> {
 /// What was fetched so far, and the roots that certificates have to lead to. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Keyring {
-    documents: Arc<HashMap<String, Bytes>>,
+    documents: Arc<HashMap<String, Document>>,
     roots: Arc<[TrustAnchor<'static>]>,
+}
+
+#[derive(Clone, Debug)]
+struct Document {
+    bytes: Bytes,
+    /// Whether a key was looked for in it; one for all clones.
+    used: Arc<AtomicBool>,
 }
 
 impl Keyring {
@@ -135,13 +143,26 @@ impl Keyring {
     /// The same with `document` as what `source` holds.
     #[must_use]
     pub fn with(mut self, source: &KeySource, document: Bytes) -> Self {
+        let document = Document { bytes: document, used: Arc::default() };
         Arc::make_mut(&mut self.documents).insert(source.address(), document);
         self
     }
 
+    /// Whether a key was looked for in the document of `source` since it was put in, by way of this
+    /// keyring or of one that was made from it.
+    pub fn was_used(&self, source: &KeySource) -> bool {
+        let document = self.documents.get(&source.address());
+        document.is_some_and(|document| document.used.load(Ordering::Relaxed))
+    }
+
     /// The document of a source, when it was fetched.
     pub(crate) fn document(&self, source: &KeySource) -> Option<&Bytes> {
-        self.documents.get(&source.address())
+        let document = self.documents.get(&source.address())?;
+        // Most find it set: then no other core is bothered.
+        if !document.used.load(Ordering::Relaxed) {
+            document.used.store(true, Ordering::Relaxed);
+        }
+        Some(&document.bytes)
     }
 
     pub(crate) fn roots(&self) -> &[TrustAnchor<'static>] {
