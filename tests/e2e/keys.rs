@@ -133,7 +133,7 @@ fn a_page_without_keys_is_no_answer() {
     sns.amazon.serve(&sns.path, "<html>come back later</html>");
     let daemon = sns.yard.start(&sns.config());
     assert_comes_back(&daemon.send(&sns.request()));
-    daemon.until_logged_text(0, "no keys in it");
+    daemon.until_logged_text(0, "holds no keys");
 }
 
 #[test]
