@@ -82,11 +82,14 @@ pub(crate) struct Learned {
     held: Mutex<Held>,
 }
 
+/// By scope, newest first.
+type Secrets = BTreeMap<String, Vec<SecretValue>>;
+
 #[derive(Default)]
 struct Held {
     /// By the names of a route and its provider, and by scope. Whole routes, so that nobody can have
     /// the store read, or memory used, for scopes of which there are no secrets.
-    secrets: HashMap<(String, String), Arc<BTreeMap<String, Vec<SecretValue>>>>,
+    secrets: HashMap<(String, String), Arc<Secrets>>,
     /// How often something was learned or forgotten: what was read before that is not held after.
     changes: u64,
 }
@@ -107,7 +110,7 @@ impl Learned {
         &self,
         route: &str,
         provider: &str,
-    ) -> Result<Arc<BTreeMap<String, Vec<SecretValue>>>, StoreError> {
+    ) -> Result<Arc<Secrets>, StoreError> {
         let key = (route.to_owned(), provider.to_owned());
         let before = {
             let held = self.held.lock();
@@ -116,7 +119,7 @@ impl Learned {
             }
             held.changes
         };
-        let mut secrets: BTreeMap<String, Vec<SecretValue>> = BTreeMap::new();
+        let mut secrets = Secrets::new();
         for lesson in self.store.learned(route, provider).await? {
             secrets.entry(lesson.scope).or_default().push(lesson.secret.into_bytes());
         }

@@ -107,7 +107,11 @@ async fn run_in(command: RoutesCommand) -> anyhow::Result<ExitCode> {
             };
             let path = format!("/v1/routes/{}/secrets/reveal", segment(&name)?);
             let answer = Api::of(&config)?.call(Method::POST, &path, None).await?;
-            let secrets = answer["secrets"].as_array().map_or(&[][..], Vec::as_slice);
+            let secrets = answer
+                .get("secrets")
+                .and_then(Value::as_array)
+                .map(Vec::as_slice)
+                .unwrap_or_default();
             if secrets.is_empty() && !json {
                 anyhow::bail!("{name} has learned no secret; `hookyard routes arm {name}` lets it");
             }
