@@ -63,7 +63,7 @@ pub(crate) fn write(now: UnixTime, format: TimestampFormat) -> String {
     match format {
         TimestampFormat::Seconds | TimestampFormat::SecondsOrMillis => now.as_secs().to_string(),
         TimestampFormat::HttpDate => {
-            let since = Duration::from_secs(now.as_secs().max(0).unsigned_abs());
+            let since = Duration::from_secs(now.as_secs().clamp(0, LAST_OF_HTTP).unsigned_abs());
             UNIX_EPOCH.checked_add(since).map(httpdate::fmt_http_date).unwrap_or_default()
         }
         TimestampFormat::Millis => now.as_millis().to_string(),
@@ -86,6 +86,9 @@ pub(crate) fn describe(format: TimestampFormat) -> &'static str {
         TimestampFormat::SecondsOrMillis => "a number of seconds or milliseconds in plain digits",
     }
 }
+
+/// The last second that a date of HTTP can tell: its years have four digits.
+const LAST_OF_HTTP: i64 = 253_402_300_799;
 
 /// The form that HTTP prefers, to the letter. (The crate reads the obsolete ones as well.)
 fn http_date(text: &str) -> Option<i64> {
@@ -217,6 +220,14 @@ mod tests {
         }
         for text in ["", "01", "-1", "+1", " 1", "1.0", "99999999999999999999"] {
             assert_eq!(read(text.as_bytes(), TimestampFormat::Seconds), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_of_http_has_four_digits_of_year() {
+        for seconds in [253_402_300_799, 253_402_300_800, i64::MAX] {
+            let text = write(UnixTime::from_secs(seconds), TimestampFormat::HttpDate);
+            assert_eq!(text, "Fri, 31 Dec 9999 23:59:59 GMT", "{seconds}");
         }
     }
 
