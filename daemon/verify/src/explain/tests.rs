@@ -69,6 +69,14 @@ fn a_body_that_was_written_anew_is_recognised() {
 }
 
 #[test]
+fn spellings_that_come_to_the_same_are_one_hint() {
+    let mut changed = signed("github", "s", URL, "{\"a\":1}");
+    changed.body = bytes::Bytes::from_static(b"{\"a\":1}\n");
+    let explanation = explained("github", "s", &changed, NOW);
+    assert_eq!(explanation.hints.len(), 1, "{:#?}", explanation.hints);
+}
+
+#[test]
 fn a_secret_that_was_copied_wrongly_is_recognised() {
     let good = signed("stripe", "whsec_abc", URL, "{}");
     assert_hint(&explained("stripe", "abc", &good, NOW), "with `whsec_` in front");
