@@ -271,7 +271,7 @@ impl Kv {
     }
 
     /// The keys that begin with `prefix` and are greater than `after`, in the order of their bytes:
-    /// at most `limit` (at most 1000), and no further one once they and their values have 256 KiB.
+    /// at most `limit` (at most 1000), and no further one once they and their values have 64 KiB.
     ///
     /// An attempt that lists is run again when a key of the part that it saw is made, changed or
     /// removed by somebody else before it is done.

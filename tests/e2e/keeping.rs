@@ -44,10 +44,11 @@ fn an_event_is_counted_once_however_often_it_is_tried() {
     const ROUNDS: u64 = 6;
     const EACH: u64 = 50;
     let yard = Yard::with_plugins(&["keeper"]);
-    let config = config(&yard)
-        .set("plugin.keeper", r#"cpu = "50ms""#)
-        .set("plugin.keeper", r#"kv_attempt_bytes = "16MiB""#)
-        .route("count", "keeper/count", &[SOON]);
+    let config = config(&yard).set("plugin.keeper", r#"cpu = "50ms""#).route(
+        "count",
+        "keeper/count",
+        &[SOON],
+    );
     let mut daemon = yard.start(&config);
     let mut all = Sent::default();
     for round in 0..ROUNDS {

@@ -31,7 +31,9 @@ impl Intake {
         match request {
             Request::Step(step) => {
                 let size = step.size();
-                shared.queued_bytes.fetch_sub(size, Ordering::Relaxed);
+                if step.admits() {
+                    shared.queued_bytes.fetch_sub(size, Ordering::Relaxed);
+                }
                 self.bytes = self.bytes.saturating_add(size as u64);
                 if step.admits()
                     && let Err(full) = shared.space.admits()

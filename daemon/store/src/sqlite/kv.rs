@@ -20,7 +20,12 @@ use crate::{Completed, Effects, KV_KEY_COST, Refusal};
 /// Most keys that one sweep removes: it holds up the commits that wait behind it.
 const SWEEP: u32 = 500;
 
-/// Most keys of one page.
+/// What a read or a write counts of a transaction besides its bytes, and an entry of a list: a
+/// transaction is as large as the time that it holds others up.
+const STEP_COST: usize = 1 << 10;
+const ENTRY_COST: usize = 64;
+
+/// Most keys of one page, and most that are looked at for it, expired ones included.
 const PAGE: usize = 1000;
 
 /// Whether an attempt's effects can be committed.
@@ -83,13 +88,19 @@ fn length(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
-/// Bytes that the effects hold while they wait for the writer.
+/// What the effects count of a transaction: bytes, and the work that each of them makes.
 pub(super) fn size(effects: &Effects) -> usize {
     let writes = effects.writes.iter().map(|write| match &write.change {
-        KvChange::Set { value, .. } => value.len() + write.key.len(),
-        KvChange::Delete | KvChange::Add(_) => write.key.len(),
+        KvChange::Set { value, .. } => value.len() + write.key.len() + STEP_COST,
+        KvChange::Delete | KvChange::Add(_) => write.key.len() + STEP_COST,
     });
-    writes.sum()
+    let reads = effects.reads.iter().map(|read| match read {
+        KvRead::Key { key, .. } => key.len() + STEP_COST,
+        KvRead::Span { seen, .. } => {
+            seen.iter().map(|(key, _)| key.len() + ENTRY_COST).sum::<usize>() + STEP_COST
+        }
+    });
+    writes.chain(reads).sum()
 }
 
 /// Compares what was read with what is there and works out the changes. Changes nothing itself but
@@ -347,17 +358,20 @@ pub(super) fn list(
     let mut found = statement.query((owner(&span.namespace), &span.namespace.name, key))?;
     let mut page = KvPage::default();
     let mut bytes = 0_usize;
-    while let Some(row) = found.next()? {
+    let mut last = None;
+    for looked_at in 0.. {
+        let Some(row) = found.next()? else { break };
         let key = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
         if !key.starts_with(&span.prefix) {
             break;
         }
+        if page.entries.len() == limit || bytes >= max_bytes || looked_at == PAGE {
+            page.next = last;
+            break;
+        }
+        last = Some(key.to_owned());
         if row.get::<_, Option<i64>>(2)?.is_some_and(|end| end <= now.as_millis()) {
             continue;
-        }
-        if page.entries.len() == limit || bytes >= max_bytes {
-            page.more = true;
-            break;
         }
         let value = Bytes::from(row.get::<_, Vec<u8>>(3)?);
         bytes = bytes.saturating_add(key.len()).saturating_add(value.len());

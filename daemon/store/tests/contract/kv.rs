@@ -53,7 +53,7 @@ async fn list(store: &dyn Store, prefix: &str, limit: usize) -> (Vec<String>, Kv
     let span = span(prefix);
     let page = store.kv_list(&span, limit, 1 << 20, T0).await.expect("reads");
     let keys = page.entries.iter().map(|entry| entry.key.clone()).collect();
-    let until = page.entries.last().filter(|_| page.more).map(|entry| entry.key.clone());
+    let until = page.next.clone();
     let seen = page.entries.into_iter().map(|entry| (entry.key, entry.version)).collect();
     (keys, KvRead::Span { span, until, seen })
 }
@@ -174,10 +174,10 @@ pub(crate) async fn pages_of_keys_follow_one_another<B: Backend>() {
             let page = store.kv_list(&span, limit, max_bytes, T0).await.expect("reads");
             assert!(page.entries.len() <= 10);
             found.extend(page.entries.into_iter().map(|entry| entry.key));
-            if !page.more {
+            if page.next.is_none() {
                 break;
             }
-            span.after = found.last().cloned();
+            span.after = page.next;
         }
         assert_eq!(found, keys);
     }
