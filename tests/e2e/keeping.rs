@@ -208,7 +208,7 @@ fn each_limit_names_itself_its_value_and_its_setting() {
         (
             serde_json::json!({ "key": "k", "keys": 10, "bytes": 2000 }),
             "limit",
-            "would have 20660 bytes",
+            "would have 30260 bytes",
             "`kv_bytes` of 16384",
         ),
         (serde_json::json!({ "key": "" }), "trap", "a key cannot be empty", ""),

@@ -125,7 +125,7 @@ pub(super) fn runtime(
         kv_key_bytes: 512,
         kv_value_bytes: 64 << 10,
         kv_attempt_bytes: 256 << 10,
-        kv_bytes: 64 * MIB,
+        kv_bytes: 16 * MIB,
     };
     Runtime {
         plugins_dir,

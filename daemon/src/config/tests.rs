@@ -390,7 +390,7 @@ fn an_empty_file_gives_every_default() {
             kv_key_bytes: 512,
             kv_value_bytes: 64 << 10,
             kv_attempt_bytes: 256 << 10,
-            kv_bytes: 64 << 20,
+            kv_bytes: 16 << 20,
         }
     );
 }

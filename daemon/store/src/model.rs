@@ -208,8 +208,8 @@ pub struct Effects {
     pub at: Timestamp,
 }
 
-/// What a key counts besides its bytes and those of its value.
-pub const KV_KEY_COST: usize = 64;
+/// What a key counts besides its bytes and those of its value: bounds how many there are.
+pub const KV_KEY_COST: usize = 1 << 10;
 
 impl Effects {
     pub fn is_empty(&self) -> bool {

@@ -17,8 +17,8 @@ use super::fault::Fault;
 use super::verb::{Batch, Verb};
 use crate::{Completed, Effects, KV_KEY_COST, Refusal};
 
-/// Most keys that one sweep removes: it holds up the commits that wait behind it.
-const SWEEP: u32 = 500;
+/// Most keys that one sweep removes, or the check of one list: it holds up the commits that wait behind it.
+const SWEEP: usize = 500;
 
 /// What a read or a write counts of a transaction besides its bytes, and an entry of a list: a
 /// transaction is as large as the time that it holds others up.
@@ -295,13 +295,20 @@ fn still_so(conn: &Connection, read: &KvRead, at: Timestamp) -> Result<bool, Fau
     ))?;
     let mut found = statement.query((owner(&span.namespace), &span.namespace.name, key))?;
     let mut same = true;
+    let mut usage = Usage::default();
     while let Some(row) = found.next()? {
         let key = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
         if !key.starts_with(&span.prefix) || until.as_deref().is_some_and(|until| key > until) {
             break;
         }
         if row.get::<_, Option<i64>>(2)?.is_some_and(|end| end <= at.as_millis()) {
-            expired.push((key.to_owned(), row.get::<_, i64>(3)?));
+            if expired.len() == SWEEP {
+                // What is left of them goes with the commits of the next runs.
+                same = false;
+                break;
+            }
+            usage.add(&span.namespace, -cost(key, row.get(3)?));
+            expired.push(key.to_owned());
             continue;
         }
         let version: i64 = row.get(1)?;
@@ -311,9 +318,10 @@ fn still_so(conn: &Connection, read: &KvRead, at: Timestamp) -> Result<bool, Fau
         }
     }
     drop(found);
-    for (key, size) in expired {
-        expire(conn, &span.namespace, &key, size)?;
+    for key in &expired {
+        remove(conn, &span.namespace, key)?;
     }
+    usage.apply(conn)?;
     Ok(same && seen.next().is_none())
 }
 
@@ -436,16 +444,19 @@ impl Verb for Sweep {
              WHERE expires_at IS NOT NULL AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
         )?;
         let expired = statement
-            .query_map(params![self.now.as_millis(), SWEEP], |row| {
+            .query_map(params![self.now.as_millis(), length(SWEEP)], |row| {
                 let plugin: String = row.get(0)?;
                 let owner = if plugin.is_empty() { Owner::Shared } else { Owner::Plugin(plugin) };
                 let namespace = Namespace { owner, name: row.get(1)? };
                 Ok((namespace, row.get::<_, String>(2)?, row.get::<_, i64>(3)?))
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut usage = Usage::default();
         for (namespace, key, size) in &expired {
-            expire(batch.conn, namespace, key, *size)?;
+            remove(batch.conn, namespace, key)?;
+            usage.add(namespace, -cost(key, *size));
         }
+        usage.apply(batch.conn)?;
         Ok(expired.len())
     }
 }

@@ -244,6 +244,40 @@ pub(crate) async fn an_expired_key_is_gone_and_is_swept<B: Backend>() {
     );
 }
 
+pub(crate) async fn no_commit_removes_more_than_some_hundreds_of_expired_keys<B: Backend>() {
+    let place = B::new();
+    let store = place.open().await;
+    let many =
+        |from: usize| (from..from + 600).map(|n| set_until(&format!("k/{n:04}"), "", after(5)));
+    let within = |writes| Effects { max_bytes: 4 << 20, ..effects(Vec::new(), writes) };
+    for from in [0, 600] {
+        let committed = commit(&*store, within(many(from).collect())).await;
+        assert_eq!(committed, Completed::Committed);
+    }
+    // A page ends early rather than look at all of them.
+    let page = store.kv_list(&span("k/"), 9, 1 << 20, after(5)).await.expect("reads");
+    assert_eq!((page.entries.len(), page.next.as_deref()), (0, Some("k/0999")));
+    let rest = KvSpan { after: page.next, ..span("k/") };
+    let page = store.kv_list(&rest, 9, 1 << 20, after(5)).await.expect("reads");
+    assert_eq!((page.entries.len(), page.next), (0, None));
+
+    let seen = KvRead::Span { span: span("k/"), until: None, seen: Vec::new() };
+    let looks = Effects { at: after(5), ..effects(vec![seen], Vec::new()) };
+    let left = async || {
+        let page = store.kv_list(&span("k/"), 1000, 1 << 20, T0).await.expect("reads");
+        page.entries.len()
+    };
+    for there in [700, 200] {
+        assert_eq!(commit(&*store, looks.clone()).await, Completed::Conflict);
+        assert_eq!(left().await, there);
+    }
+    assert_eq!(commit(&*store, looks).await, Completed::Committed);
+    assert_eq!(left().await, 0);
+    // They count no more.
+    let all = Effects { max_bytes: 1100, ..effects(Vec::new(), vec![set("a", "1")]) };
+    assert_eq!(commit(&*store, all).await, Completed::Committed);
+}
+
 pub(crate) async fn a_plugin_keeps_no_more_than_it_may<B: Backend>() {
     let place = B::new();
     let store = place.open().await;
