@@ -289,7 +289,8 @@ impl LeaseGuard {
     }
 
     /// Commits the attempt; whether it was. A store without room is asked again until it has
-    /// some, because an effect that happened must be known. After a conflict or a refusal the lease
+    /// some, because an effect that happened must be known; what plugins keep is no such effect, and
+    /// without room for it the attempt is refused. After a conflict or a refusal the lease
     /// is still held.
     async fn complete(&mut self, completion: Completion) -> Recorded {
         let Some(lease) = self.lease.clone() else { return Recorded::No };
@@ -301,6 +302,9 @@ impl LeaseGuard {
                 Ok(Completed::LeaseLost) => {
                     tracing::warn!(job = %lease.job(), "the lease was lost; the outcome is dropped");
                     break Recorded::No;
+                }
+                Err(StoreError::Full(_)) if !completion.effects.writes.is_empty() => {
+                    return Recorded::Refused(Refusal::NoRoom);
                 }
                 Err(StoreError::Full(_) | StoreError::Busy) => tokio::time::sleep(STORE_REST).await,
                 Err(error) => {

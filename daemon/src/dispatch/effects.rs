@@ -71,6 +71,11 @@ impl Dispatcher {
                 shown(key),
                 namespace.name
             )),
+            Refusal::NoRoom => Outcome::Limit(
+                "kv: the store has too little room for more to be kept: free space on its disk, \
+                 raise `max_size` under `[store]`, or delete keys"
+                    .to_owned(),
+            ),
             Refusal::TooLarge { shared, wanted } => {
                 let most = self.live.config().plugin_limits(plugin).kv_bytes;
                 let whose = match shared {

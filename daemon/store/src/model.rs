@@ -227,6 +227,8 @@ pub enum Refusal {
     /// The plugin's namespaces together, or the shared namespace `shared`, would have `wanted`
     /// bytes, more than [`Effects::max_bytes`].
     TooLarge { shared: Option<String>, wanted: u64 },
+    /// They would make what is kept more, and the store takes nothing new.
+    NoRoom,
 }
 
 /// What the job does next.

@@ -65,6 +65,16 @@ impl Intake {
         }
     }
 
+    /// Refuses what makes more of what plugins keep; whether there was any.
+    pub(super) fn refuse_growing(&mut self, full: &StoreError, shared: &Arc<Shared>) -> bool {
+        let (growing, rest): (Vec<_>, _) =
+            std::mem::take(&mut self.steps).into_iter().partition(|step| step.grows());
+        self.steps = rest;
+        let any = !growing.is_empty();
+        refuse(growing, full, shared);
+        any
+    }
+
     pub(super) fn refuse_newcomers(&mut self, full: &StoreError, shared: &Arc<Shared>) {
         let (newcomers, rest) =
             std::mem::take(&mut self.steps).into_iter().partition(|step| step.admits());

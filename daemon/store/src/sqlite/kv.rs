@@ -103,10 +103,16 @@ pub(super) fn size(effects: &Effects) -> usize {
     writes.chain(reads).sum()
 }
 
+/// Whether the effects may make what is kept more.
+pub(super) fn grows(effects: &Effects) -> bool {
+    effects.writes.iter().any(|write| write.change != KvChange::Delete)
+}
+
 /// Compares what was read with what is there and works out the changes. Changes nothing itself but
 /// for removing expired keys that it comes across: having been seen as gone by one commit, a key
 /// must not be there for a later one whose clock is behind.
-pub(super) fn check(conn: &Connection, effects: &Effects) -> Result<Verdict, Fault> {
+pub(super) fn check(batch: &Batch<'_>, effects: &Effects) -> Result<Verdict, Fault> {
+    let conn = batch.conn;
     for read in &effects.reads {
         if !still_so(conn, read, effects.at)? {
             return Ok(Verdict::Stale);
@@ -121,6 +127,9 @@ pub(super) fn check(conn: &Connection, effects: &Effects) -> Result<Verdict, Fau
     for ((owner, namespace), grows) in &plan.usage.0 {
         if *grows <= 0 {
             continue;
+        }
+        if !batch.room {
+            return Ok(Verdict::Refused(Refusal::NoRoom));
         }
         let has: i64 = conn
             .prepare_cached(
@@ -417,8 +426,12 @@ impl Verb for Commit {
         size(&self.effects)
     }
 
+    fn grows(&self) -> bool {
+        grows(&self.effects)
+    }
+
     fn run(&self, batch: &mut Batch<'_>) -> Result<Completed, Fault> {
-        Ok(match check(batch.conn, &self.effects)? {
+        Ok(match check(batch, &self.effects)? {
             Verdict::Sound(plan) => {
                 plan.apply(batch.conn)?;
                 Completed::Committed

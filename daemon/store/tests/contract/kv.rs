@@ -13,11 +13,11 @@ fn own(name: &str) -> Namespace {
     Namespace { owner: Owner::Plugin("p".to_owned()), name: name.to_owned() }
 }
 
-fn change(key: &str, change: KvChange) -> KvWrite {
+pub(crate) fn change(key: &str, change: KvChange) -> KvWrite {
     KvWrite { namespace: own("n"), key: key.to_owned(), change }
 }
 
-fn set(key: &str, value: &str) -> KvWrite {
+pub(crate) fn set(key: &str, value: &str) -> KvWrite {
     let value = Bytes::copy_from_slice(value.as_bytes());
     change(key, KvChange::Set { value, expires_at: None })
 }
@@ -36,7 +36,7 @@ fn span(prefix: &str) -> KvSpan {
     KvSpan { namespace: own("n"), prefix: prefix.to_owned(), after: None }
 }
 
-fn effects(reads: Vec<KvRead>, writes: Vec<KvWrite>) -> Effects {
+pub(crate) fn effects(reads: Vec<KvRead>, writes: Vec<KvWrite>) -> Effects {
     Effects { reads, writes, max_bytes: 1 << 20, at: T0 }
 }
 
