@@ -254,6 +254,9 @@ impl Session {
         let change = match self.writes.get(&place) {
             None => KvChange::Add(by),
             Some(KvChange::Delete) => KvChange::Set { value: number(by), expires_at: None },
+            Some(KvChange::Set { expires_at: Some(end), .. }) if *end <= Timestamp::now() => {
+                KvChange::Set { value: number(by), expires_at: None }
+            }
             Some(KvChange::Add(before)) => match before.checked_add(by) {
                 Some(sum) => KvChange::Add(sum),
                 None => return Err(out_of_range(&place)),
@@ -497,7 +500,11 @@ mod tests {
     }
 
     fn session() -> Session {
-        let (store, limits) = (Arc::new(Empty), Limits::default());
+        session_of(Arc::new(Empty))
+    }
+
+    fn session_of(store: Arc<dyn Kv>) -> Session {
+        let limits = Limits::default();
         let access = Access::new("p", store, KvGrant::default(), &[], &limits);
         Session::new(Some(Arc::new(access)))
     }
@@ -527,5 +534,43 @@ mod tests {
         assert!((100..=most).contains(&lists), "{lists} lists");
         // All of them saw the same.
         assert_eq!(session.into_effects().reads.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_the_attempt_set_for_a_time_that_is_over_counts_from_0() {
+        let mut session = session();
+        let place = session.place(named(), "k".to_owned()).expect("is a key");
+        session.set(place.clone(), b"word".to_vec(), Some(0)).expect("is small");
+        assert_eq!(session.get(&place).await.expect("reads"), None);
+        session.add(place.clone(), 2).expect("is absent");
+        assert_eq!(session.get(&place).await.expect("reads").as_deref(), Some(&b"2"[..]));
+    }
+
+    #[derive(Debug)]
+    struct Large;
+
+    #[async_trait]
+    impl Kv for Large {
+        async fn get(&self, _: &Namespace, key: &str) -> Result<Option<KvEntry>, String> {
+            let value = vec![0; 2 << 20].into();
+            Ok(Some(KvEntry { key: key.to_owned(), version: 1, value }))
+        }
+
+        async fn list(&self, _: &KvSpan, _: usize, _: usize) -> Result<KvPage, String> {
+            let value = vec![0; 2 << 20].into();
+            let entries = vec![KvEntry { key: "k".to_owned(), version: 1, value }];
+            Ok(KvPage { entries, next: None })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_read_that_is_too_much_is_remembered() {
+        let mut session = session_of(Arc::new(Large));
+        let place = session.place(named(), "k".to_owned()).expect("is a key");
+        assert!(session.get(&place).await.is_err());
+        session.used = 0;
+        let namespace = place.0;
+        assert!(session.list(namespace, String::new(), None, 9).await.is_err());
+        assert_eq!(session.into_effects().reads.len(), 2);
     }
 }
