@@ -271,7 +271,8 @@ impl Kv {
     }
 
     /// The keys that begin with `prefix` and are greater than `after`, in the order of their bytes:
-    /// at most `limit` (at most 1000), and no further one once they and their values have 256 KiB.
+    /// at most `limit` (at most 1000), and no further one once they and their values have 64 KiB.
+    /// A page can have fewer, or none, and a `next` all the same.
     ///
     /// An attempt that lists is run again when a key of the part that it saw is made, changed or
     /// removed by somebody else before it is done.

@@ -44,10 +44,11 @@ fn an_event_is_counted_once_however_often_it_is_tried() {
     const ROUNDS: u64 = 6;
     const EACH: u64 = 50;
     let yard = Yard::with_plugins(&["keeper"]);
-    let config = config(&yard)
-        .set("plugin.keeper", r#"cpu = "50ms""#)
-        .set("plugin.keeper", r#"kv_attempt_bytes = "16MiB""#)
-        .route("count", "keeper/count", &[SOON]);
+    let config = config(&yard).set("plugin.keeper", r#"cpu = "50ms""#).route(
+        "count",
+        "keeper/count",
+        &[SOON],
+    );
     let mut daemon = yard.start(&config);
     let mut all = Sent::default();
     for round in 0..ROUNDS {
@@ -207,7 +208,7 @@ fn each_limit_names_itself_its_value_and_its_setting() {
         (
             serde_json::json!({ "key": "k", "keys": 10, "bytes": 2000 }),
             "limit",
-            "would have 20660 bytes",
+            "would have 30260 bytes",
             "`kv_bytes` of 16384",
         ),
         (serde_json::json!({ "key": "" }), "trap", "a key cannot be empty", ""),

@@ -23,7 +23,8 @@ pub struct Limits {
     pub kv_key_bytes: usize,
     /// Bytes of a value of `kv`.
     pub kv_value_bytes: usize,
-    /// Bytes that an attempt may read and change through `kv`: keys, values, and 64 for each call.
+    /// Bytes that an attempt may read and change through `kv`: keys, values, 1024 for each call and
+    /// 64 for each listed entry.
     pub kv_attempt_bytes: usize,
 }
 
@@ -36,8 +37,8 @@ impl Default for Limits {
             log_bytes: 64 << 10,
             reply_bytes: 1 << 20,
             kv_key_bytes: 512,
-            kv_value_bytes: 256 << 10,
-            kv_attempt_bytes: 4 << 20,
+            kv_value_bytes: 64 << 10,
+            kv_attempt_bytes: 256 << 10,
         }
     }
 }

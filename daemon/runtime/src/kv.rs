@@ -19,12 +19,15 @@ use crate::bindings::kv;
 use crate::state::{LimitReached, State};
 use crate::text::clip;
 
-/// What a call counts besides the bytes of keys and values.
-const CALL_COST: usize = 64;
+/// What a call counts besides the bytes of keys and values: so few calls fit into an attempt that
+/// its commit, which looks at each of them again, holds nobody up.
+const CALL_COST: usize = 1 << 10;
+/// What a listed entry counts besides its bytes.
+const ENTRY_COST: usize = 64;
 /// Most entries of one page, as the interface says.
 const PAGE: usize = 1000;
 /// A page ends once its keys and values have this many bytes, as the interface says.
-const PAGE_BYTES: usize = 256 << 10;
+const PAGE_BYTES: usize = 64 << 10;
 
 /// What is committed, for attempts to read. The daemon answers from its store.
 #[async_trait]
@@ -182,7 +185,7 @@ impl Session {
             return Err(Misuse("kv: a key cannot be empty".to_owned()).into());
         }
         self.bound("key", key.len(), access.key_bytes, "kv_key_bytes")?;
-        self.count(key.len())?;
+        self.count(key.len().saturating_add(CALL_COST))?;
         Ok((namespace, key))
     }
 
@@ -198,10 +201,10 @@ impl Session {
         .into())
     }
 
-    /// Counts a call and its bytes: bounds what one attempt holds in the daemon's memory, and what
-    /// its commit does.
+    /// Counts bytes, and what a call costs: bounds what one attempt holds in the daemon's memory,
+    /// and what its commit does.
     fn count(&mut self, bytes: usize) -> wasmtime::Result<()> {
-        self.used = self.used.saturating_add(bytes).saturating_add(CALL_COST);
+        self.used = self.used.saturating_add(bytes);
         let access = self.access()?;
         if self.used <= access.attempt_bytes {
             return Ok(());
@@ -221,8 +224,9 @@ impl Session {
         }
         let (namespace, key) = place;
         let found = self.access()?.store.get(namespace, key).await.map_err(unavailable)?;
-        self.count(found.as_ref().map_or(0, |entry| entry.value.len()))?;
+        // First, so that a failure for its size is checked against what is there as well.
         self.reads.insert(place.clone(), found.clone());
+        self.count(found.as_ref().map_or(0, |entry| entry.value.len()))?;
         Ok(found)
     }
 
@@ -250,6 +254,9 @@ impl Session {
         let change = match self.writes.get(&place) {
             None => KvChange::Add(by),
             Some(KvChange::Delete) => KvChange::Set { value: number(by), expires_at: None },
+            Some(KvChange::Set { expires_at: Some(end), .. }) if *end <= Timestamp::now() => {
+                KvChange::Set { value: number(by), expires_at: None }
+            }
             Some(KvChange::Add(before)) => match before.checked_add(by) {
                 Some(sum) => KvChange::Add(sum),
                 None => return Err(out_of_range(&place)),
@@ -284,17 +291,18 @@ impl Session {
                 after: from.clone(),
             };
             let left = limit.saturating_sub(page.entries.len());
+            self.count(CALL_COST)?;
             let found = store.list(&span, left, PAGE_BYTES).await.map_err(unavailable)?;
-            for entry in &found.entries {
-                self.count(entry.key.len().saturating_add(entry.value.len()))?;
+            let until = found.next;
+            let seen = found.entries.iter().map(|entry| (entry.key.clone(), entry.version));
+            let seen = seen.collect();
+            let read = KvRead::Span { span: span.clone(), until: until.clone(), seen };
+            if !self.spans.contains(&read) {
+                self.spans.push(read);
             }
-            let until = match found.entries.last() {
-                Some(last) if found.more => Some(last.key.clone()),
-                _ => None,
-            };
+            let bytes_of = |entry: &KvEntry| entry.key.len() + entry.value.len() + ENTRY_COST;
+            self.count(found.entries.iter().map(bytes_of).sum())?;
             let merged = self.merge(&span, until.as_deref(), &found.entries)?;
-            let seen = found.entries.into_iter().map(|entry| (entry.key, entry.version));
-            self.spans.push(KvRead::Span { span, until: until.clone(), seen: seen.collect() });
             for (key, value) in merged {
                 if page.entries.len() == limit || bytes >= PAGE_BYTES {
                     page.next = page.entries.last().map(|entry| entry.key.clone());
@@ -470,5 +478,99 @@ impl kv::Host for State {
         }
         self.kv.set(place, value, ttl_ms)?;
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Empty;
+
+    #[async_trait]
+    impl Kv for Empty {
+        async fn get(&self, _: &Namespace, _: &str) -> Result<Option<KvEntry>, String> {
+            Ok(None)
+        }
+
+        async fn list(&self, _: &KvSpan, _: usize, _: usize) -> Result<KvPage, String> {
+            Ok(KvPage::default())
+        }
+    }
+
+    fn session() -> Session {
+        session_of(Arc::new(Empty))
+    }
+
+    fn session_of(store: Arc<dyn Kv>) -> Session {
+        let limits = Limits::default();
+        let access = Access::new("p", store, KvGrant::default(), &[], &limits);
+        Session::new(Some(Arc::new(access)))
+    }
+
+    fn named() -> kv::Namespace {
+        kv::Namespace { scope: kv::Scope::Plugin, name: "n".to_owned() }
+    }
+
+    #[tokio::test]
+    async fn an_attempt_makes_some_hundreds_of_calls_at_most() {
+        let most = Limits::default().kv_attempt_bytes / CALL_COST;
+        let mut session = session();
+        let mut sets = 0;
+        while let Ok(place) = session.place(named(), sets.to_string()) {
+            session.set(place, Vec::new(), None).expect("is small");
+            sets += 1;
+        }
+        assert!((100..=most).contains(&sets), "{sets} sets");
+        assert_eq!(session.into_effects().writes.len(), sets);
+
+        let mut session = self::session();
+        let mut lists = 0;
+        let namespace = session.namespace(named()).expect("is its own");
+        while session.list(namespace.clone(), String::new(), None, 1).await.is_ok() {
+            lists += 1;
+        }
+        assert!((100..=most).contains(&lists), "{lists} lists");
+        // All of them saw the same.
+        assert_eq!(session.into_effects().reads.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_the_attempt_set_for_a_time_that_is_over_counts_from_0() {
+        let mut session = session();
+        let place = session.place(named(), "k".to_owned()).expect("is a key");
+        session.set(place.clone(), b"word".to_vec(), Some(0)).expect("is small");
+        assert_eq!(session.get(&place).await.expect("reads"), None);
+        session.add(place.clone(), 2).expect("is absent");
+        assert_eq!(session.get(&place).await.expect("reads").as_deref(), Some(&b"2"[..]));
+    }
+
+    #[derive(Debug)]
+    struct Large;
+
+    #[async_trait]
+    impl Kv for Large {
+        async fn get(&self, _: &Namespace, key: &str) -> Result<Option<KvEntry>, String> {
+            let value = vec![0; 2 << 20].into();
+            Ok(Some(KvEntry { key: key.to_owned(), version: 1, value }))
+        }
+
+        async fn list(&self, _: &KvSpan, _: usize, _: usize) -> Result<KvPage, String> {
+            let value = vec![0; 2 << 20].into();
+            let entries = vec![KvEntry { key: "k".to_owned(), version: 1, value }];
+            Ok(KvPage { entries, next: None })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_read_that_is_too_much_is_remembered() {
+        let mut session = session_of(Arc::new(Large));
+        let place = session.place(named(), "k".to_owned()).expect("is a key");
+        assert!(session.get(&place).await.is_err());
+        session.used = 0;
+        let namespace = place.0;
+        assert!(session.list(namespace, String::new(), None, 9).await.is_err());
+        assert_eq!(session.into_effects().reads.len(), 2);
     }
 }

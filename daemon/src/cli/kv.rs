@@ -81,7 +81,7 @@ async fn run_in(command: KvCommand) -> anyhow::Result<ExitCode> {
             let span = KvSpan { namespace, prefix, after: cursor };
             let page = reader.kv_list(&span, limit.into(), usize::MAX, now).await;
             let page = page.context("failed to list keys")?;
-            let next = page.entries.last().filter(|_| page.more).map(|entry| &entry.key);
+            let next = page.next.as_ref();
             let mut out = std::io::stdout().lock();
             if json {
                 let entries: Vec<Value> = page.entries.iter().map(shown).collect();

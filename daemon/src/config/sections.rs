@@ -123,9 +123,9 @@ pub(super) fn runtime(
         log_bytes: 64 << 10,
         reply_bytes: 1 << 20,
         kv_key_bytes: 512,
-        kv_value_bytes: 256 << 10,
-        kv_attempt_bytes: 4 << 20,
-        kv_bytes: 64 * MIB,
+        kv_value_bytes: 64 << 10,
+        kv_attempt_bytes: 256 << 10,
+        kv_bytes: 16 * MIB,
     };
     Runtime {
         plugins_dir,
@@ -289,12 +289,12 @@ fn plugin_limits(
         log_bytes: bytes(table, "log_bytes", log_bytes, 0..=16 * MIB, problems),
         reply_bytes: bytes(table, "reply_bytes", reply_bytes, KIB..=64 * MIB, problems),
         kv_key_bytes: bytes(table, "kv_key_bytes", kv_key_bytes, 16..=4 * KIB, problems),
-        kv_value_bytes: bytes(table, "kv_value_bytes", kv_value_bytes, KIB..=16 * MIB, problems),
+        kv_value_bytes: bytes(table, "kv_value_bytes", kv_value_bytes, KIB..=MIB, problems),
         kv_attempt_bytes: bytes(
             table,
             "kv_attempt_bytes",
             kv_attempt_bytes,
-            4 * KIB..=64 * MIB,
+            4 * KIB..=MIB,
             problems,
         ),
         kv_bytes: table.size("kv_bytes", kv_bytes, 4 * KIB..=1 << 40, problems),

@@ -388,9 +388,9 @@ fn an_empty_file_gives_every_default() {
             log_bytes: 64 << 10,
             reply_bytes: 1 << 20,
             kv_key_bytes: 512,
-            kv_value_bytes: 256 << 10,
-            kv_attempt_bytes: 4 << 20,
-            kv_bytes: 64 << 20,
+            kv_value_bytes: 64 << 10,
+            kv_attempt_bytes: 256 << 10,
+            kv_bytes: 16 << 20,
         }
     );
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::effects::{Run, before, end_late, give_up};
 use super::report::{message, report};
-use super::turns::Reruns;
+use super::turns::{Held, Reruns};
 use super::{Dispatcher, Permit, retry};
 use crate::config::Retry;
 
@@ -69,7 +69,9 @@ impl Dispatcher {
                 // Without a turn in time, the handler has no time either, and the attempt says so.
                 let held = before(end_at, reruns.turn(&self.turns)).await.flatten();
                 let started_at = Timestamp::now();
-                let attempt = self.call(&name, &event, job, number, end_at).await?;
+                let end = Held::end(held.as_ref(), end_at);
+                let mut attempt = self.call(&name, &event, job, number, end).await?;
+                Held::explain(held.as_ref(), end_at, &mut attempt);
                 Some((held, started_at, attempt))
             };
             let run = tokio::select! {
@@ -95,7 +97,7 @@ impl Dispatcher {
             let run = self.to_commit(&name, &attempt, &reruns, held, end_at).await;
             let (effects, held) = match run {
                 Run::Commit(effects, held) => (effects, held),
-                Run::Again if reruns.again(&attempt.kv) => continue,
+                Run::Again if reruns.again(&attempt) => continue,
                 Run::Again => {
                     give_up(&mut attempt, &reruns);
                     (Effects::default(), None)
@@ -123,7 +125,7 @@ impl Dispatcher {
             // What stands in the way of its commit makes it a failed attempt without effects, whose
             // commit nothing stands in the way of. A refusal was decided on what it had read.
             match &recorded {
-                Recorded::Conflict if reruns.again(&attempt.kv) => continue,
+                Recorded::Conflict if reruns.again(&attempt) => continue,
                 Recorded::Conflict => give_up(&mut attempt, &reruns),
                 Recorded::Refused(refusal) => self.refuse(&name, &mut attempt, refusal),
                 Recorded::Yes | Recorded::No => {}
@@ -289,7 +291,8 @@ impl LeaseGuard {
     }
 
     /// Commits the attempt; whether it was. A store without room is asked again until it has
-    /// some, because an effect that happened must be known. After a conflict or a refusal the lease
+    /// some, because an effect that happened must be known; what plugins keep is no such effect, and
+    /// without room for it the attempt is refused. After a conflict or a refusal the lease
     /// is still held.
     async fn complete(&mut self, completion: Completion) -> Recorded {
         let Some(lease) = self.lease.clone() else { return Recorded::No };
@@ -301,6 +304,9 @@ impl LeaseGuard {
                 Ok(Completed::LeaseLost) => {
                     tracing::warn!(job = %lease.job(), "the lease was lost; the outcome is dropped");
                     break Recorded::No;
+                }
+                Err(StoreError::Full(_)) if !completion.effects.writes.is_empty() => {
+                    return Recorded::Refused(Refusal::NoRoom);
                 }
                 Err(StoreError::Full(_) | StoreError::Busy) => tokio::time::sleep(STORE_REST).await,
                 Err(error) => {

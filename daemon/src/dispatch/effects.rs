@@ -6,7 +6,7 @@ use hookyard_types::{HandlerName, Timestamp};
 use tokio::time::Instant;
 
 use super::Dispatcher;
-use super::turns::{Held, Reruns};
+use super::turns::{Held, Reruns, ends};
 
 /// What follows from a run.
 pub(super) enum Run<'a> {
@@ -71,6 +71,11 @@ impl Dispatcher {
                 shown(key),
                 namespace.name
             )),
+            Refusal::NoRoom => Outcome::Limit(
+                "kv: the store has too little room for more to be kept: free space on its disk, \
+                 raise `max_size` under `[store]`, or delete keys"
+                    .to_owned(),
+            ),
             Refusal::TooLarge { shared, wanted } => {
                 let most = self.live.config().plugin_limits(plugin).kv_bytes;
                 let whose = match shared {
@@ -87,9 +92,13 @@ impl Dispatcher {
     }
 }
 
-/// Makes a failed attempt of one that was stale each time that it was run.
+/// Makes a failed attempt of one that was stale each time that it was run. One that crossed a limit
+/// is a failed one already.
 pub(super) fn give_up(attempt: &mut Attempt, reruns: &Reruns) {
     attempt.kv = KvEffects::default();
+    if ends(&attempt.outcome) {
+        return;
+    }
     attempt.outcome = Outcome::Trap(format!(
         "kv: what it read was changed by others during each of its {} runs",
         reruns.runs()

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::attempt::{LeaseGuard, Waited, ran};
 use super::effects::{Run, before, end_late, give_up};
 use super::report::report;
-use super::turns::Reruns;
+use super::turns::{Held, Reruns};
 use super::{Dispatcher, Permit, Ran};
 use crate::config;
 
@@ -118,9 +118,10 @@ impl Dispatcher {
         let attempt = loop {
             let held = before(Some(deadline), reruns.turn(&self.turns)).await.flatten();
             let mut attempt = self
-                .call(name, &event, job, 1, Some(deadline))
+                .call(name, &event, job, 1, Held::end(held.as_ref(), Some(deadline)))
                 .await
                 .ok_or(Unavailable::NoPlugin)?;
+            Held::explain(held.as_ref(), Some(deadline), &mut attempt);
             let run = self.to_commit(name, &attempt, &reruns, held, Some(deadline)).await;
             let committed = match run {
                 Run::Commit(effects, _) if effects.is_empty() => Completed::Committed,
@@ -132,7 +133,7 @@ impl Dispatcher {
                 }
             };
             match committed {
-                Completed::Conflict if reruns.again(&attempt.kv) => continue,
+                Completed::Conflict if reruns.again(&attempt) => continue,
                 Completed::Conflict => give_up(&mut attempt, &reruns),
                 Completed::Refused(refusal) => self.refuse(name, &mut attempt, &refusal),
                 Completed::Committed | Completed::LeaseLost => {}

@@ -6,11 +6,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
-use hookyard_runtime::KvEffects;
+use hookyard_runtime::{Attempt, KvEffects, Outcome};
 use hookyard_types::Namespace;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+use tokio::time::Instant;
 
 /// How often an attempt is run again beside the others.
 const BESIDE: u32 = 5;
@@ -18,6 +20,9 @@ const BESIDE: u32 = 5;
 /// How often it is run again while it holds what it used before. Once is enough, unless each run
 /// uses other namespaces, or a key expires meanwhile.
 const HOLDING: u32 = 3;
+
+/// How long a run may take while it holds what it used before: the others wait for it.
+const HELD: Duration = Duration::from_secs(1);
 
 /// The namespaces that are being changed or held. One that nobody uses is not kept.
 #[derive(Debug, Default)]
@@ -42,6 +47,7 @@ impl Turns {
             let lock = held.begin(namespace.clone());
             held.holding.push(lock.write_owned().await);
         }
+        held.until = Some(Instant::now() + HELD);
         held
     }
 }
@@ -52,12 +58,32 @@ pub(super) struct Held<'a> {
     turns: &'a Turns,
     passing: Vec<OwnedRwLockReadGuard<()>>,
     holding: Vec<OwnedRwLockWriteGuard<()>>,
+    /// When the run that holds them is ended.
+    until: Option<Instant>,
     names: Vec<Namespace>,
 }
 
 impl<'a> Held<'a> {
     fn none(turns: &'a Turns) -> Self {
-        Self { turns, passing: Vec::new(), holding: Vec::new(), names: Vec::new() }
+        Self { turns, passing: Vec::new(), holding: Vec::new(), until: None, names: Vec::new() }
+    }
+
+    /// When a run that holds them has to end, which it would have to by `end_at` in any case.
+    pub(super) fn end(held: Option<&Self>, end_at: Option<Instant>) -> Option<Instant> {
+        let until = held.and_then(|held| held.until);
+        until.into_iter().chain(end_at).min()
+    }
+
+    /// Names the turn as the reason of a run that ended with it, not with `end_at`.
+    pub(super) fn explain(held: Option<&Self>, end_at: Option<Instant>, attempt: &mut Attempt) {
+        let Some(until) = held.and_then(|held| held.until) else { return };
+        let cut = until <= Instant::now() && end_at.is_none_or(|end_at| until < end_at);
+        if cut && matches!(attempt.outcome, Outcome::Timeout(_)) {
+            attempt.outcome = Outcome::Timeout(format!(
+                "kv: it used what others change, so it was run while they waited, and took longer \
+                 than the {HELD:?} that it has then"
+            ));
+        }
     }
 
     fn begin(&mut self, namespace: Namespace) -> Arc<RwLock<()>> {
@@ -111,8 +137,13 @@ impl Reruns {
         !held || self.to_pass(effects, held).is_empty()
     }
 
-    /// Counts a stale run; whether there may be another.
-    pub(super) fn again(&mut self, effects: &KvEffects) -> bool {
+    /// Counts a stale run; whether there may be another. There is none after one that crossed a limit:
+    /// that is costly enough once.
+    pub(super) fn again(&mut self, Attempt { outcome, kv, .. }: &Attempt) -> bool {
+        !ends(outcome) && self.count(kv)
+    }
+
+    fn count(&mut self, effects: &KvEffects) -> bool {
         self.stale += 1;
         self.used.extend(effects.reads.iter().map(|read| read.namespace().clone()));
         self.used.extend(effects.writes.iter().map(|write| write.namespace.clone()));
@@ -123,6 +154,11 @@ impl Reruns {
     pub(super) fn runs(&self) -> u32 {
         self.stale + 1
     }
+}
+
+/// Whether a run that ended so is a failed attempt though what it read was stale.
+pub(super) fn ends(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Timeout(_) | Outcome::Limit(_))
 }
 
 #[cfg(test)]
@@ -186,7 +222,7 @@ mod tests {
                         if commit(&*store, &effects).await == Completed::Committed {
                             break;
                         }
-                        assert!(reruns.again(&effects), "it is not given up");
+                        assert!(reruns.count(&effects), "it is not given up");
                     }
                     most.fetch_max(reruns.runs(), Ordering::Relaxed);
                 }
@@ -218,12 +254,16 @@ mod tests {
         let mut reruns = Reruns::default();
         for _ in 0..=BESIDE {
             assert!(reruns.turn(&turns).await.is_none());
-            assert!(reruns.again(&uses("a")));
+            assert!(reruns.count(&uses("a")));
         }
         let held = reruns.turn(&turns).await;
+        let end = Held::end(held.as_ref(), None).expect("a holder has to end");
+        assert!(end <= Instant::now() + HELD);
+        assert_eq!(Held::end(held.as_ref(), Some(end - HELD)), Some(end - HELD));
+        assert_eq!(Held::end(None, None), None);
         assert!(held.is_some() && reruns.may_commit(&uses("a"), true));
         assert!(!reruns.may_commit(&uses("b"), true));
-        assert!(reruns.again(&uses("b")));
+        assert!(reruns.count(&uses("b")));
         drop(held);
         let held = reruns.turn(&turns).await;
         assert!(reruns.may_commit(&uses("a"), true) && reruns.may_commit(&uses("b"), true));
@@ -233,7 +273,15 @@ mod tests {
         drop(held);
         drop(turns.pass([namespace("b")].into()).await);
         assert!(turns.locks.lock().is_empty());
-        assert!(reruns.again(&uses("a")));
-        assert!(!reruns.again(&uses("a")), "there is an end to it");
+        assert!(reruns.count(&uses("a")));
+        assert!(!reruns.count(&uses("a")), "there is an end to it");
+    }
+
+    #[test]
+    fn a_run_that_crossed_a_limit_is_not_run_again() {
+        assert!(ends(&Outcome::Timeout(String::new())));
+        assert!(ends(&Outcome::Limit(String::new())));
+        assert!(!ends(&Outcome::Trap(String::new())));
+        assert!(!ends(&Outcome::Ignored(String::new())));
     }
 }

@@ -208,8 +208,8 @@ pub struct Effects {
     pub at: Timestamp,
 }
 
-/// What a key counts besides its bytes and those of its value.
-pub const KV_KEY_COST: usize = 64;
+/// What a key counts besides its bytes and those of its value: bounds how many there are.
+pub const KV_KEY_COST: usize = 1 << 10;
 
 impl Effects {
     pub fn is_empty(&self) -> bool {
@@ -227,6 +227,8 @@ pub enum Refusal {
     /// The plugin's namespaces together, or the shared namespace `shared`, would have `wanted`
     /// bytes, more than [`Effects::max_bytes`].
     TooLarge { shared: Option<String>, wanted: u64 },
+    /// They would make what is kept more, and the store takes nothing new.
+    NoRoom,
 }
 
 /// What the job does next.

@@ -42,8 +42,8 @@ pub struct KvSpan {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KvPage {
     pub entries: Vec<KvEntry>,
-    /// Whether there may be more behind the last entry.
-    pub more: bool,
+    /// The last key that was looked at, if there may be more behind it.
+    pub next: Option<String>,
 }
 
 /// What an attempt saw, to be compared with what is there when it commits.

@@ -174,7 +174,7 @@ impl Fake {
             if after.is_some_and(|after| key.as_str() <= after) || self.is_over(value) {
                 continue;
             }
-            if page.entries.len() == limit || bytes >= 256 * 1024 {
+            if page.entries.len() == limit || bytes >= 64 * 1024 {
                 page.next = page.entries.last().map(|entry: &wire::Entry| entry.key.clone());
                 break;
             }

@@ -31,7 +31,9 @@ impl Intake {
         match request {
             Request::Step(step) => {
                 let size = step.size();
-                shared.queued_bytes.fetch_sub(size, Ordering::Relaxed);
+                if step.admits() {
+                    shared.queued_bytes.fetch_sub(size, Ordering::Relaxed);
+                }
                 self.bytes = self.bytes.saturating_add(size as u64);
                 if step.admits()
                     && let Err(full) = shared.space.admits()
@@ -61,6 +63,16 @@ impl Intake {
                 Err(_) => return,
             }
         }
+    }
+
+    /// Refuses what makes more of what plugins keep; whether there was any.
+    pub(super) fn refuse_growing(&mut self, full: &StoreError, shared: &Arc<Shared>) -> bool {
+        let (growing, rest): (Vec<_>, _) =
+            std::mem::take(&mut self.steps).into_iter().partition(|step| step.grows());
+        self.steps = rest;
+        let any = !growing.is_empty();
+        refuse(growing, full, shared);
+        any
     }
 
     pub(super) fn refuse_newcomers(&mut self, full: &StoreError, shared: &Arc<Shared>) {

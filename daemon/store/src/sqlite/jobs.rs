@@ -178,6 +178,10 @@ impl Verb for Complete {
         kv::size(&self.completion.effects)
     }
 
+    fn grows(&self) -> bool {
+        kv::grows(&self.completion.effects)
+    }
+
     fn run(&self, batch: &mut Batch<'_>) -> Result<Completed, Fault> {
         let conn = batch.conn;
         let effects = &self.completion.effects;
@@ -186,7 +190,7 @@ impl Verb for Complete {
             if !self.is_held(conn)? {
                 return Ok(Completed::LeaseLost);
             }
-            match kv::check(conn, effects)? {
+            match kv::check(batch, effects)? {
                 Verdict::Sound(sound) => plan = Some(sound),
                 Verdict::Stale => return Ok(Completed::Conflict),
                 Verdict::Refused(refusal) => return Ok(Completed::Refused(refusal)),

@@ -17,10 +17,15 @@ use super::fault::Fault;
 use super::verb::{Batch, Verb};
 use crate::{Completed, Effects, KV_KEY_COST, Refusal};
 
-/// Most keys that one sweep removes: it holds up the commits that wait behind it.
-const SWEEP: u32 = 500;
+/// Most keys that one sweep removes, or the check of one list: it holds up the commits that wait behind it.
+const SWEEP: usize = 500;
 
-/// Most keys of one page.
+/// What a read or a write counts of a transaction besides its bytes, and an entry of a list: a
+/// transaction is as large as the time that it holds others up.
+const STEP_COST: usize = 1 << 10;
+const ENTRY_COST: usize = 64;
+
+/// Most keys of one page, and most that are looked at for it, expired ones included.
 const PAGE: usize = 1000;
 
 /// Whether an attempt's effects can be committed.
@@ -83,19 +88,31 @@ fn length(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
-/// Bytes that the effects hold while they wait for the writer.
+/// What the effects count of a transaction: bytes, and the work that each of them makes.
 pub(super) fn size(effects: &Effects) -> usize {
     let writes = effects.writes.iter().map(|write| match &write.change {
-        KvChange::Set { value, .. } => value.len() + write.key.len(),
-        KvChange::Delete | KvChange::Add(_) => write.key.len(),
+        KvChange::Set { value, .. } => value.len() + write.key.len() + STEP_COST,
+        KvChange::Delete | KvChange::Add(_) => write.key.len() + STEP_COST,
     });
-    writes.sum()
+    let reads = effects.reads.iter().map(|read| match read {
+        KvRead::Key { key, .. } => key.len() + STEP_COST,
+        KvRead::Span { seen, .. } => {
+            seen.iter().map(|(key, _)| key.len() + ENTRY_COST).sum::<usize>() + STEP_COST
+        }
+    });
+    writes.chain(reads).sum()
+}
+
+/// Whether the effects may make what is kept more.
+pub(super) fn grows(effects: &Effects) -> bool {
+    effects.writes.iter().any(|write| write.change != KvChange::Delete)
 }
 
 /// Compares what was read with what is there and works out the changes. Changes nothing itself but
 /// for removing expired keys that it comes across: having been seen as gone by one commit, a key
 /// must not be there for a later one whose clock is behind.
-pub(super) fn check(conn: &Connection, effects: &Effects) -> Result<Verdict, Fault> {
+pub(super) fn check(batch: &Batch<'_>, effects: &Effects) -> Result<Verdict, Fault> {
+    let conn = batch.conn;
     for read in &effects.reads {
         if !still_so(conn, read, effects.at)? {
             return Ok(Verdict::Stale);
@@ -110,6 +127,9 @@ pub(super) fn check(conn: &Connection, effects: &Effects) -> Result<Verdict, Fau
     for ((owner, namespace), grows) in &plan.usage.0 {
         if *grows <= 0 {
             continue;
+        }
+        if !batch.room {
+            return Ok(Verdict::Refused(Refusal::NoRoom));
         }
         let has: i64 = conn
             .prepare_cached(
@@ -284,13 +304,20 @@ fn still_so(conn: &Connection, read: &KvRead, at: Timestamp) -> Result<bool, Fau
     ))?;
     let mut found = statement.query((owner(&span.namespace), &span.namespace.name, key))?;
     let mut same = true;
+    let mut usage = Usage::default();
     while let Some(row) = found.next()? {
         let key = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
         if !key.starts_with(&span.prefix) || until.as_deref().is_some_and(|until| key > until) {
             break;
         }
         if row.get::<_, Option<i64>>(2)?.is_some_and(|end| end <= at.as_millis()) {
-            expired.push((key.to_owned(), row.get::<_, i64>(3)?));
+            if expired.len() == SWEEP {
+                // What is left of them goes with the commits of the next runs.
+                same = false;
+                break;
+            }
+            usage.add(&span.namespace, -cost(key, row.get(3)?));
+            expired.push(key.to_owned());
             continue;
         }
         let version: i64 = row.get(1)?;
@@ -300,9 +327,10 @@ fn still_so(conn: &Connection, read: &KvRead, at: Timestamp) -> Result<bool, Fau
         }
     }
     drop(found);
-    for (key, size) in expired {
-        expire(conn, &span.namespace, &key, size)?;
+    for key in &expired {
+        remove(conn, &span.namespace, key)?;
     }
+    usage.apply(conn)?;
     Ok(same && seen.next().is_none())
 }
 
@@ -347,17 +375,20 @@ pub(super) fn list(
     let mut found = statement.query((owner(&span.namespace), &span.namespace.name, key))?;
     let mut page = KvPage::default();
     let mut bytes = 0_usize;
-    while let Some(row) = found.next()? {
+    let mut last = None;
+    for looked_at in 0.. {
+        let Some(row) = found.next()? else { break };
         let key = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
         if !key.starts_with(&span.prefix) {
             break;
         }
+        if page.entries.len() == limit || bytes >= max_bytes || looked_at == PAGE {
+            page.next = last;
+            break;
+        }
+        last = Some(key.to_owned());
         if row.get::<_, Option<i64>>(2)?.is_some_and(|end| end <= now.as_millis()) {
             continue;
-        }
-        if page.entries.len() == limit || bytes >= max_bytes {
-            page.more = true;
-            break;
         }
         let value = Bytes::from(row.get::<_, Vec<u8>>(3)?);
         bytes = bytes.saturating_add(key.len()).saturating_add(value.len());
@@ -395,8 +426,12 @@ impl Verb for Commit {
         size(&self.effects)
     }
 
+    fn grows(&self) -> bool {
+        grows(&self.effects)
+    }
+
     fn run(&self, batch: &mut Batch<'_>) -> Result<Completed, Fault> {
-        Ok(match check(batch.conn, &self.effects)? {
+        Ok(match check(batch, &self.effects)? {
             Verdict::Sound(plan) => {
                 plan.apply(batch.conn)?;
                 Completed::Committed
@@ -422,16 +457,19 @@ impl Verb for Sweep {
              WHERE expires_at IS NOT NULL AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
         )?;
         let expired = statement
-            .query_map(params![self.now.as_millis(), SWEEP], |row| {
+            .query_map(params![self.now.as_millis(), length(SWEEP)], |row| {
                 let plugin: String = row.get(0)?;
                 let owner = if plugin.is_empty() { Owner::Shared } else { Owner::Plugin(plugin) };
                 let namespace = Namespace { owner, name: row.get(1)? };
                 Ok((namespace, row.get::<_, String>(2)?, row.get::<_, i64>(3)?))
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut usage = Usage::default();
         for (namespace, key, size) in &expired {
-            expire(batch.conn, namespace, key, *size)?;
+            remove(batch.conn, namespace, key)?;
+            usage.add(namespace, -cost(key, *size));
         }
+        usage.apply(batch.conn)?;
         Ok(expired.len())
     }
 }

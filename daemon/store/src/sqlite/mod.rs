@@ -172,7 +172,7 @@ impl SqliteStore {
             permit.send(Request::Step(pending));
         } else {
             let permit = self.queue.reserve().await.map_err(|_| StoreError::Closed)?;
-            self.shared.queued_bytes.fetch_add(size, Ordering::Relaxed);
+            // Not counted: what ends attempts, as many as run, must not keep events out.
             permit.send(Request::Step(pending));
         }
         match answer.await {

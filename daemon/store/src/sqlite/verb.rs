@@ -21,6 +21,11 @@ pub(super) trait Verb: Send + 'static {
         0
     }
 
+    /// Whether it may make what plugins keep more: a full disk refuses it before it refuses events.
+    fn grows(&self) -> bool {
+        false
+    }
+
     /// May run more than once: a transaction that failed is begun again.
     fn run(&self, batch: &mut Batch<'_>) -> Result<Self::Output, Fault>;
 
@@ -41,6 +46,8 @@ pub(super) trait Verb: Send + 'static {
 pub(super) struct Batch<'a> {
     pub(super) conn: &'a Connection,
     pub(super) incarnation: i64,
+    /// Whether there is room for something new.
+    pub(super) room: bool,
     /// The next event's `seq`.
     pub(super) next_seq: i64,
     /// Whether it leaves ready jobs that nobody holds.
@@ -59,6 +66,7 @@ pub(super) enum Request {
 /// A verb with somebody waiting for its output.
 pub(super) trait Step: Send + fmt::Debug {
     fn admits(&self) -> bool;
+    fn grows(&self) -> bool;
     fn size(&self) -> usize;
     /// Carries it out and keeps the output.
     fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), Fault>;
@@ -116,6 +124,10 @@ impl<V: Verb> fmt::Debug for Pending<V> {
 impl<V: Verb> Step for Pending<V> {
     fn admits(&self) -> bool {
         V::ADMITS
+    }
+
+    fn grows(&self) -> bool {
+        self.verb.grows()
     }
 
     fn size(&self) -> usize {

@@ -152,11 +152,15 @@ impl Writer {
                 Reach::Item if matches!(plan, Plan::Together) => plan = Plan::Apart,
                 Reach::Full => {
                     let newcomers = intake.steps.iter().any(|step| step.admits());
-                    // Refuses the newcomers at the loop's start; what was begun goes on.
-                    shared.space.met_full();
+                    // A plugin that would keep more must not stop the routes: it goes first.
+                    let growing = intake.refuse_growing(&fault.into_error(), &shared);
+                    if !growing {
+                        // Refuses the newcomers at the loop's start; what was begun goes on.
+                        shared.space.met_full();
+                    }
                     // The log begins anew in the room that it has, if its content can move.
                     self.make_room();
-                    plan = if newcomers { plan } else { Plan::Alone };
+                    plan = if newcomers || growing { plan } else { Plan::Alone };
                 }
                 // An item's fault that reaches past its savepoint is the whole transaction's: with it,
                 // trying again would never end.
@@ -262,6 +266,7 @@ impl Writer {
         Ok(Batch {
             conn: &self.conn,
             incarnation: self.incarnation,
+            room: self.shared.space.admits().is_ok(),
             next_seq: self.next_seq,
             wakes: false,
         })

@@ -13,11 +13,11 @@ fn own(name: &str) -> Namespace {
     Namespace { owner: Owner::Plugin("p".to_owned()), name: name.to_owned() }
 }
 
-fn change(key: &str, change: KvChange) -> KvWrite {
+pub(crate) fn change(key: &str, change: KvChange) -> KvWrite {
     KvWrite { namespace: own("n"), key: key.to_owned(), change }
 }
 
-fn set(key: &str, value: &str) -> KvWrite {
+pub(crate) fn set(key: &str, value: &str) -> KvWrite {
     let value = Bytes::copy_from_slice(value.as_bytes());
     change(key, KvChange::Set { value, expires_at: None })
 }
@@ -36,7 +36,7 @@ fn span(prefix: &str) -> KvSpan {
     KvSpan { namespace: own("n"), prefix: prefix.to_owned(), after: None }
 }
 
-fn effects(reads: Vec<KvRead>, writes: Vec<KvWrite>) -> Effects {
+pub(crate) fn effects(reads: Vec<KvRead>, writes: Vec<KvWrite>) -> Effects {
     Effects { reads, writes, max_bytes: 1 << 20, at: T0 }
 }
 
@@ -53,7 +53,7 @@ async fn list(store: &dyn Store, prefix: &str, limit: usize) -> (Vec<String>, Kv
     let span = span(prefix);
     let page = store.kv_list(&span, limit, 1 << 20, T0).await.expect("reads");
     let keys = page.entries.iter().map(|entry| entry.key.clone()).collect();
-    let until = page.entries.last().filter(|_| page.more).map(|entry| entry.key.clone());
+    let until = page.next.clone();
     let seen = page.entries.into_iter().map(|entry| (entry.key, entry.version)).collect();
     (keys, KvRead::Span { span, until, seen })
 }
@@ -174,10 +174,10 @@ pub(crate) async fn pages_of_keys_follow_one_another<B: Backend>() {
             let page = store.kv_list(&span, limit, max_bytes, T0).await.expect("reads");
             assert!(page.entries.len() <= 10);
             found.extend(page.entries.into_iter().map(|entry| entry.key));
-            if !page.more {
+            if page.next.is_none() {
                 break;
             }
-            span.after = found.last().cloned();
+            span.after = page.next;
         }
         assert_eq!(found, keys);
     }
@@ -242,6 +242,40 @@ pub(crate) async fn an_expired_key_is_gone_and_is_swept<B: Backend>() {
         (get(&*store, "n").await.is_some(), get(&*store, "b").await.is_some()),
         (false, true)
     );
+}
+
+pub(crate) async fn no_commit_removes_more_than_some_hundreds_of_expired_keys<B: Backend>() {
+    let place = B::new();
+    let store = place.open().await;
+    let many =
+        |from: usize| (from..from + 600).map(|n| set_until(&format!("k/{n:04}"), "", after(5)));
+    let within = |writes| Effects { max_bytes: 4 << 20, ..effects(Vec::new(), writes) };
+    for from in [0, 600] {
+        let committed = commit(&*store, within(many(from).collect())).await;
+        assert_eq!(committed, Completed::Committed);
+    }
+    // A page ends early rather than look at all of them.
+    let page = store.kv_list(&span("k/"), 9, 1 << 20, after(5)).await.expect("reads");
+    assert_eq!((page.entries.len(), page.next.as_deref()), (0, Some("k/0999")));
+    let rest = KvSpan { after: page.next, ..span("k/") };
+    let page = store.kv_list(&rest, 9, 1 << 20, after(5)).await.expect("reads");
+    assert_eq!((page.entries.len(), page.next), (0, None));
+
+    let seen = KvRead::Span { span: span("k/"), until: None, seen: Vec::new() };
+    let looks = Effects { at: after(5), ..effects(vec![seen], Vec::new()) };
+    let left = async || {
+        let page = store.kv_list(&span("k/"), 1000, 1 << 20, T0).await.expect("reads");
+        page.entries.len()
+    };
+    for there in [700, 200] {
+        assert_eq!(commit(&*store, looks.clone()).await, Completed::Conflict);
+        assert_eq!(left().await, there);
+    }
+    assert_eq!(commit(&*store, looks).await, Completed::Committed);
+    assert_eq!(left().await, 0);
+    // They count no more.
+    let all = Effects { max_bytes: 1100, ..effects(Vec::new(), vec![set("a", "1")]) };
+    assert_eq!(commit(&*store, all).await, Completed::Committed);
 }
 
 pub(crate) async fn a_plugin_keeps_no_more_than_it_may<B: Backend>() {

@@ -824,6 +824,7 @@ macro_rules! store_contract {
             pages_of_keys_follow_one_another
             increments_need_no_read_and_never_conflict
             an_expired_key_is_gone_and_is_swept
+            no_commit_removes_more_than_some_hundreds_of_expired_keys
             a_plugin_keeps_no_more_than_it_may
             what_is_read_and_then_written_is_as_if_one_came_after_the_other
             a_lease_that_nobody_receives_comes_back

@@ -22,6 +22,29 @@ async fn too_little_free_space_refuses_events() {
     assert!(matches!(store.health(), Err(StoreError::Full(_))));
 }
 
+/// Below the mark, plugins keep no more than they do, and nothing waits for room.
+#[tokio::test]
+async fn too_little_free_space_lets_no_plugin_keep_more() {
+    let file = File::new();
+    let store = file.sqlite(file.options()).await;
+    let commit = async |store: &dyn Store, writes| {
+        store.commit(effects(Vec::new(), writes)).await.expect("runs")
+    };
+    assert_eq!(commit(&*store, vec![set("a", "1"), set("b", "1")]).await, Completed::Committed);
+    let new = new_event("e", vec![leased("p/h")]);
+    store.close().await;
+    drop(store);
+
+    let store = file.sqlite(SqliteOptions { min_free: u64::MAX, ..file.options() }).await;
+    let refused = Completed::Refused(Refusal::NoRoom);
+    assert_eq!(commit(&*store, vec![set("c", "1")]).await, refused);
+    assert_eq!(commit(&*store, vec![set("a", "11")]).await, refused);
+    assert_eq!(commit(&*store, vec![set("a", "2")]).await, Completed::Committed);
+    let delete = change("b", hookyard_types::KvChange::Delete);
+    assert_eq!(commit(&*store, vec![delete]).await, Completed::Committed);
+    assert!(matches!(store.ingest(new).await, Err(StoreError::Full(_))));
+}
+
 /// A store that has met its `max_size` refuses events, and what was begun is still finished.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_store_still_completes() {
