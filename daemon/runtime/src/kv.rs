@@ -515,14 +515,13 @@ mod tests {
 
     #[tokio::test]
     async fn an_attempt_makes_some_hundreds_of_calls_at_most() {
-        let most = Limits::default().kv_attempt_bytes / CALL_COST;
         let mut session = session();
         let mut sets = 0;
         while let Ok(place) = session.place(named(), sets.to_string()) {
             session.set(place, Vec::new(), None).expect("is small");
             sets += 1;
         }
-        assert!((100..=most).contains(&sets), "{sets} sets");
+        assert!((100..=1000).contains(&sets), "{sets} sets");
         assert_eq!(session.into_effects().writes.len(), sets);
 
         let mut session = self::session();
@@ -531,7 +530,7 @@ mod tests {
         while session.list(namespace.clone(), String::new(), None, 1).await.is_ok() {
             lists += 1;
         }
-        assert!((100..=most).contains(&lists), "{lists} lists");
+        assert!((100..=1000).contains(&lists), "{lists} lists");
         // All of them saw the same.
         assert_eq!(session.into_effects().reads.len(), 1);
     }
