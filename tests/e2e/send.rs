@@ -39,6 +39,7 @@ fn particulars(name: &str, now: u64) -> (Vec<&'static str>, Option<String>) {
         "mandrill" => {
             (vec!["--content-type", FORM], Some("mandrill_events=%5B%7B%7D%5D".to_owned()))
         }
+        "mercado-pago" => (vec!["--header", "x-request-id: 1"], None),
         "microsoft-graph" | "sharepoint" => (vec![], Some(r#"{"value":[{}]}"#.to_owned())),
         "twilio" => (vec!["--content-type", FORM], Some("Body=Ahoy".to_owned())),
         "wechat-pay" => (vec!["--header", "wechatpay-nonce: 1"], None),

@@ -177,11 +177,11 @@ impl Writer {
             }
             queue = None;
         }
-        let count = intake.steps.len() as u64;
+        // Counted first: whoever has an answer finds it counted.
+        shared.counters.items.fetch_add(intake.steps.len() as u64, Ordering::Relaxed);
         for (step, refusal) in intake.steps.into_iter().zip(intake.refusals) {
             step.answer(refusal, &shared);
         }
-        shared.counters.items.fetch_add(count, Ordering::Relaxed);
     }
 
     /// One transaction without savepoints: the common case.
@@ -249,8 +249,8 @@ impl Writer {
                 }
                 error
             });
-            step.answer(error, &shared);
             shared.counters.items.fetch_add(1, Ordering::Relaxed);
+            step.answer(error, &shared);
         }
     }
 
