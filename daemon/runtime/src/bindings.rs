@@ -13,14 +13,16 @@ wasmtime::component::bindgen!({
         "hookyard:plugin/kv.list": async | trappable,
         "hookyard:plugin/kv.increment-and-get": async | trappable,
         "hookyard:plugin/kv.compare-and-set": async | trappable,
+        "hookyard:plugin/connection.request": async | trappable,
         default: trappable,
     },
 });
 
-pub(crate) use hookyard::plugin::{clock, kv, log, random, settings, types};
+pub(crate) use hookyard::plugin::{clock, connection, kv, log, random, settings, types};
 
 pub(crate) const MANIFEST: &str = "hookyard:plugin/manifest@0.1.0";
 pub(crate) const KV: &str = "hookyard:plugin/kv@";
+pub(crate) const CONNECTION: &str = "hookyard:plugin/connection@";
 pub(crate) const WEBHOOK: &str = "hookyard:plugin/webhook@0.1.0";
 
 pub(crate) type Pair<'a> = (&'a str, &'a str);

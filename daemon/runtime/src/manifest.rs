@@ -18,6 +18,8 @@ pub struct Manifest {
     pub settings: Vec<Setting>,
     /// Whether its component imports `kv`.
     pub kv: bool,
+    /// Whether its component imports `connection`.
+    pub connection: bool,
     /// The shared namespaces of `kv` that it names.
     pub shared: Vec<String>,
 }
@@ -144,6 +146,7 @@ mod tests {
             handlers: vec![handler],
             settings: vec![Setting { name: "branch".into(), required: false }],
             kv: true,
+            connection: false,
             shared: vec!["customers".into()],
         }
     }

@@ -7,6 +7,7 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::bindings::{self, types};
+use crate::connection::Outgoing;
 use crate::engine::{Host, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::failure::{self, Subject};
 use crate::kv::Session;
@@ -26,6 +27,8 @@ const DESCRIBE: Limits = Limits {
     kv_key_bytes: 0,
     kv_value_bytes: 0,
     kv_attempt_bytes: 0,
+    requests: 0,
+    request_bytes: 0,
 };
 
 /// Copied beyond the largest reply or value in one call: a reply's message, a log line.
@@ -69,6 +72,7 @@ impl Version {
             DESCRIBE.reply_bytes,
             Arc::default(),
             Session::default(),
+            Outgoing::default(),
         );
         let asked = async {
             let instance = instances.instantiate_async(&mut store).await?;
@@ -104,11 +108,12 @@ impl Version {
             }
         };
         drop(store);
-        let imports_kv = component
-            .component_type()
-            .imports(&host.engine)
-            .any(|(name, _)| name.starts_with(bindings::KV));
-        let manifest = manifest(said, imports_kv)
+        let imports = |interface: &str| {
+            let component = component.component_type();
+            component.imports(&host.engine).any(|(name, _)| name.starts_with(interface))
+        };
+        let (kv, connection) = (imports(bindings::KV), imports(bindings::CONNECTION));
+        let manifest = manifest(said, kv, connection)
             .check()
             .map_err(|error| format!("its manifest {}", line(&error.to_string(), 1024)))?;
         Ok(Self { manifest, hash, max_memory, host, instances, handle })
@@ -122,8 +127,9 @@ impl Version {
         copied: usize,
         settings: Settings,
         kv: Session,
+        outgoing: Outgoing,
     ) -> Store<State> {
-        store(&self.host, log_bytes, memory, copied, settings, kv)
+        store(&self.host, log_bytes, memory, copied, settings, kv, outgoing)
     }
 
     /// Instantiates into `store` and calls the handler.
@@ -151,8 +157,9 @@ fn store(
     copied: usize,
     settings: Settings,
     kv: Session,
+    outgoing: Outgoing,
 ) -> Store<State> {
-    let state = State::new(log_bytes, memory, settings, kv, host.started);
+    let state = State::new(log_bytes, memory, settings, kv, outgoing, host.started);
     let mut store = Store::new(&host.engine, state);
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(copied.saturating_add(COPY_SLACK));
@@ -188,7 +195,7 @@ fn fits(component: &Component) -> Result<(), String> {
 /// The attribute of a manifest that names a shared namespace of `kv`.
 const SHARED: &str = "kv.shared";
 
-fn manifest(said: bindings::Manifest, kv: bool) -> Manifest {
+fn manifest(said: bindings::Manifest, kv: bool, connection: bool) -> Manifest {
     let handler = |handler: bindings::Handler| HandlerInfo {
         name: handler.name,
         kinds: handler.kinds,
@@ -202,6 +209,7 @@ fn manifest(said: bindings::Manifest, kv: bool) -> Manifest {
         handlers: said.handlers.into_iter().map(handler).collect(),
         settings: said.settings.into_iter().map(setting).collect(),
         kv,
+        connection,
         shared: said
             .attributes
             .into_iter()
