@@ -7,6 +7,7 @@ mod app;
 mod budget;
 mod cli;
 mod config;
+mod connections;
 mod dispatch;
 mod event;
 mod ingress;
