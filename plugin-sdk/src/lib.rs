@@ -35,6 +35,7 @@
 //! [`ignore`](outcome::ignore), [`retry`](outcome::retry) or [`reject`](outcome::reject). A panic is
 //! a failed attempt, which is tried again; its message is logged.
 
+mod connection;
 mod event;
 mod guest;
 mod host;
@@ -45,6 +46,7 @@ mod plugin;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 
+pub use connection::{Connection, ConnectionError, NextPage, Pages, RequestBuilder, Response};
 pub use event::{Event, Form};
 pub use hookyard_sdk_macros::{handler, plugin};
 pub use host::{Attempt, Host};
@@ -82,7 +84,10 @@ pub mod prelude {
     pub use crate::outcome::{
         Done, Failure, OrFail, Outcome, OutcomeExt, Reply, done, ignore, reject, reply, retry,
     };
-    pub use crate::{Attempt, Event, Form, Host, Kv, debug, error, handler, info, warn};
+    pub use crate::{
+        Attempt, Connection, ConnectionError, Event, Form, Host, Kv, NextPage, Response, debug,
+        error, handler, info, warn,
+    };
 }
 
 /// What the macros expand to. Not for people; it may change in any version.
