@@ -9,8 +9,8 @@ use arc_swap::ArcSwap;
 use rustls::RootCertStore;
 
 use crate::admin::{self, Token};
-use crate::connections::{self, Connection};
 use crate::config::{self, Config, ConfigError, Diagnostic, RouteProblem, SecretProblem};
+use crate::connections::{self, Connection};
 use crate::outbound;
 use crate::route::{RouteChecks, Routes};
 use crate::secret::{self, Stamp};
@@ -42,8 +42,13 @@ impl Generation {
         let base = file.parent().unwrap_or(Path::new(""));
         // Each is looked at before it is read: a change in between is then seen as one more.
         let stamps = vec![secret::stamp_of(file)];
-        let mut builder =
-            Builder { base, stamps, admin_token: None, connections: Default::default(), roots: None };
+        let mut builder = Builder {
+            base,
+            stamps,
+            admin_token: None,
+            connections: Default::default(),
+            roots: None,
+        };
         let loaded = config::load_with(file, &mut builder)?;
         let Builder { stamps, admin_token, connections, .. } = builder;
         let config = Arc::new(loaded.config);

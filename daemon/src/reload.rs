@@ -13,8 +13,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::block_in_place;
 
 use crate::admission::{ConfigAdmission, missing_plugins};
-use crate::connections;
 use crate::config::{Config, ConfigError, Limits};
+use crate::connections;
 use crate::dispatch::Dispatcher;
 use crate::live::{self, Generation, Live};
 use crate::secret::Stamp;

@@ -92,7 +92,8 @@ pub enum CallError {
 }
 
 impl CallError {
-    fn message(&self) -> &str {
+    /// What a person reads.
+    pub fn message(&self) -> &str {
         match self {
             Self::Unknown => "there is no such connection",
             Self::OverLimit => "the answer is more than `request_bytes` has room for",

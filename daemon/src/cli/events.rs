@@ -206,7 +206,8 @@ fn request_line(request: &OutgoingRequest) -> String {
         (None, error) => error.clone().unwrap_or_default(),
     };
     let run = if *run > 1 { format!(" (run {run})") } else { String::new() };
-    let tries = if request.tries == 1 { String::new() } else { format!("  {} tries", request.tries) };
+    let tries =
+        if request.tries == 1 { String::new() } else { format!("  {} tries", request.tries) };
     let ms = request.duration.as_secs_f64() * 1000.0;
     one_line(&format!(
         "request {number}{run}  {connection}  {method} {url}  {result}  {ms:.1} ms  {sent} bytes out, \

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
 use hookyard_types::HandlerName;
+use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use toml::de::DeValue;
 
@@ -48,10 +48,8 @@ pub(super) fn granted(
             let draft = problems.error(element.span, message);
             match nearest(name, known.iter().copied()) {
                 Some(near) => draft.label(format!("did you mean `{near}`?")),
-                None => draft.help(format!(
-                    "add a table `[connection.{}]` with its `base_url`",
-                    bare(name)
-                )),
+                None => draft
+                    .help(format!("add a table `[connection.{}]` with its `base_url`", bare(name))),
             };
         }
         granted.insert(name.to_owned());
@@ -332,7 +330,10 @@ fn auth(entry: &Entry<'_>, problems: &mut Problems) -> Option<(Auth, Span)> {
     let ways: Vec<_> = keys::AUTH.names.iter().filter_map(|key| table.entry(key)).collect();
     let [way] = ways.as_slice() else {
         problems
-            .error(entry.span.clone(), "`auth` is exactly one of `bearer`, `basic`, `header`, `query` and `oauth2`")
+            .error(
+                entry.span.clone(),
+                "`auth` is exactly one of `bearer`, `basic`, `header`, `query` and `oauth2`",
+            )
             .help(format!("for example `auth = {EXAMPLE}`"));
         return None;
     };
@@ -396,9 +397,9 @@ fn oauth2(table: &Table<'_>, problems: &mut Problems) -> Option<(Auth, Span)> {
         let texts = problems.texts(&entry, "[\"read\", \"write\"]");
         texts.into_iter().map(|(scope, _)| scope.to_owned()).collect()
     });
-    let audience = table.entry("audience").and_then(|entry| {
-        problems.text(&entry, "\"https://api.example.com/\"").map(str::to_owned)
-    });
+    let audience = table
+        .entry("audience")
+        .and_then(|entry| problems.text(&entry, "\"https://api.example.com/\"").map(str::to_owned));
     let in_body = match table.entry("client_auth") {
         None => false,
         Some(entry) => match problems.text(&entry, "\"basic\"")? {

@@ -143,11 +143,8 @@ pub(super) const CONNECTION: Keys = Keys::new(
     "{ base_url = \"https://api.example.com/\" }",
 );
 
-pub(super) const CONNECTION_RETRY: Keys = Keys::new(
-    "`retry` of a connection",
-    &["max_attempts", "idempotent"],
-    "{ max_attempts = 3 }",
-);
+pub(super) const CONNECTION_RETRY: Keys =
+    Keys::new("`retry` of a connection", &["max_attempts", "idempotent"], "{ max_attempts = 3 }");
 
 pub(super) const AUTH: Keys = Keys {
     secret: true,
@@ -178,11 +175,7 @@ pub(super) const AUTH_HEADER: Keys = Keys {
 
 pub(super) const AUTH_QUERY: Keys = Keys {
     secret: true,
-    ..Keys::new(
-        "`query`",
-        &["name", "value"],
-        "{ name = \"key\", value = { env = \"API_KEY\" } }",
-    )
+    ..Keys::new("`query`", &["name", "value"], "{ name = \"key\", value = { env = \"API_KEY\" } }")
 };
 
 pub(super) const OAUTH2: Keys = Keys {

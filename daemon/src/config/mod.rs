@@ -193,7 +193,10 @@ fn read<B: Build>(
     let built = secrets::build(&routes, build, problems);
     let routes = routes.into_iter().filter_map(|read| read.route).collect();
     let file = file.to_owned();
-    Some((Config { file, server, admin, store, runtime, outbound, plugins, connections, routes }, built))
+    Some((
+        Config { file, server, admin, store, runtime, outbound, plugins, connections, routes },
+        built,
+    ))
 }
 
 /// Where the text is no TOML its values are not known: what follows the `=` of a key that sounds

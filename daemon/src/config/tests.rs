@@ -391,6 +391,8 @@ fn an_empty_file_gives_every_default() {
             kv_value_bytes: 64 << 10,
             kv_attempt_bytes: 256 << 10,
             kv_bytes: 16 << 20,
+            requests: 20,
+            request_bytes: 4 << 20,
         }
     );
 }

@@ -76,7 +76,9 @@ fn decompress(body: &[u8], most: usize) -> Result<Vec<u8>, Fault> {
     if plain.len() > most {
         return Err(Fault::TooLarge(most));
     }
-    read.map_err(|error| broken(&format!("the answer is not the gzip that it says it is: {error}")))?;
+    read.map_err(|error| {
+        broken(&format!("the answer is not the gzip that it says it is: {error}"))
+    })?;
     Ok(plain)
 }
 
@@ -87,8 +89,7 @@ fn broken(message: &str) -> Fault {
 /// The header lines that a plugin gets, in the order of the answer.
 pub(super) fn lines(headers: &HeaderMap, decompressed: bool) -> Vec<(String, Vec<u8>)> {
     let kept = headers.iter().filter(|(name, _)| {
-        !LEFT_OUT.contains(&name.as_str())
-            && !(decompressed && **name == header::CONTENT_ENCODING)
+        !LEFT_OUT.contains(&name.as_str()) && !(decompressed && **name == header::CONTENT_ENCODING)
     });
     kept.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
 }

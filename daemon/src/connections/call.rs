@@ -9,12 +9,12 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::Connection;
 use super::answer;
 use super::credential::{Credential, encoded};
 use super::fault::{Fault, of_no_answer};
 use super::headers::{self, IDEMPOTENCY_KEY, OUR_NAME};
 use super::oauth::Token;
-use super::Connection;
 use crate::outbound::{Peer, Target, without_values};
 
 /// The methods that a plugin may use.
@@ -220,7 +220,8 @@ impl Connection {
                 Ok(Ok(found)) => token = Some(found),
                 Ok(Err(fault)) => return (Err(fault), None),
                 Err(_) => {
-                    let message = format!("no token within the connection's `timeout` of {within:?}");
+                    let message =
+                        format!("no token within the connection's `timeout` of {within:?}");
                     return (Err(Fault::Credential(message)), None);
                 }
             }

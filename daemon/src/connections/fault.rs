@@ -11,7 +11,11 @@ use crate::outbound::{Failure, NoAnswer};
 pub(super) enum Fault {
     Refused(String),
     /// Whether something may have been sent, and whether it can go better the next time.
-    Network { message: String, sent: bool, transient: bool },
+    Network {
+        message: String,
+        sent: bool,
+        transient: bool,
+    },
     Timeout(Duration),
     /// The answer is larger than the connection's `max_response`.
     TooLarge(usize),

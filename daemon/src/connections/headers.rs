@@ -52,9 +52,7 @@ pub(super) fn checked(
     }
     let bytes: usize = given.iter().map(|(name, value)| name.len() + value.len()).sum();
     if bytes > MOST_BYTES {
-        return Err(format!(
-            "the request's headers have {bytes} bytes: {MOST_BYTES} is the most"
-        ));
+        return Err(format!("the request's headers have {bytes} bytes: {MOST_BYTES} is the most"));
     }
     let mut headers = HeaderMap::with_capacity(given.len());
     for (name, value) in given {

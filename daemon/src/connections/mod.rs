@@ -26,10 +26,9 @@ use rustls::RootCertStore;
 
 use crate::config::{self, SecretProblem};
 use crate::live::Live;
-use crate::outbound::{
-    self, AddressPolicy, Pool, PoolParts, Resolver, RootsError, SystemResolver,
-};
+use crate::outbound::{self, AddressPolicy, Pool, PoolParts, Resolver, RootsError, SystemResolver};
 use crate::secret::{self, Stamp};
+pub(crate) use call::Done;
 use credential::Resolved;
 pub(crate) use headers::is_reserved;
 use rate::Rate;
@@ -37,7 +36,7 @@ use rate::Rate;
 /// To reach one address; and once more for the TLS handshake.
 const CONNECT: Duration = Duration::from_secs(5);
 /// What errors about a guarded address say.
-const HOW_TO_ALLOW: &str = "allow = [\"NETWORK\"]` or `allow_private = true` in its table";
+const HOW_TO_ALLOW: &str = "`allow` or `allow_private` in the connection's table";
 
 /// One connection, with what its requests share: kept connections, rate, token.
 pub(crate) struct Connection {
@@ -116,10 +115,6 @@ impl Connection {
             rate: config.rate.map(|rate| Arc::new(Rate::new(rate))),
             stamps,
         })
-    }
-
-    pub(crate) fn config(&self) -> &config::Connection {
-        &self.config
     }
 
     /// Whether `other` would do the same in every respect.

@@ -123,9 +123,8 @@ impl OAuth {
         let body = Zeroizing::new(body.map_err(|fault| failed(&fault.message()))?);
         if status != StatusCode::OK {
             let refused: Option<Refused> = serde_json::from_slice(&body).ok();
-            let code = refused.and_then(|Refused { error }| {
-                CODES.into_iter().find(|code| *code == error)
-            });
+            let code =
+                refused.and_then(|Refused { error }| CODES.into_iter().find(|code| *code == error));
             let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
             return Err(failed(&format!("it answered {status}{code}")));
         }

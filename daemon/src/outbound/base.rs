@@ -170,7 +170,8 @@ pub(crate) enum BadBase {
 /// `scheme:`, as RFC 3986 has it; a relative path whose first segment looks like that is none.
 fn has_scheme(path: &str) -> bool {
     let (scheme, _) = path.split_once("://").unwrap_or_default();
-    !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    !scheme.is_empty()
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 /// Checks one segment, as it is and as whoever decodes it sees it.

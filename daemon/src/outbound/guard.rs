@@ -94,7 +94,7 @@ impl fmt::Display for Refused {
             write!(f, "{host} is at {address}, {kind}")?;
         }
         match setting {
-            Some(setting) => write!(f, "; if that is meant, `{setting}` can allow it"),
+            Some(setting) => write!(f, "; if that is meant, {setting} can allow it"),
             None => f.write_str(", and no setting allows that"),
         }
     }

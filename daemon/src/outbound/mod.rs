@@ -18,7 +18,7 @@ mod resolve;
 mod roots;
 mod target;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub(crate) use error::{Failure, FetchError};
 pub(crate) use guard::AddressPolicy;
 pub(crate) use message::{Request, Response};
 pub(crate) use pool::{NoAnswer, Peer, Pool, PoolParts};
+#[cfg(test)]
+pub(crate) use resolve::{Lookup, Resolve};
 pub(crate) use resolve::{Resolver, SystemResolver};
 pub(crate) use roots::{RootsError, client_config, identity, of_file, platform as platform_roots};
 pub(crate) use target::Target;
@@ -109,7 +111,7 @@ impl Client {
     ) -> Result<Self, RootsError> {
         Self::new(ClientParts {
             resolver: Resolver::new(Arc::new(SystemResolver)).naming(config.resolve.clone()),
-            policy: AddressPolicy::public_only().naming("[outbound] resolve"),
+            policy: AddressPolicy::public_only().naming("`[outbound] resolve`"),
             plain_http: false,
             roots,
             limits: FetchLimits::default(),

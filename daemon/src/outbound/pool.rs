@@ -118,7 +118,9 @@ fn no_answer(error: hyper_util::client::legacy::Error) -> NoAnswer {
         }
         if let Some(hyper) = inner.downcast_ref::<hyper::Error>() {
             let what = if hyper.is_parse_too_large() {
-                format!("the answer's headers are more than {HEADER_BYTES} bytes or {HEADER_COUNT} lines")
+                format!(
+                    "the answer's headers are more than {HEADER_BYTES} bytes or {HEADER_COUNT} lines"
+                )
             } else if hyper.is_parse() {
                 format!("the answer is not HTTP/1: {}", Chain(hyper))
             } else {

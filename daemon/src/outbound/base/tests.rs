@@ -142,7 +142,10 @@ fn a_base_is_a_plain_url() {
         let error = BaseUrl::parse(url).expect_err(url).to_string();
         assert!(!error.contains("s3cret") && !error.contains("pass@"), "{error}");
     }
-    assert_eq!(BaseUrl::exactly("https://api.test/token").expect("is one").to_string(), "https://api.test/token");
+    assert_eq!(
+        BaseUrl::exactly("https://api.test/token").expect("is one").to_string(),
+        "https://api.test/token"
+    );
 }
 
 /// What servers do to a path before they look at it: any of these, in any order and number.
