@@ -1,3 +1,3 @@
--- Schema 6: an attempt's requests to other services, in JSON.
+-- Schema 7: an attempt's requests to other services, in JSON.
 
 ALTER TABLE attempts ADD COLUMN requests TEXT NOT NULL DEFAULT '[]';
