@@ -36,7 +36,7 @@ pub use response::Response;
 ///     done()
 /// }
 ///
-/// hookyard_sdk::plugin!(tell);
+/// hookyard_sdk::plugin!(tell, connections(slack));
 ///
 /// # fn main() {
 /// let event = testing::event().json(&json!({ "sender": "ada" })).build();

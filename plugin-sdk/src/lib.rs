@@ -37,10 +37,12 @@
 
 mod connection;
 mod event;
+mod firing;
 mod guest;
 mod host;
 mod kv;
 pub mod log;
+mod message;
 pub mod outcome;
 mod plugin;
 #[cfg(not(target_arch = "wasm32"))]
@@ -48,9 +50,11 @@ pub mod testing;
 
 pub use connection::{Connection, ConnectionError, NextPage, Pages, RequestBuilder, Response};
 pub use event::{Event, Form};
+pub use firing::Firing;
 pub use hookyard_sdk_macros::{handler, plugin};
 pub use host::{Attempt, Host};
 pub use kv::{Entry, Kv, Page};
+pub use message::Message;
 pub use outcome::{Done, Failure, Outcome, Reply};
 /// The serde that the SDK uses, for `#[serde(crate = "hookyard_sdk::serde")]`.
 pub use serde;
@@ -85,8 +89,8 @@ pub mod prelude {
         Done, Failure, OrFail, Outcome, OutcomeExt, Reply, done, ignore, reject, reply, retry,
     };
     pub use crate::{
-        Attempt, Connection, ConnectionError, Event, Form, Host, Kv, NextPage, Response, debug,
-        error, handler, info, warn,
+        Attempt, Connection, ConnectionError, Event, Firing, Form, Host, Kv, Message, NextPage,
+        Response, debug, error, handler, info, warn,
     };
 }
 
@@ -96,7 +100,7 @@ pub mod __private {
     pub use crate::__export as export;
     pub use crate::guest::bindings;
     pub use crate::plugin::{
-        Handler, HandlerEntry, Plugin, Setting, check_handler_names, check_namespaces,
+        Handler, HandlerEntry, Need, Plugin, Setting, check_handler_names, check_needs,
         check_plugin_name,
     };
 }

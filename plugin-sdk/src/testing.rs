@@ -33,7 +33,9 @@
 //! ```
 
 mod connection;
+mod firing;
 mod kv;
+mod message;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -47,10 +49,14 @@ use connection::Services;
 pub use connection::{Request, ResponseBuilder, response};
 use kv::Kept;
 
+pub use firing::{FiringBuilder, firing};
+pub use message::{MessageBuilder, message};
+
 /// 2026-01-01T00:00:00Z, when every test happens unless it says otherwise.
 const THEN: Duration = Duration::from_secs(1_767_225_600);
 
-/// Runs a handler once, against a host with no settings. Short for `host().run(…)`.
+/// Runs a handler once, against a host with no settings. Short for `host().run(…)`. What it handles
+/// is made by [`event`], [`message`] or [`firing`].
 ///
 /// ```
 /// use hookyard_sdk::prelude::*;
@@ -62,8 +68,8 @@ const THEN: Duration = Duration::from_secs(1_767_225_600);
 ///
 /// testing::run(quiet, testing::event().build()).expect_done();
 /// ```
-pub fn run(handler: impl FnOnce(Event, Host) -> Outcome, event: Event) -> Run {
-    host().run(handler, event)
+pub fn run<I>(handler: impl FnOnce(I, Host) -> Outcome, input: I) -> Run {
+    host().run(handler, input)
 }
 
 /// Begins an event: a `POST /` without kind, headers or body.
@@ -438,10 +444,10 @@ impl HostBuilder {
     ///
     /// testing::host().run(quiet, testing::event().build()).expect_done();
     /// ```
-    pub fn run(self, handler: impl FnOnce(Event, Host) -> Outcome, event: Event) -> Run {
+    pub fn run<I>(self, handler: impl FnOnce(I, Host) -> Outcome, input: I) -> Run {
         let host = Host::new(self.attempt);
         let before = self.fake.kept.clone();
-        let (outcome, fake) = calls::with_fake(self.fake, || handler(event, host));
+        let (outcome, fake) = calls::with_fake(self.fake, || handler(input, host));
         let kept = if outcome.is_ok() { fake.kept } else { before };
         Run { outcome, logs: fake.logs, kept, services: fake.services }
     }

@@ -33,7 +33,7 @@ impl Place {
             .set("connection.api", r#"base_url = "https://api.test/v1/""#)
             .set("connection.api", &format!("auth = {{ bearer = {{ file = {token:?} }} }}"))
             .set("connection.other", r#"base_url = "https://127.0.0.1:1/""#)
-            .set("plugin.caller", r#"connections = ["api"]"#)
+            .set("plugin.caller", r#"connections = ["api", "other"]"#)
             .set("plugin.caller", "kv = true")
             .route("ask", "caller/ask", &[RESPOND])
             .route("forward", "caller/forward", &[SOON])
@@ -186,23 +186,35 @@ fn what_all_runs_asked_is_recorded() {
 }
 
 #[test]
-fn only_what_is_granted_can_be_asked() {
+fn only_what_is_granted_and_named_can_be_asked() {
     let place = Place::new();
-    let daemon = place.yard.start(&place.config());
-    let orders = json!({ "connection": "other", "method": "GET", "path": "" });
-    assert_eq!(ask(&daemon, &orders).status, 503);
-    let message = attempts(&last(&place.yard))[0]["message"].as_str().unwrap().to_owned();
-    assert!(
-        message.contains(
-            "plugin `caller` uses the connection `other`, which [plugin.caller] does not grant: add \
-             it to `connections`"
+    let config = place
+        .config()
+        .set("connection.unnamed", r#"base_url = "https://api.test/""#)
+        .set("plugin.caller", r#"connections = ["api", "other", "unnamed"]"#);
+    let daemon = place.yard.start(&config);
+    for (connection, why) in [
+        (
+            "third",
+            "plugin `caller` uses the connection `third`, which [plugin.caller] does not grant: add \
+             it to `connections`",
         ),
-        "{message}"
-    );
-    // A configuration that takes all grants away is refused, and the last good one stays.
+        (
+            "unnamed",
+            "plugin `caller` uses the connection `unnamed`, which its manifest does not name: add \
+             `connections(unnamed)` to `plugin!(…)`",
+        ),
+    ] {
+        let orders = json!({ "connection": connection, "method": "GET", "path": "" });
+        assert_eq!(ask(&daemon, &orders).status, 503);
+        let shown = last(&place.yard);
+        let message = attempts(&shown)[0]["message"].as_str().unwrap();
+        assert!(message.contains(why), "{message}");
+    }
+    // A configuration that takes away what the plugin names is refused, and the last good one stays.
     let mark = daemon.mark();
-    place.yard.write_config(&place.config().set("plugin.caller", "connections = []"));
-    daemon.until_logged_text(mark, "grants it none: add `connections = ");
+    place.yard.write_config(&place.config().set("plugin.caller", r#"connections = ["api"]"#));
+    daemon.until_logged_text(mark, "plugin `caller` uses the connection `other`, which ");
     place.api.serve("/v1/a", "");
     let orders = json!({ "connection": "api", "method": "GET", "path": "a" });
     assert_eq!(results(&ask(&daemon, &orders))[0]["status"], 200);
@@ -212,8 +224,7 @@ fn only_what_is_granted_can_be_asked() {
 #[test]
 fn guarded_addresses_and_ways_out_of_the_base_are_refused() {
     let place = Place::new();
-    let config = place.config().set("plugin.caller", r#"connections = ["api", "other"]"#);
-    let daemon = place.yard.start(&config);
+    let daemon = place.yard.start(&place.config());
     let mut orders = json!({ "connection": "other", "method": "GET", "path": "" });
     let refused = results(&ask(&daemon, &orders))[0]["error"].as_str().unwrap().to_owned();
     assert!(refused.starts_with("Refused(\"127.0.0.1 is a loopback address; "), "{refused}");

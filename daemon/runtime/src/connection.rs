@@ -130,6 +130,8 @@ pub(crate) struct Access {
     plugin: String,
     carrier: Arc<dyn Connections>,
     granted: BTreeSet<String>,
+    /// The connections that the plugin's manifest names.
+    named: BTreeSet<String>,
     requests: u32,
     bytes: usize,
 }
@@ -139,10 +141,11 @@ impl Access {
         plugin: &str,
         carrier: Arc<dyn Connections>,
         granted: BTreeSet<String>,
+        named: BTreeSet<String>,
         limits: &Limits,
     ) -> Self {
         let Limits { requests, request_bytes: bytes, .. } = *limits;
-        Self { plugin: plugin.to_owned(), carrier, granted, requests, bytes }
+        Self { plugin: plugin.to_owned(), carrier, granted, named, requests, bytes }
     }
 
     /// The most bytes of one request.
@@ -192,6 +195,13 @@ impl Outgoing {
                 "plugin `{plugin}` uses the connection `{name}`, which [plugin.{plugin}] does not \
                  grant: add it to `connections`",
                 name = clip(&name, 80),
+            ))
+            .into());
+        }
+        if !access.named.contains(&name) {
+            return Err(Misuse(format!(
+                "plugin `{plugin}` uses the connection `{name}`, which its manifest does not name: add \
+                 `connections({name})` to `plugin!(…)`"
             ))
             .into());
         }

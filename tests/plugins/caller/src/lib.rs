@@ -62,4 +62,4 @@ fn count(_event: Event, host: Host) -> Outcome {
     done()
 }
 
-hookyard_sdk::plugin!(ask, forward, count);
+hookyard_sdk::plugin!(ask, forward, count, connections(api, other));
