@@ -83,7 +83,8 @@ impl ConfigAdmission {
         if manifest.imports("connection") {
             let named = || manifest.uses_of("connection");
             if let Some(missing) = named().find(|named| !granted.contains(*named)) {
-                let all: BTreeSet<&str> = granted.iter().map(String::as_str).chain(named()).collect();
+                let all: BTreeSet<&str> =
+                    granted.iter().map(String::as_str).chain(named()).collect();
                 return Err(format!(
                     "plugin `{name}` uses the connection `{missing}`, which {file} does not grant: \
                      write `connections = {all:?}` in [plugin.{name}]",

@@ -265,9 +265,7 @@ fn requests_are_bounded_and_the_message_says_by_what() {
     let daemon = place.yard.start(&config);
     place.api.serve("/v1/a", "");
     place.api.serve("/v1/large", "x".repeat(70 << 10));
-    let orders = |path: &str, times: usize, bytes: usize| {
-        json!({ "connection": "api", "method": "POST", "path": path, "times": times, "bytes": bytes })
-    };
+    let orders = |path: &str, times: usize, bytes: usize| json!({ "connection": "api", "method": "POST", "path": path, "times": times, "bytes": bytes });
     let message_of = |orders: &Value| {
         assert_eq!(ask(&daemon, orders).status, 503);
         let shown = last(&place.yard);
