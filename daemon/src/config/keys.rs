@@ -285,7 +285,7 @@ pub(super) const ALL: &[(&Keys, &str)] = &[
     (&PLUGIN, "[plugin.NAME]"),
     (&KV, "kv"),
     (&CONNECTION, "[connection.NAME]"),
-    (&CONNECTION_RETRY, "retry of a connection"),
+    (&CONNECTION_RETRY, "[connection.NAME] retry"),
     (&AUTH, "auth"),
     (&AUTH_BASIC, "auth"),
     (&AUTH_HEADER, "auth"),
