@@ -349,3 +349,120 @@ impl wire::Host for State {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    #[async_trait]
+    impl Connections for Nobody {
+        async fn request(&self, _: Call) -> Called {
+            let outcome = Err(CallError::Unknown);
+            Called { url: String::new(), tries: 0, status: None, received: 0, outcome }
+        }
+    }
+
+    fn outgoing(requests: u32, request_bytes: usize) -> Outgoing {
+        let limits = Limits { requests, request_bytes, ..Limits::default() };
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let (granted, named) = (names(&["api", "unnamed"]), names(&["api", "ungranted"]));
+        let access = Access::new("p", Arc::new(Nobody), granted, named, &limits);
+        let end = Instant::now() + Duration::from_secs(10);
+        Outgoing::new(Some(Arc::new(access)), "job".to_owned(), end)
+    }
+
+    fn call(path: &str) -> wire::Call {
+        wire::Call {
+            method: "GET".to_owned(),
+            path: path.to_owned(),
+            query: vec![("a".to_owned(), "b".to_owned())],
+            headers: vec![("c".to_owned(), vec![0; 8])],
+            body: vec![0; 100],
+            timeout_ms: None,
+            idempotency_key: None,
+        }
+    }
+
+    fn admitted(outgoing: &mut Outgoing, name: &str, call: wire::Call) -> Result<Call, String> {
+        let granted = outgoing.admit(name.to_owned(), call);
+        granted.map(|granted| granted.call).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn requests_are_numbered_and_keyed_by_their_place() {
+        let mut one = outgoing(10, 1 << 20);
+        let first = admitted(&mut one, "api", call("a?x=1#y")).expect("is granted");
+        let own = wire::Call { idempotency_key: Some("mine".to_owned()), ..call("b") };
+        let second = admitted(&mut one, "api", own).expect("is granted");
+        let third = admitted(&mut one, "api", call("c")).expect("is granted");
+        assert_eq!((first.idempotency_key.as_str(), first.keyed_by_author), ("job-1", false));
+        assert_eq!((second.idempotency_key.as_str(), second.keyed_by_author), ("mine", true));
+        assert_eq!((third.idempotency_key.as_str(), third.keyed_by_author), ("job-3", false));
+        let made = one.into_made();
+        assert_eq!(made.iter().map(|made| made.number).collect::<Vec<_>>(), [1, 2, 3]);
+        // What never ended is on record too.
+        assert_eq!((made[0].url.as_str(), made[0].tries, made[0].sent), ("a", 0, 100));
+        assert_eq!(made[0].error.as_deref(), Some("the attempt ended before it did"));
+    }
+
+    #[test]
+    fn a_request_ends_before_its_attempt() {
+        let mut outgoing = outgoing(10, 1 << 20);
+        let now = Instant::now();
+        let whole = admitted(&mut outgoing, "api", call("a")).expect("is granted").deadline;
+        assert!(whole < now + Duration::from_secs(10) && whole > now + Duration::from_secs(9));
+        for (timeout, most) in [(50, 60), (u64::MAX, 9_950)] {
+            let timed = wire::Call { timeout_ms: Some(timeout), ..call("a") };
+            let deadline = admitted(&mut outgoing, "api", timed).expect("is granted").deadline;
+            assert!(deadline < Instant::now() + Duration::from_millis(most), "{timeout}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_granted_or_not_named_ends_the_attempt() {
+        let mut some = outgoing(10, 1 << 20);
+        for (name, why) in [
+            ("ungranted", "which [plugin.p] does not grant: add it to `connections`"),
+            ("unnamed", "which its manifest does not name: add `connections(unnamed)`"),
+            ("a\nb", "does not grant"),
+        ] {
+            let error = admitted(&mut some, name, call("a")).expect_err(name);
+            assert!(error.contains(why), "{error}");
+        }
+        let error = admitted(&mut Outgoing::default(), "api", call("a")).expect_err("no grant");
+        assert_eq!(error, "connections cannot be used here");
+    }
+
+    #[test]
+    fn requests_and_their_bytes_are_bounded() {
+        let mut few = outgoing(2, 1 << 20);
+        for _ in 0..2 {
+            admitted(&mut few, "api", call("a")).expect("is one of two");
+        }
+        assert_eq!(
+            admitted(&mut few, "api", call("a")),
+            Err("made more than its `requests` of 2 allows: make fewer in one attempt, or raise \
+                 `requests` under `[plugin.p]`"
+                .to_owned())
+        );
+        // 1 KiB, and 112 bytes of path, query, header and body.
+        let each = CALL_COST + 112;
+        let mut small = outgoing(100, each * 3 + 50);
+        for left in [2, 1, 0] {
+            let call = admitted(&mut small, "api", call("a")).expect("has room");
+            assert_eq!(call.max_answer, each * left + 50);
+        }
+        let error = admitted(&mut small, "api", call("a")).expect_err("has none");
+        assert_eq!(
+            error,
+            format!(
+                "sent and received more than its `request_bytes` of {} allows: do less in one \
+                 attempt, or raise `request_bytes` under `[plugin.p]`",
+                each * 3 + 50
+            )
+        );
+    }
+}

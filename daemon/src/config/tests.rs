@@ -9,6 +9,8 @@ use hookyard_verify::SuccessBody;
 
 use super::*;
 
+mod connections;
+
 const ROUTE: &str = "[[route]]\npath = \"/hooks/github\"\nprovider = \"github\"\nsecret = { env \
      = \"S\" }\nhandlers = \"a/b\"\n";
 

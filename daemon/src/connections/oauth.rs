@@ -120,7 +120,11 @@ impl OAuth {
         let response = response.map_err(|no| failed(&of_no_answer(&no).message()))?;
         let status = response.status();
         let body = answer::bounded(response.into_body(), MOST_BYTES).await;
-        let body = Zeroizing::new(body.map_err(|fault| failed(&fault.message()))?);
+        let body = body.map_err(|fault| match fault {
+            Fault::TooLarge(most) => failed(&format!("its answer is more than {most} bytes")),
+            fault => failed(&fault.message()),
+        });
+        let body = Zeroizing::new(body?);
         if status != StatusCode::OK {
             let refused: Option<Refused> = serde_json::from_slice(&body).ok();
             let code =

@@ -177,7 +177,7 @@ impl Verb for Complete {
     type Output = Completed;
 
     fn size(&self) -> usize {
-        kv::size(&self.completion.effects)
+        kv::size(&self.completion.effects).saturating_add(self.requests.len())
     }
 
     fn grows(&self) -> bool {
