@@ -652,6 +652,17 @@ fn every_listed_key_is_read() {
                 }
                 "[[route]]" => without(&format!("{key} "), &format!("{key} = {wrong}")),
                 "kv" => format!("[plugin.a]\nkv = {{ {key} = {wrong} }}\n"),
+                "auth" => {
+                    let api = "[connection.a]\nbase_url = \"https://a.test\"\nauth =";
+                    match keys.table.trim_matches('`') {
+                        "auth" => format!("{api} {{ {key} = {wrong} }}\n"),
+                        way => format!("{api} {{ {way} = {{ {key} = {wrong} }} }}\n"),
+                    }
+                }
+                "[connection.NAME] retry" => {
+                    let api = "[connection.a]\nbase_url = \"https://a.test\"\n";
+                    format!("{api}retry = {{ {key} = {wrong} }}\n")
+                }
                 "[plugin.NAME]" => format!("[plugin.a]\n{key} = {wrong}\n"),
                 table => format!("{table}\n{key} = {wrong}\n"),
             };

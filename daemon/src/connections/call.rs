@@ -149,21 +149,22 @@ impl Connection {
         progress: &mut Progress,
     ) -> Result<Answer, CallError> {
         let mut refused: Option<Arc<Token>> = None;
+        let mut last = None;
         let mut attempt = 1;
         loop {
-            self.turn(request.deadline).await?;
+            if let Err(full) = self.turn(request.deadline).await {
+                // What came of the try before says more.
+                return last.unwrap_or(Err(full));
+            }
             let (outcome, token) = self.once(request, refused.as_ref(), progress).await;
             let again = attempt < self.config.max_attempts;
+            let mut renewed = false;
             let wait = match &outcome {
                 Ok((answer, _)) if answer.status == StatusCode::UNAUTHORIZED.as_u16() => {
-                    match (token, &refused) {
-                        // Nothing was carried out; a new token is tried once.
-                        (Some(token), None) => {
-                            refused = Some(token);
-                            continue;
-                        }
-                        _ => None,
-                    }
+                    // Nothing was carried out; a new token is tried once.
+                    renewed = refused.is_none() && token.is_some();
+                    refused = refused.or(token);
+                    renewed.then_some(Duration::ZERO)
                 }
                 Ok((answer, after)) if again && can_repeat(answer.status, request.repeats) => {
                     Some(after.unwrap_or_else(|| back_off(attempt)))
@@ -171,15 +172,12 @@ impl Connection {
                 Err(fault) if again && fault.can_repeat(request.repeats) => Some(back_off(attempt)),
                 _ => None,
             };
+            let outcome = outcome.map(|(answer, _)| answer).map_err(Fault::into_error);
             let next = wait.and_then(|wait| Instant::now().checked_add(wait));
-            let Some(next) = next.filter(|next| *next < request.deadline) else {
-                return match outcome {
-                    Ok((answer, _)) => Ok(answer),
-                    Err(fault) => Err(fault.into_error()),
-                };
-            };
+            let Some(next) = next.filter(|next| *next < request.deadline) else { return outcome };
+            last = Some(outcome);
             sleep_until(next).await;
-            attempt += 1;
+            attempt += u32::from(!renewed);
         }
     }
 

@@ -75,7 +75,7 @@ impl AddressPolicy {
         if self.allowed.iter().any(|network| network.contains(&address)) {
             return Ok(());
         }
-        if self.private && OWN_NETWORK.contains(&kind) {
+        if self.private && OWN_NETWORK.contains(&kind) && !is_nat64(address) {
             return Ok(());
         }
         // A setting that is about names is none for an address in the URL.
@@ -101,6 +101,11 @@ impl fmt::Display for Refused {
 }
 
 impl std::error::Error for Refused {}
+
+/// Whether a gateway makes another address of it.
+fn is_nat64(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if NAT64.contains(&address))
+}
 
 /// What an address is that is not public.
 fn not_public(address: IpAddr) -> Option<&'static str> {

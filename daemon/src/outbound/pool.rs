@@ -35,8 +35,9 @@ use super::{connect, roots};
 const IDLE: Duration = Duration::from_secs(60);
 /// How many of them for one host and port.
 const MOST_IDLE: usize = 16;
-/// Bytes of an answer's status line and headers.
-const HEADER_BYTES: usize = 64 << 10;
+/// Bytes of an answer's status line and headers that are taken in any case. Where they come in one
+/// piece, up to twice as many are.
+const HEADER_BYTES: usize = 32 << 10;
 /// Header lines of an answer.
 const HEADER_COUNT: usize = 128;
 
@@ -119,7 +120,8 @@ fn no_answer(error: hyper_util::client::legacy::Error) -> NoAnswer {
         if let Some(hyper) = inner.downcast_ref::<hyper::Error>() {
             let what = if hyper.is_parse_too_large() {
                 format!(
-                    "the answer's headers are more than {HEADER_BYTES} bytes or {HEADER_COUNT} lines"
+                    "the answer's headers are more than is taken ({} KiB, {HEADER_COUNT} lines)",
+                    HEADER_BYTES >> 10
                 )
             } else if hyper.is_parse() {
                 format!("the answer is not HTTP/1: {}", Chain(hyper))

@@ -70,7 +70,7 @@ async fn headers_are_bounded() {
         let CallError::Network(message) = failed(made(&api, call("POST", "a")).await) else {
             panic!("another error")
         };
-        assert_eq!(message, "the answer's headers are more than 65536 bytes or 128 lines");
+        assert_eq!(message, "the answer's headers are more than is taken (32 KiB, 128 lines)");
     }
 }
 

@@ -14,11 +14,7 @@ fn oauth(tokens: &Server, more: &str) -> String {
 }
 
 fn bearers(server: &Server) -> Vec<String> {
-    server
-        .seen()
-        .iter()
-        .flat_map(|request| header(request, "authorization").join(",").into())
-        .collect()
+    server.seen().iter().map(|request| header(request, "authorization").join(", ")).collect()
 }
 
 #[tokio::test]

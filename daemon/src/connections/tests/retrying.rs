@@ -151,6 +151,16 @@ async fn the_rate_is_for_all_and_waited_for_within_the_deadline() {
     assert_eq!(server.seen().len(), 1);
 }
 
+/// A rate without room for another try does not hide what the first one came to.
+#[tokio::test]
+async fn what_a_try_came_to_is_told_when_there_is_no_room_for_the_next() {
+    let server = Server::start([say(503, "", "busy")]).await;
+    let api = Place::new().connection(&server, "rate = \"1/min\"");
+    let called = made(&api, call("GET", "a")).await;
+    assert_eq!((called.tries, called.status), (1, Some(503)));
+    assert_eq!(text(&answered(called)), "busy");
+}
+
 /// A changed credential takes over what was counted; a connection that has not changed stays as it is.
 #[tokio::test]
 async fn a_reload_keeps_what_has_not_changed() {
