@@ -16,6 +16,7 @@ use crate::admission::{ConfigAdmission, missing_plugins};
 use crate::config::{Config, ConfigError, Limits};
 use crate::dispatch::Dispatcher;
 use crate::live::{self, Generation, Live};
+use crate::schedule::Scheduler;
 use crate::secret::Stamp;
 
 /// Editors write a file in several steps; a change is looked at once it has rested for this long.
@@ -30,6 +31,7 @@ pub(crate) struct Reloader {
     pub(crate) live: Arc<Live>,
     pub(crate) plugins: Arc<Plugins>,
     pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) scheduler: Arc<Scheduler>,
     pub(crate) limits: Arc<ArcSwap<Limits>>,
     pub(crate) proxies: Arc<ArcSwap<Vec<IpNet>>>,
 }
@@ -140,6 +142,7 @@ impl Reloader {
             tracing::warn!("{refused}");
         }
         self.dispatcher.configure();
+        self.scheduler.configure();
         Ok(())
     }
 }

@@ -35,7 +35,7 @@ impl Keys {
 
 pub(super) const ROOT: Keys = Keys::new(
     "the file",
-    &["server", "admin", "store", "runtime", "outbound", "plugin", "route"],
+    &["server", "admin", "store", "runtime", "outbound", "plugin", "route", "schedule"],
     "",
 );
 
@@ -147,6 +147,23 @@ pub(super) const ROUTE: Keys = Keys::new(
     "{ path = \"/hooks/github\" }",
 );
 
+pub(super) const SCHEDULE: Keys = Keys::new(
+    "[[schedule]]",
+    &[
+        "name",
+        "cron",
+        "timezone",
+        "jitter",
+        "handlers",
+        "overlap",
+        "missed",
+        "missed_max",
+        "data",
+        "retry",
+    ],
+    "{ name = \"nightly\", cron = \"30 2 * * *\" }",
+);
+
 pub(super) const HANDLER: Keys = Keys::new(
     "`handlers`",
     &["handler", "kinds", "retry"],
@@ -215,6 +232,7 @@ pub(super) const ALL: &[(&Keys, &str)] = &[
     (&PLUGIN, "[plugin.NAME]"),
     (&KV, "kv"),
     (&ROUTE, "[[route]]"),
+    (&SCHEDULE, "[[schedule]]"),
     (&HANDLER, "handlers"),
     (&RETRY, "retry"),
     (&SECRET, "secret"),

@@ -11,6 +11,8 @@ use hookyard_types::HandlerName;
 use hookyard_verify::{Location, Profile, Scheme, SuccessBody};
 use ipnet::IpNet;
 
+use crate::schedule::{Missed, Timing};
+
 /// A whole, valid config.toml.
 #[derive(Debug)]
 pub(crate) struct Config {
@@ -25,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) plugins: BTreeMap<String, Plugin>,
     /// In the order of the file.
     pub(crate) routes: Vec<Route>,
+    /// In the order of the file.
+    pub(crate) schedules: Vec<Schedule>,
 }
 
 /// `[server]`: the public listener.
@@ -326,6 +330,44 @@ pub(crate) struct Retry {
     pub(crate) max: Duration,
 }
 
+/// `[[schedule]]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Schedule {
+    pub(crate) name: String,
+    /// 1-based, of the `[[schedule]]` line; for messages.
+    pub(crate) line: usize,
+    pub(crate) timing: Timing,
+    /// The most that a firing is put off.
+    pub(crate) jitter: Duration,
+    pub(crate) handlers: Vec<HandlerName>,
+    pub(crate) retry: Retry,
+    pub(crate) overlap: Overlap,
+    pub(crate) missed: Missed,
+    /// What the handlers get.
+    pub(crate) data: Option<serde_json::Value>,
+}
+
+/// What a firing does while a run of the schedule is still going.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overlap {
+    /// It is left out.
+    Skip,
+    /// Its handlers are run after it.
+    Queue,
+    /// Its handlers are run beside it.
+    Allow,
+}
+
+impl Overlap {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::Queue => "queue",
+            Self::Allow => "allow",
+        }
+    }
+}
+
 /// Where a secret is. Its value is never part of the configuration.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum SecretRef {
@@ -374,11 +416,16 @@ impl Config {
         self.plugins.get(name).map_or(&self.runtime.defaults, |plugin| &plugin.limits)
     }
 
-    /// The plugins that routes send events to, each once.
+    pub(crate) fn schedule(&self, name: &str) -> Option<&Schedule> {
+        self.schedules.iter().find(|schedule| schedule.name == name)
+    }
+
+    /// The plugins that routes and schedules send events to, each once.
     pub(crate) fn plugins_used(&self) -> Vec<String> {
-        let names = self.routes.iter().flat_map(|route| &route.handlers);
+        let of_routes = self.routes.iter().flat_map(|route| &route.handlers).map(|h| &h.name);
+        let of_schedules = self.schedules.iter().flat_map(|schedule| &schedule.handlers);
         let names: std::collections::BTreeSet<_> =
-            names.map(|handler| &handler.name.plugin).collect();
+            of_routes.chain(of_schedules).map(|handler| &handler.plugin).collect();
         names.into_iter().cloned().collect()
     }
 
