@@ -251,7 +251,7 @@ impl Scheduler {
                 Overlap::Allow => WhileGoing::Join,
             },
             event,
-            targets: schedule.handlers.iter().cloned().map(Target::Handler).collect(),
+            targets: schedule.handlers.iter().map(|h| Target::Handler(h.name.clone())).collect(),
         };
         self.store.fire(firing).await
     }

@@ -18,7 +18,8 @@ pub(crate) fn describe(
     known: Option<&ScheduleState>,
     now: Timestamp,
 ) -> Map<String, Value> {
-    let handlers: Vec<String> = schedule.handlers.iter().map(ToString::to_string).collect();
+    let handlers: Vec<String> =
+        schedule.handlers.iter().map(|handler| handler.name.to_string()).collect();
     let (missed, missed_max) = match schedule.missed {
         Missed::Skip => ("skip", None),
         Missed::One => ("one", None),

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hookyard_types::HandlerName;
+use hookyard_types::{HandlerName, Source};
 use hookyard_verify::{Location, Profile, Scheme, SuccessBody};
 use ipnet::IpNet;
 
@@ -310,6 +310,15 @@ pub(crate) struct Respond {
     pub(crate) store: bool,
 }
 
+/// A part of config.toml that makes events: a route, a topic, a schedule.
+#[derive(Debug)]
+pub(crate) struct Feed<'c> {
+    pub(crate) source: Source,
+    /// 1-based, of its table; for messages.
+    pub(crate) line: usize,
+    pub(crate) handlers: &'c [RouteHandler],
+}
+
 /// One entry of `handlers`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RouteHandler {
@@ -339,8 +348,8 @@ pub(crate) struct Schedule {
     pub(crate) timing: Timing,
     /// The most that a firing is put off.
     pub(crate) jitter: Duration,
-    pub(crate) handlers: Vec<HandlerName>,
-    pub(crate) retry: Retry,
+    /// Of no kinds.
+    pub(crate) handlers: Vec<RouteHandler>,
     pub(crate) overlap: Overlap,
     pub(crate) missed: Missed,
     /// What the handlers get.
@@ -420,19 +429,39 @@ impl Config {
         self.schedules.iter().find(|schedule| schedule.name == name)
     }
 
-    /// The plugins that routes and schedules send events to, each once.
+    /// Everything that makes events, with the handlers that get them.
+    pub(crate) fn feeds(&self) -> Vec<Feed<'_>> {
+        let routes = self.routes.iter().map(|route| Feed {
+            source: Source::Route(route.name.clone()),
+            line: route.line,
+            handlers: &route.handlers,
+        });
+        let schedules = self.schedules.iter().map(|schedule| Feed {
+            source: Source::Schedule(schedule.name.clone()),
+            line: schedule.line,
+            handlers: &schedule.handlers,
+        });
+        routes.chain(schedules).collect()
+    }
+
+    /// The plugins that get events, each once.
     pub(crate) fn plugins_used(&self) -> Vec<String> {
-        let of_routes = self.routes.iter().flat_map(|route| &route.handlers).map(|h| &h.name);
-        let of_schedules = self.schedules.iter().flat_map(|schedule| &schedule.handlers);
-        let names: std::collections::BTreeSet<_> =
-            of_routes.chain(of_schedules).map(|handler| &handler.plugin).collect();
+        let feeds = self.feeds();
+        let names = feeds.iter().flat_map(|feed| feed.handlers);
+        let names: BTreeSet<_> = names.map(|handler| &handler.name.plugin).collect();
         names.into_iter().cloned().collect()
     }
 
-    /// How a route's handler is tried again; the defaults when the route is gone.
-    pub(crate) fn retry(&self, route: &str, handler: &HandlerName) -> Retry {
-        let route = self.routes.iter().find(|candidate| candidate.name == route);
-        let handler = route.and_then(|route| route.handlers.iter().find(|h| h.name == *handler));
+    /// How a source's handler is tried again; the defaults when the source is gone.
+    pub(crate) fn retry(&self, source: &Source, handler: &HandlerName) -> Retry {
+        let handlers = match source {
+            Source::Route(name) => {
+                self.routes.iter().find(|route| route.name == *name).map(|route| &route.handlers)
+            }
+            Source::Schedule(name) => self.schedule(name).map(|schedule| &schedule.handlers),
+            Source::Queue(_) => None,
+        };
+        let handler = handlers.and_then(|handlers| handlers.iter().find(|h| h.name == *handler));
         handler.map(|handler| handler.retry.clone()).unwrap_or_default()
     }
 }

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use hookyard_types::HandlerName;
 use jiff::tz::TimeZone;
 use toml::de::DeValue;
 
 use super::diagnostic::{Span, line_of};
 use super::keys;
-use super::model::{Overlap, Retry, Schedule};
+use super::model::{Overlap, Retry, RouteHandler, Schedule};
 use super::reader::{Entry, Problems, Table, nearest, show};
 use super::route::{self, NAME_RULE};
 use super::scheme::one_of;
@@ -101,10 +100,6 @@ fn schedule(
         line: line_of(text, table.span.start),
         jitter: table.duration("jitter", Duration::ZERO, Duration::ZERO..=LONGEST_JITTER, problems),
         handlers: handlers(table, problems),
-        retry: match table.entry("retry") {
-            None => Retry::default(),
-            Some(entry) => route::retry(&entry, &Retry::default(), problems),
-        },
         missed: missed(table, overlap, problems),
         overlap: overlap.unwrap_or(Overlap::Skip),
         data: table.entry("data").and_then(|entry| sections::json(&entry, problems)),
@@ -171,8 +166,12 @@ fn inside(value: &Span, written: &str, file: &str, part: &Span) -> Span {
     }
 }
 
-fn handlers(table: &Table<'_>, problems: &mut Problems) -> Vec<HandlerName> {
+fn handlers(table: &Table<'_>, problems: &mut Problems) -> Vec<RouteHandler> {
     const EXAMPLE: &str = "\"uptime/check\"";
+    let retry = match table.entry("retry") {
+        None => Retry::default(),
+        Some(entry) => route::retry(&entry, &Retry::default(), problems),
+    };
     let Some(entry) = table.entry("handlers") else {
         problems
             .error(table.span.clone(), "the schedule has no `handlers`")
@@ -185,7 +184,11 @@ fn handlers(table: &Table<'_>, problems: &mut Problems) -> Vec<HandlerName> {
             .help(format!("name a plugin and its handler: `handlers = {EXAMPLE}`"));
     }
     let texts = problems.texts(&entry, EXAMPLE);
-    texts.iter().filter_map(|(text, element)| route::handler(text, element, problems)).collect()
+    let handlers = texts.iter().filter_map(|(text, element)| {
+        let name = route::handler(text, element, problems)?;
+        Some(RouteHandler { name, kinds: Vec::new(), retry: retry.clone() })
+    });
+    handlers.collect()
 }
 
 /// Nothing when it was not understood.

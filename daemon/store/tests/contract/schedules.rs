@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hookyard_store::*;
-use hookyard_types::{EventId, Timestamp};
+use hookyard_types::{EventId, Firing, Source, Timestamp};
 
 use super::*;
 
@@ -18,6 +18,8 @@ async fn set(store: &dyn Store, schedules: &[(&str, &str)], now: Timestamp) -> V
 
 fn firing(at: Timestamp, while_going: WhileGoing) -> NewFiring {
     let mut event = event("{}");
+    event.source = Source::Schedule("nightly".to_owned());
+    event.firing = Some(Firing { scheduled_at: at, reason: "due".to_owned() });
     event.received_at = at;
     NewFiring {
         schedule: "nightly".to_owned(),
