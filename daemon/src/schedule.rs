@@ -158,6 +158,9 @@ impl Scheduler {
             seed: fastrand::u64(..),
         });
         let states = self.store.set_schedules(schedules.collect(), now).await?;
+        if !states.is_empty() {
+            tracing::info!(schedules = states.len(), "following the schedules");
+        }
         let schedules = states.into_iter().map(|state| {
             let looked_at_once = Some(now);
             (state.name, State { settled: state.settled, seed: state.seed, wake: looked_at_once })

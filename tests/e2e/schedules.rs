@@ -13,6 +13,9 @@ const HOURLY: &str = "0 * * * *";
 
 /// 2026-01-01, midnight in UTC.
 const MIDNIGHT: i64 = 1_767_225_600;
+/// What the daemon logs when it knows which schedules there are, and since when.
+const FOLLOWING: &str = "following the schedules";
+
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;
 
@@ -58,7 +61,7 @@ fn scheduled(yard: &Yard, event: &Value) -> (i64, String) {
     let said = attempts(&shown).last().expect("an attempt")["message"].as_str().expect("text");
     let said: Value = serde_json::from_str(said).expect("JSON");
     assert_eq!(said["schedule"], event["schedule"]);
-    assert_eq!(said["reason"], shown["reason"]);
+    assert_eq!(said["reason"], shown["event"]["reason"]);
     let at = said["scheduled_at"].as_i64().expect("a number");
     assert_eq!(at % 1000, 0, "a whole second");
     (at / 1000 - MIDNIGHT, said["reason"].as_str().expect("text").to_owned())
@@ -72,13 +75,17 @@ fn json(output: &Output) -> Value {
 
 /// A daemon whose clock stands still.
 fn start(yard: &Yard, clock: &Clock) -> Daemon {
-    Daemon::start(&yard.config_file(), |command| clock.apply(command))
+    let daemon = Daemon::start(&yard.config_file(), |command| clock.apply(command));
+    daemon.until_logged_text(0, FOLLOWING);
+    daemon
 }
 
 /// Sets the clock, and makes the daemon look at it.
 fn at(daemon: &Daemon, clock: &Clock, seconds: i64) {
+    let mark = daemon.mark();
     clock.set(MIDNIGHT + seconds);
     daemon.signal(Signal::HUP);
+    daemon.until_logged_text(mark, FOLLOWING);
 }
 
 #[test]
@@ -115,7 +122,9 @@ fn each_time_is_an_event_like_any_other() {
     daemon.stop();
     let listed = json(&yard.command(&["schedules", "list", "--json"]));
     let tick = &listed["schedules"][0];
-    assert_eq!((&tick["name"], &tick["last"]["state"]), (&"tick".into(), &"succeeded".into()));
+    let last = events(&yard, "tick").pop().expect("it has fired");
+    assert_eq!((&tick["name"], &tick["last"]["event"]), (&"tick".into(), &last["id"]));
+    assert_eq!(tick["last"]["state"], last["state"]);
     assert!(tick["next"]["at"].is_string(), "{tick}");
 }
 
@@ -259,7 +268,7 @@ fn schedules_come_change_and_go_with_the_configuration() {
         let mark = daemon.mark();
         yard.write_config(config);
         daemon.signal(Signal::HUP);
-        daemon.until_logged_text(mark, "configuration reloaded");
+        daemon.until_logged_text(mark, FOLLOWING);
     };
     at(&daemon, &clock, HOUR);
     until_events(&yard, "hourly", 1);
@@ -329,7 +338,10 @@ fn a_person_runs_a_schedule_and_sees_when_it_runs_next() {
     yard.write_config(&config.set("admin", &format!("listen = \"{}\"", daemon.admin)));
     let ran = json(&yard.command(&["schedules", "run", "yearly", "--json"]));
     let shown = yard.until_state(ran["event"].as_str().unwrap(), "succeeded");
-    assert_eq!((&shown["schedule"], &shown["reason"]), (&"yearly".into(), &"manual".into()));
+    assert_eq!(
+        (&shown["event"]["schedule"], &shown["event"]["reason"]),
+        (&"yearly".into(), &"manual".into())
+    );
     let table = yard.command(&["schedules", "list"]);
     let table = String::from_utf8_lossy(&table.stdout).into_owned();
     let row = table.lines().find(|line| line.starts_with("yearly")).expect("a row");
@@ -351,13 +363,14 @@ fn a_person_runs_a_schedule_and_sees_when_it_runs_next() {
 #[test]
 fn a_schedule_needs_a_handler_of_schedules() {
     let (yard, config) = yard();
-    let daemon = yard.start(&config.schedule("tick", EACH_SECOND, "clockwork/hook", &[]));
+    let tick = |handler: &str| config.clone().schedule("tick", EACH_SECOND, handler, &[]);
+    let daemon = yard.start(&tick("clockwork/hook"));
     let line = daemon.until_logged_text(0, "clockwork/hook").to_string();
     assert!(line.contains("schedule `tick`") && line.contains("is a `webhook`"), "{line}");
     // Its events wait for a version that has it, or for another configuration.
     let waiting = until_events(&yard, "tick", 1);
     assert_eq!(yard.state(id(&waiting[0])).as_deref(), Some("pending"));
-    yard.write_config(&config.schedule("tick", EACH_SECOND, "clockwork/tick", &[]));
+    yard.write_config(&tick("clockwork/tick"));
     until_true("events of the mended schedule are handled", Duration::from_secs(30), || {
         events(&yard, "tick").iter().any(|event| event["state"] == "succeeded")
     });

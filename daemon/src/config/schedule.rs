@@ -113,7 +113,8 @@ fn zone<'a>(entry: &Entry<'a>, problems: &mut Problems) -> Option<(&'a str, Time
     let name = problems.text(entry, EXAMPLE)?;
     // As it is written there: a zone of another case would be another schedule for the store.
     let names = expression::zone_names();
-    if let Some(zone) = expression::zone(name).filter(|_| names.iter().any(|known| known == name)) {
+    let is_name = name == "UTC" || names.iter().any(|known| known == name);
+    if let Some(zone) = expression::zone(name).filter(|_| is_name) {
         return Some((name, zone));
     }
     let draft = problems.invalid(entry, format!("{} is not a time zone", show(name)), EXAMPLE);

@@ -51,7 +51,7 @@ pub struct NewFiring {
     pub targets: Vec<Target>,
 }
 
-/// What a firing does while a job of an earlier one is not finished.
+/// What a firing does while a job of an earlier one, for one of its targets, is not finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhileGoing {
     /// Nothing: its time is settled without an event.

@@ -1,11 +1,12 @@
 //! Schedules: which there are, and their firings, each in one transaction with its event.
 
-use hookyard_types::{EventId, Timestamp};
+use hookyard_types::{EventId, Target, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::Fault;
 use super::ingest::Ingest;
 use super::reader::{EVENT_STATE, event_state};
+use super::rows;
 use super::verb::{Batch, Verb};
 use crate::{
     Fired, Ingested, LastFiring, NewEvent, NewFiring, NewJob, NewSchedule, ScheduleState,
@@ -82,6 +83,7 @@ pub(super) struct Fire {
     fired_at: Timestamp,
     settles: bool,
     while_going: WhileGoing,
+    targets: Vec<Target>,
     event: EventId,
     ingest: Ingest,
 }
@@ -90,8 +92,8 @@ impl Fire {
     pub(super) fn of(firing: NewFiring) -> Result<Self, StoreError> {
         let NewFiring { schedule, scheduled_at, settles, while_going, event, targets } = firing;
         let order_key = format!("schedule:{schedule}");
-        let jobs = targets.into_iter().map(|target| NewJob {
-            target,
+        let jobs = targets.iter().map(|target| NewJob {
+            target: target.clone(),
             order_key: (while_going != WhileGoing::Join).then(|| order_key.clone()),
             lease: false,
         });
@@ -105,32 +107,41 @@ impl Fire {
             fired_at,
             settles,
             while_going,
+            targets,
             event: id,
             ingest,
         })
     }
 
-    /// An event of the schedule that has a job which is not finished.
+    /// An event of the schedule that has a job, for one of the targets, which is not finished.
     fn going(&self, conn: &Connection) -> Result<Option<EventId>, Fault> {
-        let ordered = conn
-            .prepare_cached(&format!(
-                "SELECT e.id FROM jobs j JOIN events e ON e.seq = j.event \
-                 WHERE j.order_key = ?1 AND j.order_key IS NOT NULL AND j.state IN {OPEN} LIMIT 1"
-            ))?
-            .query_row([&self.order_key], |row| row.get(0))
-            .optional()?;
-        // One that was made when firings joined each other has no key.
-        let found = match ordered {
-            Some(event) => Some(event),
-            None => conn
+        for target in &self.targets {
+            let (kind, target) = rows::target_columns(target);
+            let ordered = conn
                 .prepare_cached(&format!(
-                    "SELECT e.id FROM schedules s JOIN events e ON e.id = s.last_event \
-                     JOIN jobs j ON j.event = e.seq WHERE s.name = ?1 AND j.state IN {OPEN} LIMIT 1"
+                    "SELECT e.id FROM jobs j JOIN events e ON e.seq = j.event \
+                     WHERE j.order_key = ?1 AND j.target_kind = ?2 AND j.target = ?3 \
+                     AND j.order_key IS NOT NULL AND j.state IN {OPEN} LIMIT 1"
                 ))?
-                .query_row([&self.schedule], |row| row.get(0))
-                .optional()?,
-        };
-        Ok(found.map(EventId::from_bytes))
+                .query_row(params![self.order_key, kind, target], |row| row.get(0))
+                .optional()?;
+            // One that was made when firings joined each other has no key.
+            let found = match ordered {
+                Some(event) => Some(event),
+                None => conn
+                    .prepare_cached(&format!(
+                        "SELECT e.id FROM schedules s JOIN events e ON e.id = s.last_event \
+                         JOIN jobs j ON j.event = e.seq WHERE s.name = ?1 \
+                         AND j.target_kind = ?2 AND j.target = ?3 AND j.state IN {OPEN} LIMIT 1"
+                    ))?
+                    .query_row(params![self.schedule, kind, target], |row| row.get(0))
+                    .optional()?,
+            };
+            if let Some(event) = found {
+                return Ok(Some(EventId::from_bytes(event)));
+            }
+        }
+        Ok(None)
     }
 }
 

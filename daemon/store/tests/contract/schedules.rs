@@ -122,6 +122,10 @@ pub(crate) async fn a_run_that_is_going_holds_up_the_next<B: Backend>() {
     let q = claim_one(&*store, "q", after(2)).await;
     store.complete(q.lease, done()).await.expect("runs");
     assert_eq!(fire(&*store, after(3), WhileGoing::Skip).await, Fired::StillGoing(first));
+    // It is not by a job for somebody else.
+    let mut other = firing(after(3), WhileGoing::Skip);
+    (other.settles, other.targets) = (false, vec![target("r/h")]);
+    event_of(store.fire(other).await.expect("runs"));
     // What a person asks for is held up too, and settles nothing.
     let mut manual = firing(after(5), WhileGoing::Skip);
     manual.settles = false;
