@@ -30,6 +30,7 @@ use crate::learned::Learned;
 use crate::live::Live;
 use crate::outbound;
 use crate::reload::{self, Followed, Reloader};
+use crate::schedule::Scheduler;
 use crate::supervise::Tasks;
 
 /// Runs the daemon with the configuration in `file` until a signal ends it.
@@ -88,6 +89,7 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
         }
     };
     let dispatcher = Dispatcher::new(Arc::clone(&store), Arc::clone(&plugins), Arc::clone(&live));
+    let scheduler = Scheduler::new(Arc::clone(&store), Arc::clone(&live));
     let limits = Arc::new(ArcSwap::from_pointee(config.server.limits.clone()));
     let proxies = Arc::new(ArcSwap::from_pointee(config.server.trusted_proxies.clone()));
 
@@ -125,6 +127,7 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
         plugins: Arc::clone(&plugins),
         draining: Arc::clone(&draining),
         learned,
+        scheduler: Arc::clone(&scheduler),
         guard,
     };
     let admin_drain = Drain::new();
@@ -141,11 +144,13 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
     admin_tasks.start("admin listener", admin_listener);
 
     tasks.start("dispatcher", Arc::clone(&dispatcher).run(stopped.clone()));
+    tasks.start("schedules", Arc::clone(&scheduler).run(stopped.clone()));
     tasks.start("expiry", kv::sweep(Arc::clone(&store), stopped.clone()));
     let reloader = Reloader {
         live: Arc::clone(&live),
         plugins: Arc::clone(&plugins),
         dispatcher: Arc::clone(&dispatcher),
+        scheduler,
         limits,
         proxies,
     };

@@ -1,13 +1,15 @@
-//! From a verified request to a new event. Nothing else makes one.
+//! From a verified request or a schedule that fires to a new event. Nothing else makes one.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use hookyard_store::{Dedupe, DedupeKey};
-use hookyard_types::{Event, EventId, Headers, Source, Timestamp};
+use hookyard_types::{Event, EventId, Firing, Headers, Source, Timestamp};
 use hookyard_verify::{Part, Verified};
 
+use crate::config::Schedule;
 use crate::route::Route;
+use crate::schedule::Reason;
 
 /// For how long a one-time token is remembered at least. A route's `dedupe` says how long honest
 /// repetitions are recognised; making it shorter must not let forgeries in.
@@ -73,6 +75,34 @@ pub(crate) fn from_verified(
         traceparent,
     };
     New { event, dedupe }
+}
+
+/// Makes the event of a schedule that fires.
+pub(crate) fn from_schedule(
+    schedule: &Schedule,
+    scheduled_at: Timestamp,
+    reason: Reason,
+    fired_at: Timestamp,
+) -> Event {
+    Event {
+        id: EventId::new(),
+        source: Source::Schedule(schedule.name.clone()),
+        kind: String::new(),
+        delivery_id: None,
+        tenant: String::new(),
+        received_at: fired_at,
+        method: String::new(),
+        path: String::new(),
+        query: None,
+        params: Vec::new(),
+        headers: Headers::default(),
+        body: schedule.data.as_ref().map(ToString::to_string).unwrap_or_default().into(),
+        client: None,
+        unauthenticated: Vec::new(),
+        caused_by: None,
+        firing: Some(Firing { scheduled_at, reason: reason.as_str().to_owned() }),
+        traceparent: None,
+    }
 }
 
 /// A one-time token and for how long it is remembered at least.

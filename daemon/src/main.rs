@@ -19,6 +19,7 @@ mod moment;
 mod outbound;
 mod reload;
 mod route;
+mod schedule;
 mod secret;
 mod supervise;
 mod telemetry;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Kv { command } => cli::kv::run(command),
         Command::Connections { command } => cli::connections::run(command),
         Command::Routes { command } => cli::routes::run(command),
+        Command::Schedules { command } => cli::schedules::run(command),
         Command::Send(arguments) => cli::send::run(&arguments),
         Command::Verify { request, json } => cli::verify::run(&request, json),
         Command::CompilePlugin { arguments } => {

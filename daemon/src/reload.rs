@@ -17,6 +17,7 @@ use crate::config::{Config, ConfigError, Limits};
 use crate::connections;
 use crate::dispatch::Dispatcher;
 use crate::live::{self, Generation, Live};
+use crate::schedule::Scheduler;
 use crate::secret::Stamp;
 
 /// Editors write a file in several steps; a change is looked at once it has rested for this long.
@@ -31,6 +32,7 @@ pub(crate) struct Reloader {
     pub(crate) live: Arc<Live>,
     pub(crate) plugins: Arc<Plugins>,
     pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) scheduler: Arc<Scheduler>,
     pub(crate) limits: Arc<ArcSwap<Limits>>,
     pub(crate) proxies: Arc<ArcSwap<Vec<IpNet>>>,
 }
@@ -142,6 +144,7 @@ impl Reloader {
             tracing::warn!("{refused}");
         }
         self.dispatcher.configure();
+        self.scheduler.configure();
         Ok(())
     }
 }

@@ -23,6 +23,7 @@ mod powercut;
 mod refusals;
 mod respond;
 mod retries;
+mod schedules;
 mod send;
 mod senders;
 mod stopping;

@@ -2,6 +2,7 @@
 
 mod problem;
 mod routes;
+mod schedules;
 mod token;
 
 use std::sync::Arc;
@@ -20,9 +21,11 @@ use crate::admission::missing_plugins;
 use crate::ingress::{Answer, Body, Peer, Response};
 use crate::learned::Learned;
 use crate::live::Live;
+use crate::schedule::Scheduler;
 use problem::Problem;
 
 pub(crate) use routes::describe;
+pub(crate) use schedules::{describe as describe_schedule, upcoming};
 pub(crate) use token::{Guard, Token, configured, file, made, token};
 
 /// Most bytes of a body that the API reads, and how long it waits for them.
@@ -37,6 +40,7 @@ pub(crate) struct Admin {
     /// The daemon is stopping: no new work should be sent here.
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) learned: Arc<Learned>,
+    pub(crate) scheduler: Arc<Scheduler>,
     pub(crate) guard: Guard,
 }
 
@@ -100,6 +104,14 @@ impl Admin {
             (["routes", _, "secrets", "reveal"], _) => {
                 return Err(Problem::method_not_allowed("POST"));
             }
+            (["schedules"], "GET" | "HEAD") => {
+                schedules::list(&config, &self.store.schedules().await?, now)
+            }
+            (["schedules"], _) => return Err(Problem::method_not_allowed("GET, HEAD")),
+            (["schedules", name, "run"], "POST") => {
+                schedules::run(&config, &self.scheduler, name).await?
+            }
+            (["schedules", _, "run"], _) => return Err(Problem::method_not_allowed("POST")),
             _ => return Err(Problem::new(StatusCode::NOT_FOUND, "the API has no such path")),
         };
         Ok(json_response(StatusCode::OK, &answer))

@@ -8,6 +8,7 @@ pub(crate) mod events;
 pub(crate) mod init;
 pub(crate) mod kv;
 pub(crate) mod routes;
+pub(crate) mod schedules;
 pub(crate) mod send;
 pub(crate) mod verify;
 
@@ -82,6 +83,11 @@ pub(crate) enum Command {
     Routes {
         #[command(subcommand)]
         command: routes::RoutesCommand,
+    },
+    /// Look at schedules, and run one now.
+    Schedules {
+        #[command(subcommand)]
+        command: schedules::SchedulesCommand,
     },
     /// Send a delivery that is signed exactly as the sender would sign it.
     ///

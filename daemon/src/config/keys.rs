@@ -35,7 +35,10 @@ impl Keys {
 
 pub(super) const ROOT: Keys = Keys::new(
     "the file",
-    &["server", "admin", "store", "runtime", "outbound", "plugin", "connection", "route"],
+    &[
+        "server", "admin", "store", "runtime", "outbound", "plugin", "connection", "route",
+        "schedule",
+    ],
     "",
 );
 
@@ -217,6 +220,23 @@ pub(super) const ROUTE: Keys = Keys::new(
     "{ path = \"/hooks/github\" }",
 );
 
+pub(super) const SCHEDULE: Keys = Keys::new(
+    "[[schedule]]",
+    &[
+        "name",
+        "cron",
+        "timezone",
+        "jitter",
+        "handlers",
+        "overlap",
+        "missed",
+        "missed_max",
+        "data",
+        "retry",
+    ],
+    "{ name = \"nightly\", cron = \"30 2 * * *\" }",
+);
+
 pub(super) const HANDLER: Keys = Keys::new(
     "`handlers`",
     &["handler", "kinds", "retry"],
@@ -292,6 +312,7 @@ pub(super) const ALL: &[(&Keys, &str)] = &[
     (&AUTH_QUERY, "auth"),
     (&OAUTH2, "auth"),
     (&ROUTE, "[[route]]"),
+    (&SCHEDULE, "[[schedule]]"),
     (&HANDLER, "handlers"),
     (&RETRY, "retry"),
     (&SECRET, "secret"),

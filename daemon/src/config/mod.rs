@@ -14,6 +14,7 @@ mod reader;
 mod references;
 mod route;
 mod route_keys;
+mod schedule;
 mod scheme;
 mod secrets;
 mod sections;
@@ -189,14 +190,24 @@ fn read<B: Build>(
     let context =
         route::Context { text, body: server.limits.body, public_url: server.public_url.is_some() };
     let routes = route::routes(&root, context, problems);
+    let schedules = schedule::schedules(&root, text, problems);
     conflicts::check(&routes, problems);
     let built = secrets::build(&routes, build, problems);
     let routes = routes.into_iter().filter_map(|read| read.route).collect();
     let file = file.to_owned();
-    Some((
-        Config { file, server, admin, store, runtime, outbound, plugins, connections, routes },
-        built,
-    ))
+    let config = Config {
+        file,
+        server,
+        admin,
+        store,
+        runtime,
+        outbound,
+        plugins,
+        connections,
+        routes,
+        schedules,
+    };
+    Some((config, built))
 }
 
 /// Where the text is no TOML its values are not known: what follows the `=` of a key that sounds

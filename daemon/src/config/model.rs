@@ -12,6 +12,7 @@ use hookyard_verify::{Location, Profile, Scheme, SuccessBody};
 use ipnet::IpNet;
 
 use crate::outbound::BaseUrl;
+use crate::schedule::{Missed, Timing};
 
 /// A whole, valid config.toml.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) connections: BTreeMap<String, Connection>,
     /// In the order of the file.
     pub(crate) routes: Vec<Route>,
+    /// In the order of the file.
+    pub(crate) schedules: Vec<Schedule>,
 }
 
 /// `[server]`: the public listener.
@@ -426,6 +429,44 @@ pub(crate) struct Retry {
     pub(crate) max: Duration,
 }
 
+/// `[[schedule]]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Schedule {
+    pub(crate) name: String,
+    /// 1-based, of the `[[schedule]]` line; for messages.
+    pub(crate) line: usize,
+    pub(crate) timing: Timing,
+    /// The most that a firing is put off.
+    pub(crate) jitter: Duration,
+    /// Of no kinds.
+    pub(crate) handlers: Vec<RouteHandler>,
+    pub(crate) overlap: Overlap,
+    pub(crate) missed: Missed,
+    /// What the handlers get.
+    pub(crate) data: Option<serde_json::Value>,
+}
+
+/// What a firing does while a run of the schedule is still going.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overlap {
+    /// It is left out.
+    Skip,
+    /// Its handlers are run after it.
+    Queue,
+    /// Its handlers are run beside it.
+    Allow,
+}
+
+impl Overlap {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::Queue => "queue",
+            Self::Allow => "allow",
+        }
+    }
+}
+
 /// Where a secret is. Its value is never part of the configuration.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum SecretRef {
@@ -474,11 +515,23 @@ impl Config {
         self.plugins.get(name).map_or(&self.runtime.defaults, |plugin| &plugin.limits)
     }
 
+    pub(crate) fn schedule(&self, name: &str) -> Option<&Schedule> {
+        self.schedules.iter().find(|schedule| schedule.name == name)
+    }
+
     /// Everything that makes events, with the handlers that get them.
     pub(crate) fn feeds(&self) -> Vec<Feed<'_>> {
-        let route = |route: &'_ Route| -> Source { Source::Route(route.name.clone()) };
-        let routes = self.routes.iter();
-        routes.map(|r| Feed { source: route(r), line: r.line, handlers: &r.handlers }).collect()
+        let routes = self.routes.iter().map(|route| Feed {
+            source: Source::Route(route.name.clone()),
+            line: route.line,
+            handlers: &route.handlers,
+        });
+        let schedules = self.schedules.iter().map(|schedule| Feed {
+            source: Source::Schedule(schedule.name.clone()),
+            line: schedule.line,
+            handlers: &schedule.handlers,
+        });
+        routes.chain(schedules).collect()
     }
 
     /// The plugins that get events, each once.
@@ -495,7 +548,8 @@ impl Config {
             Source::Route(name) => {
                 self.routes.iter().find(|route| route.name == *name).map(|route| &route.handlers)
             }
-            Source::Queue(_) | Source::Schedule(_) => None,
+            Source::Schedule(name) => self.schedule(name).map(|schedule| &schedule.handlers),
+            Source::Queue(_) => None,
         };
         let handler = handlers.and_then(|handlers| handlers.iter().find(|h| h.name == *handler));
         handler.map(|handler| handler.retry.clone()).unwrap_or_default()

@@ -199,34 +199,37 @@ fn route<'a>(
     Some(ReadRoute { line, name, path, host, methods, handshake_methods, places, route })
 }
 
+/// What a route or a schedule can be called.
+pub(super) const NAME_RULE: &str = "a name is 1 to 64 letters, digits, `-`, `_` and `.`";
+
+pub(super) fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
 fn name(
     table: &Table<'_>,
     path: Option<(&str, Span)>,
     problems: &mut Problems,
 ) -> Option<RouteName> {
-    const RULE: &str = "a name is 1 to 64 letters, digits, `-`, `_` and `.`";
-    let valid = |name: &str| {
-        (1..=64).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-    };
     if let Some(entry) = table.entry("name") {
         let name = problems.text(&entry, "\"github\"")?;
-        if valid(name) {
+        if is_name(name) {
             return Some(RouteName { text: name.to_owned(), span: entry.span, from_path: false });
         }
         problems
             .invalid(&entry, format!("{} cannot name a route", show(name)), "\"github\"")
-            .help(RULE);
+            .help(NAME_RULE);
         return None;
     }
     let (path, span) = path?;
     let name = name_of(path);
-    if valid(&name) {
+    if is_name(&name) {
         return Some(RouteName { text: name, span, from_path: true });
     }
     problems
         .error(span, "no name can be made from this path")
-        .help(format!("give the route a `name`; {RULE}"));
+        .help(format!("give the route a `name`; {NAME_RULE}"));
     None
 }
 
@@ -378,19 +381,7 @@ fn handlers(
             }
         };
         let Some(text) = problems.text(&name, "\"github-push/record\"") else { continue };
-        let handler: HandlerName = match text.parse() {
-            Ok(handler) => handler,
-            Err(_) => {
-                problems
-                    .error(name.span, format!("{} is not a handler", show(text)))
-                    .label("expected `plugin/handler`")
-                    .help(
-                        "both are lower-case letters, digits, `-` and `_`, for example \
-                         \"github-push/record\"",
-                    );
-                continue;
-            }
-        };
+        let Some(handler) = handler(text, &name, problems) else { continue };
         if let Some((_, first)) = handlers.iter().find(|(seen, _)| seen.name == handler) {
             let first = first.clone();
             problems
@@ -409,7 +400,27 @@ fn handlers(
     handlers.into_iter().map(|(handler, _)| handler).collect()
 }
 
-fn retry(entry: &Entry<'_>, default: &Retry, problems: &mut Problems) -> Retry {
+/// The text of `entry` as a handler's name.
+pub(super) fn handler(
+    text: &str,
+    entry: &Entry<'_>,
+    problems: &mut Problems,
+) -> Option<HandlerName> {
+    let handler = text.parse().ok();
+    if handler.is_none() {
+        problems
+            .error(entry.span.clone(), format!("{} is not a handler", show(text)))
+            .label("expected `plugin/handler`")
+            .help(
+                "both are lower-case letters, digits, `-` and `_`, for example \
+                 \"github-push/record\"",
+            );
+    }
+    handler
+}
+
+/// What `entry` says, and `default` of what it does not say.
+pub(super) fn retry(entry: &Entry<'_>, default: &Retry, problems: &mut Problems) -> Retry {
     let Some(table) = Table::open(entry, &keys::RETRY, problems) else { return default.clone() };
     let max_attempts =
         table.count("max_attempts", default.max_attempts as usize, 1..=1000, problems);

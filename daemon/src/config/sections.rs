@@ -1,4 +1,4 @@
-//! Reads every table but the routes: `[server]`, `[admin]`, `[store]`, `[runtime]`, `[outbound]`
+//! Reads every table but the routes and schedules: `[server]`, `[admin]`, `[store]`, `[runtime]`, `[outbound]`
 //! and `[plugin.NAME]`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -467,7 +467,7 @@ fn settings(plugin: &Table<'_>, problems: &mut Problems) -> BTreeMap<String, ser
 }
 
 /// A TOML value as JSON; dates and times as text.
-fn json(entry: &Entry<'_>, problems: &mut Problems) -> Option<serde_json::Value> {
+pub(super) fn json(entry: &Entry<'_>, problems: &mut Problems) -> Option<serde_json::Value> {
     use serde_json::Value;
     Some(match entry.value {
         DeValue::String(text) => Value::String(text.to_string()),

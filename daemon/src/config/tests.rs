@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use hookyard_verify::SuccessBody;
 
 use super::*;
+use crate::schedule::Missed;
 
 mod connections;
 
@@ -42,6 +43,12 @@ fn with(lines: &str) -> String {
 /// A route at `/path` with its own `lines`.
 fn route(path: &str, lines: &str) -> String {
     format!("[[route]]\npath = \"/{path}\"\nhandlers = \"a/b\"\nid = \"json:/id\"\n{lines}\n")
+}
+
+/// A schedule `name` with its own `lines`, for a handler unless they say one.
+fn schedule(name: &str, lines: &str) -> String {
+    let handlers = if lines.contains("handlers") { "" } else { "handlers = \"a/b\"\n" };
+    format!("[[schedule]]\nname = \"{name}\"\n{handlers}{lines}\n")
 }
 
 /// A route without `key`, with `lines` instead.
@@ -115,6 +122,35 @@ fn every_mistake_is_shown_in_its_place() {
         ),
         ("outbound_key", "[outbound]\nresolv = {}\n".into()),
         ("one_bracket", "[route]\npath = \"/a\"\n".into()),
+        ("schedule_one_bracket", "[schedule]\ncron = \"* * * * *\"\n".into()),
+        ("empty_schedule", "[[schedule]]\n".into()),
+        (
+            "schedules",
+            [
+                schedule("a b", "cron = \"30 2 * * *\"\ntimezone = \"europe/berlin\""),
+                schedule("twice", "cron = \"0 25 * * *\"\ntimezone = \"Mars\"\nhandlers = []"),
+                schedule("twice", "cron = 5\noverlap = \"skipp\"\nmissed = \"none\"\nmissed_max = 5"),
+                schedule("bounds", "cron = \"* * * * *\"\nmissed_max = 5\njitter = \"2days\""),
+                schedule("both", "cron = \"* * * * *\"\nmissed = \"all\"\nmissed_max = 1001"),
+                schedule("handlers", "cron = \"* * * * *\"\nhandlers = [\"a\", \"a/b\", \"a/b\", {}]"),
+                schedule("data", "cron = \"* * * * *\"\ndata = { a = [nan] }\nkinds = \"push\""),
+            ]
+            .concat(),
+        ),
+        (
+            "cron",
+            [
+                schedule("item", "cron = '0 5,24 * * *'"),
+                schedule("names", "cron = \"0 0 * JUNE MON\""),
+                schedule("fields", "cron = \"* * * *\""),
+                schedule("never", "cron = \"0 0 30 2 *\""),
+                schedule("step", "cron = \"*/90 * * * *\""),
+                schedule("escaped", "cron = \"0\\t0 * * 9\""),
+                schedule("long", "cron = \"\"\"0 0 * * 9\"\"\""),
+                schedule("nothing", "cron = \"\""),
+            ]
+            .concat(),
+        ),
         ("empty_route", "[[route]]\n".into()),
         ("unknown_provider", without("provider", "provider = \"githb\"")),
         ("provider_and_verify", with("verify = \"none\"")),
@@ -627,7 +663,8 @@ fn the_repository_configuration_loads_without_a_warning() {
 #[test]
 fn every_listed_key_is_read() {
     for (keys, heading) in keys::ALL {
-        for key in keys.names {
+        // `data` of a schedule can be anything.
+        for key in keys.names.iter().filter(|key| **key != "data") {
             let wrong = "1979-05-27";
             // What must be there so that the key is looked at.
             let text = match *heading {
@@ -703,6 +740,36 @@ fn every_key_is_documented() {
     }
 }
 
+#[test]
+fn a_schedule_is_read_with_what_it_says_and_what_it_does_not() {
+    let text = [
+        schedule("plain", "cron = \"30 2 * * *\""),
+        schedule(
+            "full",
+            "cron = \"0 30 2 * * MON-FRI\"\ntimezone = \"America/New_York\"\njitter = \"5m\"\n\
+             handlers = [\"a/b\", \"c/d\"]\noverlap = \"queue\"\nmissed = \"all\"\nmissed_max = 7\n\
+             data = { at = 2026-01-01, list = [1, \"b\"] }\nretry = { max_attempts = 2 }",
+        ),
+    ];
+    let (config, warnings) = good(&text.concat());
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let [plain, full] = config.schedules.as_slice() else { panic!("{:?}", config.schedules) };
+    assert_eq!((plain.timing.to_string().as_str(), plain.line), ("30 2 * * * UTC", 1));
+    assert_eq!((plain.jitter, plain.overlap), (Duration::ZERO, Overlap::Skip));
+    assert_eq!((plain.missed, &plain.data), (Missed::One, &None));
+    assert_eq!(plain.handlers[0].retry, Retry::default());
+    assert_eq!(full.timing.to_string(), "0 30 2 * * MON-FRI America/New_York");
+    assert_eq!((full.jitter, full.overlap), (Duration::from_secs(300), Overlap::Queue));
+    assert_eq!(full.missed, Missed::All { max: 7 });
+    let data = serde_json::json!({ "at": "2026-01-01", "list": [1, "b"] });
+    assert_eq!(full.data.as_ref(), Some(&data));
+    assert_eq!(config.plugins_used(), ["a", "c"]);
+    let source = hookyard_types::Source::Schedule("full".to_owned());
+    assert_eq!(config.retry(&source, &full.handlers[1].name).max_attempts, 2);
+    let no_route = hookyard_types::Source::Route("full".to_owned());
+    assert_eq!(config.retry(&no_route, &full.handlers[1].name), Retry::default());
+}
+
 fn a_value() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         "\"[a-z0-9{}/:._ -]{0,12}\"",
@@ -746,6 +813,7 @@ proptest! {
                 prop::sample::select(vec![
                     "[server]", "[server.limits]", "[server.tls]", "[admin]", "[store]",
                     "[runtime]", "[outbound]", "[plugin.a]", "[plugin.b]", "[[route]]", "[[route]]", "[route]",
+                    "[[schedule]]", "[[schedule]]",
                 ]),
                 prop::collection::btree_map(prop::sample::select(all_keys()), a_value(), 0..8),
             ),

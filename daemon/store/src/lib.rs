@@ -7,6 +7,7 @@
 mod error;
 mod learned;
 mod model;
+mod schedule;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -15,6 +16,7 @@ use hookyard_types::{EventId, KvEntry, KvPage, KvSpan, Namespace, Timestamp};
 pub use error::StoreError;
 pub use learned::{LearnedSecret, Learning, LearningRoute, Lesson, Teaching};
 pub use model::*;
+pub use schedule::{Fired, LastFiring, NewFiring, NewSchedule, ScheduleState, WhileGoing};
 
 /// What every backend does. All calls are durable when they return `Ok`.
 #[async_trait]
@@ -111,6 +113,25 @@ pub trait Store: Send + Sync + 'static {
 
     /// Removes some of the keys that have expired. Returns how many; with 0, there are no more.
     async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError>;
+
+    /// Makes these all the schedules that there are, and returns them, by name. One that is new, or has
+    /// another timing than before, begins with everything settled up to `now`.
+    async fn set_schedules(
+        &self,
+        schedules: Vec<NewSchedule>,
+        now: Timestamp,
+    ) -> Result<Vec<ScheduleState>, StoreError>;
+
+    /// The schedules that there are, by name.
+    async fn schedules(&self) -> Result<Vec<ScheduleState>, StoreError>;
+
+    /// Stores the event of a firing with its jobs and settles its time, in one transaction, unless it
+    /// was settled before, or is to be left out.
+    async fn fire(&self, firing: NewFiring) -> Result<Fired, StoreError>;
+
+    /// Makes `until` the time up to which a schedule's times are settled, though it be earlier than
+    /// before.
+    async fn settle(&self, schedule: &str, until: Timestamp) -> Result<(), StoreError>;
 
     /// Gives a lease back unused: the job is due again and the attempt is not counted.
     async fn release(&self, lease: Lease) -> Result<(), StoreError>;

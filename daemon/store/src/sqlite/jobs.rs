@@ -146,14 +146,18 @@ pub(super) struct Complete {
     lease: Lease,
     completion: Completion,
     log: String,
-    requests: String,
+    /// `None` without any.
+    requests: Option<String>,
     reply_headers: Option<String>,
 }
 
 impl Complete {
     pub(super) fn of(lease: Lease, completion: Completion) -> Result<Self, StoreError> {
         let log = rows::json(&completion.record.log)?;
-        let requests = rows::json(&completion.record.requests)?;
+        let requests = match completion.record.requests.as_slice() {
+            [] => None,
+            requests => Some(rows::json(requests)?),
+        };
         let reply_headers = match &completion.next {
             Next::Succeeded { reply: Some(reply) } => Some(rows::headers_to_json(&reply.headers)?),
             _ => None,
@@ -177,7 +181,7 @@ impl Verb for Complete {
     type Output = Completed;
 
     fn size(&self) -> usize {
-        kv::size(&self.completion.effects).saturating_add(self.requests.len())
+        kv::size(&self.completion.effects).saturating_add(self.requests.as_ref().map_or(0, String::len))
     }
 
     fn grows(&self) -> bool {
@@ -229,7 +233,7 @@ impl Verb for Complete {
         let record = &self.completion.record;
         conn.prepare_cached(
             "INSERT INTO attempts (job, number, tenant, started_at, duration, outcome, message, \
-             plugin_hash, log, log_dropped, requests) \
+             plugin_hash, log, log_dropped, calls) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![

@@ -14,6 +14,7 @@ mod open;
 mod reader;
 mod resend;
 mod rows;
+mod schedules;
 mod shared;
 mod space;
 mod verb;
@@ -31,9 +32,9 @@ pub use open::OpenError;
 pub use reader::SqliteReader;
 
 use crate::{
-    Claims, Completed, Completion, Dedupe, Effects, EventDetail, EventPage, EventQuery, Ingested,
-    LaneWant, LearnedSecret, Learning, LearningRoute, Lease, Lesson, NewEvent, Resend, Store,
-    StoreError, Teaching, TokenUse,
+    Claims, Completed, Completion, Dedupe, Effects, EventDetail, EventPage, EventQuery, Fired,
+    Ingested, LaneWant, LearnedSecret, Learning, LearningRoute, Lease, Lesson, NewEvent, NewFiring,
+    NewSchedule, Resend, ScheduleState, Store, StoreError, Teaching, TokenUse,
 };
 use checkpoint::Keeper;
 use reader::Readers;
@@ -282,6 +283,29 @@ impl Store for SqliteStore {
 
     async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError> {
         self.submit(kv::Sweep { now }).await
+    }
+
+    async fn set_schedules(
+        &self,
+        schedules: Vec<NewSchedule>,
+        now: Timestamp,
+    ) -> Result<Vec<ScheduleState>, StoreError> {
+        self.submit(schedules::SetSchedules { schedules, now }).await
+    }
+
+    async fn schedules(&self) -> Result<Vec<ScheduleState>, StoreError> {
+        self.readers.run(schedules::schedules).await
+    }
+
+    async fn fire(&self, firing: NewFiring) -> Result<Fired, StoreError> {
+        if !self.shared.closing.load(Ordering::Acquire) {
+            self.health()?;
+        }
+        self.submit(schedules::Fire::of(firing)?).await
+    }
+
+    async fn settle(&self, schedule: &str, until: Timestamp) -> Result<(), StoreError> {
+        self.submit(schedules::Settle { schedule: schedule.to_owned(), until }).await
     }
 
     async fn release(&self, lease: Lease) -> Result<(), StoreError> {

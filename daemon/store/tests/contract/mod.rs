@@ -4,6 +4,7 @@
 
 mod kv;
 mod resend;
+mod schedules;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use hookyard_types::{Event, EventId, Headers, OutgoingRequest, Source, Target, T
 
 pub(crate) use kv::*;
 pub(crate) use resend::*;
+pub(crate) use schedules::*;
 
 /// A place where a store is kept, for one test.
 pub(crate) trait Backend: Send + Sync {
@@ -831,6 +833,9 @@ macro_rules! store_contract {
             a_resend_to_another_target_gets_a_job_of_its_own
             a_job_added_by_a_resend_is_the_queue_s_when_given_back
             resends_that_come_together_begin_one_attempt
+            a_schedule_begins_when_it_is_first_seen
+            a_time_fires_once
+            a_run_that_is_going_holds_up_the_next
             pages_go_back_in_time
             changes_commit_with_the_outcome_or_not_at_all
             every_outcome_is_compared_with_what_it_read
