@@ -5,27 +5,31 @@ use std::sync::Arc;
 use hookyard_runtime::{Admission, Grant, KvGrant, Limits, Manifest, Plugins};
 
 use crate::config::Config;
-use crate::live::Live;
+use crate::granted::Granted;
+use crate::live::{Generation, Live};
 
 /// Answers from the configuration in force at each question.
 pub(crate) struct LiveAdmission(pub(crate) Arc<Live>);
 
 impl Admission for LiveAdmission {
     fn admit(&self, manifest: &Manifest) -> Result<Grant, String> {
-        ConfigAdmission(self.0.config()).admit(manifest)
+        ConfigAdmission::of(&self.0.load()).admit(manifest)
     }
 
     fn wanted(&self) -> Vec<String> {
-        ConfigAdmission(self.0.config()).wanted()
+        ConfigAdmission::of(&self.0.load()).wanted()
     }
 }
 
 /// Answers from one configuration: to try it before it is in force.
-pub(crate) struct ConfigAdmission(pub(crate) Arc<Config>);
+pub(crate) struct ConfigAdmission {
+    config: Arc<Config>,
+    granted: Arc<Granted>,
+}
 
 impl Admission for ConfigAdmission {
     fn admit(&self, manifest: &Manifest) -> Result<Grant, String> {
-        let Self(config) = self;
+        let Self { config, granted } = self;
         let kv = self.kv(manifest)?;
         let settings = config.plugins.get(&manifest.name).map(|plugin| &plugin.settings);
         for setting in manifest.settings.iter().filter(|setting| setting.required) {
@@ -67,20 +71,25 @@ impl Admission for ConfigAdmission {
                 kv_value_bytes: limits.kv_value_bytes,
                 kv_attempt_bytes: limits.kv_attempt_bytes,
             },
+            secrets: granted.get(&manifest.name).cloned().unwrap_or_default(),
             kv,
             settings: settings.cloned().unwrap_or_default(),
         })
     }
 
     fn wanted(&self) -> Vec<String> {
-        self.0.plugins_used()
+        self.config.plugins_used()
     }
 }
 
 impl ConfigAdmission {
+    pub(crate) fn of(generation: &Generation) -> Self {
+        Self { config: Arc::clone(&generation.config), granted: Arc::clone(&generation.granted) }
+    }
+
     /// What the plugin may do with `kv`, or what it needs and is not granted.
     fn kv(&self, manifest: &Manifest) -> Result<Option<KvGrant>, String> {
-        let Self(config) = self;
+        let Self { config, .. } = self;
         let Manifest { name, shared, .. } = manifest;
         let granted = config.plugins.get(name).and_then(|plugin| plugin.kv.clone());
         let Some(granted) = granted else {

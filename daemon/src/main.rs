@@ -9,7 +9,9 @@ mod cli;
 mod config;
 mod dispatch;
 mod event;
+mod granted;
 mod ingress;
+mod keeping;
 mod keys;
 mod kv;
 mod learned;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Events { command } => cli::events::run(command),
         Command::Kv { command } => cli::kv::run(command),
         Command::Routes { command } => cli::routes::run(command),
+        Command::Secrets { command } => cli::secrets::run(command),
         Command::Send(arguments) => cli::send::run(&arguments),
         Command::Verify { request, json } => cli::verify::run(&request, json),
         Command::CompilePlugin { arguments } => {

@@ -17,7 +17,7 @@ wasmtime::component::bindgen!({
     },
 });
 
-pub(crate) use hookyard::plugin::{clock, kv, log, random, settings, types};
+pub(crate) use hookyard::plugin::{clock, kv, log, random, secret, settings, types};
 
 pub(crate) const MANIFEST: &str = "hookyard:plugin/manifest@0.1.0";
 pub(crate) const KV: &str = "hookyard:plugin/kv@";

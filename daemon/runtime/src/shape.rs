@@ -10,13 +10,13 @@ use crate::bindings::{MANIFEST, WEBHOOK};
 use crate::text::{clip, line};
 
 /// Changes with the rules here, so that code checked by older ones is compiled again.
-pub(crate) const RULES: u32 = 2;
+pub(crate) const RULES: u32 = 3;
 
 /// The package whose interfaces plugins speak, with the version that is compatible.
 const PACKAGE: &str = "hookyard:plugin/";
 const VERSION: &str = "0.1.";
 /// The interfaces that a plugin may import.
-const IMPORTS: [&str; 6] = ["clock", "kv", "log", "random", "settings", "types"];
+const IMPORTS: [&str; 7] = ["clock", "kv", "log", "random", "secret", "settings", "types"];
 
 const HOW_TO_BUILD: &str = "build it with hookyard-sdk, \
      `cargo build --release --target wasm32-unknown-unknown`";

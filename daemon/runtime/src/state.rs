@@ -9,6 +9,7 @@ use wasmtime::ResourceLimiter;
 use crate::bindings::{clock, log, random, settings, types};
 use crate::engine::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::kv::Session;
+use crate::secret::Secrets;
 use crate::text::clip;
 use crate::{Level, LogLine};
 
@@ -27,6 +28,7 @@ pub(crate) struct State {
     /// The last line of level `error`: when the instance traps, that is the panic's message.
     pub(crate) last_error: Option<String>,
     settings: Settings,
+    pub(crate) secrets: Arc<Secrets>,
     started: Instant,
     pub(crate) memory: Memory,
     pub(crate) kv: Session,
@@ -37,6 +39,7 @@ impl State {
         log_bytes: usize,
         memory: u64,
         settings: Settings,
+        secrets: Arc<Secrets>,
         kv: Session,
         started: Instant,
     ) -> Self {
@@ -46,6 +49,7 @@ impl State {
             log_dropped: 0,
             last_error: None,
             settings,
+            secrets,
             started,
             memory: Memory { limit: memory, used: 0, peak: 0, refused: None, elements: 0 },
             kv,
@@ -68,6 +72,8 @@ impl log::Host for State {
             log::Level::Warn => Level::Warn,
             log::Level::Error => Level::Error,
         };
+        // Before anything is cut off: the rest of a secret would not be found.
+        let message = self.secrets.redact(message);
         if level == Level::Error {
             self.last_error = Some(clip(&message, 1024));
         }
@@ -76,6 +82,9 @@ impl log::Host for State {
         match self.log_left.checked_sub(cost) {
             Some(left) => {
                 self.log_left = left;
+                let redact = |text| self.secrets.redact(text);
+                let fields = fields.into_iter();
+                let fields = fields.map(|(name, value)| (redact(name), redact(value))).collect();
                 self.log.push(LogLine { at: SystemTime::now(), level, message, fields });
             }
             None => self.log_dropped += 1,

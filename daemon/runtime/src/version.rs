@@ -12,6 +12,7 @@ use crate::failure::{self, Subject};
 use crate::kv::Session;
 use crate::manifest::{HandlerInfo, Setting};
 use crate::meter::{Overrun, metered};
+use crate::secret::Secrets;
 use crate::state::{Settings, State};
 use crate::text::line;
 use crate::{ContentHash, Limits, Manifest, Outcome};
@@ -68,6 +69,7 @@ impl Version {
             max_memory,
             DESCRIBE.reply_bytes,
             Arc::default(),
+            Arc::default(),
             Session::default(),
         );
         let asked = async {
@@ -121,9 +123,10 @@ impl Version {
         memory: u64,
         copied: usize,
         settings: Settings,
+        secrets: Arc<Secrets>,
         kv: Session,
     ) -> Store<State> {
-        store(&self.host, log_bytes, memory, copied, settings, kv)
+        store(&self.host, log_bytes, memory, copied, settings, secrets, kv)
     }
 
     /// Instantiates into `store` and calls the handler.
@@ -150,9 +153,10 @@ fn store(
     memory: u64,
     copied: usize,
     settings: Settings,
+    secrets: Arc<Secrets>,
     kv: Session,
 ) -> Store<State> {
-    let state = State::new(log_bytes, memory, settings, kv, host.started);
+    let state = State::new(log_bytes, memory, settings, secrets, kv, host.started);
     let mut store = Store::new(&host.engine, state);
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(copied.saturating_add(COPY_SLACK));

@@ -7,6 +7,7 @@ pub(crate) mod events;
 pub(crate) mod init;
 pub(crate) mod kv;
 pub(crate) mod routes;
+pub(crate) mod secrets;
 pub(crate) mod send;
 pub(crate) mod verify;
 
@@ -76,6 +77,11 @@ pub(crate) enum Command {
     Routes {
         #[command(subcommand)]
         command: routes::RoutesCommand,
+    },
+    /// Keep secrets in the store, encrypted, for `{ stored = "NAME" }` in the configuration.
+    Secrets {
+        #[command(subcommand)]
+        command: secrets::SecretsCommand,
     },
     /// Send a delivery that is signed exactly as the sender would sign it.
     ///

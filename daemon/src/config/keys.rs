@@ -35,7 +35,7 @@ impl Keys {
 
 pub(super) const ROOT: Keys = Keys::new(
     "the file",
-    &["server", "admin", "store", "runtime", "outbound", "plugin", "route"],
+    &["server", "admin", "store", "secrets", "runtime", "outbound", "plugin", "route"],
     "",
 );
 
@@ -72,6 +72,15 @@ pub(super) const STORE: Keys = Keys::new(
     "{ path = \"data/hookyard.db\" }",
 );
 
+pub(super) const SECRETS: Keys = Keys {
+    secret: true,
+    ..Keys::new(
+        "[secrets]",
+        &["key", "former_keys"],
+        "{ key = { file = \"/etc/hookyard/secrets.key\" } }",
+    )
+};
+
 pub(super) const RUNTIME: Keys = Keys::new(
     "[runtime]",
     &[
@@ -85,6 +94,7 @@ pub(super) const RUNTIME: Keys = Keys::new(
         "memory",
         "plugin_concurrency",
         "log_bytes",
+        "log_rate",
         "reply_bytes",
         "kv_key_bytes",
         "kv_value_bytes",
@@ -105,7 +115,9 @@ pub(super) const PLUGIN: Keys = Keys::new(
         "memory",
         "concurrency",
         "log_bytes",
+        "log_rate",
         "reply_bytes",
+        "secrets",
         "kv",
         "kv_key_bytes",
         "kv_value_bytes",
@@ -161,7 +173,11 @@ pub(super) const RETRY: Keys = Keys::new(
 
 pub(super) const SECRET: Keys = Keys {
     secret: true,
-    ..Keys::new("`secret`", &["env", "file", "credential"], "{ env = \"WEBHOOK_SECRET\" }")
+    ..Keys::new(
+        "`secret`",
+        &["env", "file", "credential", "stored"],
+        "{ env = \"WEBHOOK_SECRET\" }",
+    )
 };
 
 /// `verify = { hmac = … }`.
@@ -210,6 +226,7 @@ pub(super) const ALL: &[(&Keys, &str)] = &[
     (&TLS, "[server.tls]"),
     (&LIMITS, "[server.limits]"),
     (&STORE, "[store]"),
+    (&SECRETS, "[secrets]"),
     (&RUNTIME, "[runtime]"),
     (&OUTBOUND, "[outbound]"),
     (&PLUGIN, "[plugin.NAME]"),

@@ -141,7 +141,7 @@ impl Dispatcher {
             break attempt;
         };
         drop(permit);
-        report(&event, name, 1, &attempt, &Next::Ignored);
+        self.report(&event, name, 1, &attempt, &Next::Ignored);
         Ok(ran(attempt.outcome))
     }
 
