@@ -1,10 +1,12 @@
 //! Which plugins may serve: what config.toml says, asked by the loader.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hookyard_runtime::{Admission, Grant, KvGrant, Limits, Manifest, Plugins};
+use hookyard_runtime::{Admission, Grant, KvGrant, Limits, Manifest, Plugins, SecretText};
+use hookyard_types::{HandlerName, Trigger};
 
-use crate::config::Config;
+use crate::config::{Config, Feed};
 use crate::granted::Granted;
 use crate::live::{Generation, Live};
 
@@ -29,8 +31,9 @@ pub(crate) struct ConfigAdmission {
 
 impl Admission for ConfigAdmission {
     fn admit(&self, manifest: &Manifest) -> Result<Grant, String> {
-        let Self { config, granted } = self;
+        let Self { config, .. } = self;
         let kv = self.kv(manifest)?;
+        self.secrets(manifest)?;
         let settings = config.plugins.get(&manifest.name).map(|plugin| &plugin.settings);
         for setting in manifest.settings.iter().filter(|setting| setting.required) {
             if settings.is_none_or(|settings| !settings.contains_key(&setting.name)) {
@@ -43,20 +46,9 @@ impl Admission for ConfigAdmission {
                 ));
             }
         }
-        for route in &config.routes {
-            for handler in route.handlers.iter().filter(|h| h.name.plugin == manifest.name) {
-                if manifest.handler(&handler.name.handler).is_none() {
-                    return Err(format!(
-                        "route `{route}` ({file}:{line}) uses the handler `{name}`, which version \
-                         {version} of the plugin does not have; it has: {has}",
-                        route = route.name,
-                        file = config.file.display(),
-                        line = route.line,
-                        name = handler.name,
-                        version = manifest.version,
-                        has = handler_names(manifest),
-                    ));
-                }
+        for feed in config.feeds() {
+            for handler in feed.handlers.iter().filter(|h| h.name.plugin == manifest.name) {
+                fits(config, &feed, &handler.name, manifest)?;
             }
         }
         let limits = config.plugin_limits(&manifest.name);
@@ -71,7 +63,7 @@ impl Admission for ConfigAdmission {
                 kv_value_bytes: limits.kv_value_bytes,
                 kv_attempt_bytes: limits.kv_attempt_bytes,
             },
-            secrets: granted.get(&manifest.name).cloned().unwrap_or_default(),
+            secrets: self.named_secrets(manifest),
             kv,
             settings: settings.cloned().unwrap_or_default(),
         })
@@ -87,13 +79,48 @@ impl ConfigAdmission {
         Self { config: Arc::clone(&generation.config), granted: Arc::clone(&generation.granted) }
     }
 
+    /// Whether every secret that the plugin uses is granted to it.
+    fn secrets(&self, manifest: &Manifest) -> Result<(), String> {
+        let Self { config, .. } = self;
+        let name = &manifest.name;
+        let file = config.file.display();
+        let uses: Vec<&str> = manifest.uses_of("secret").collect();
+        if manifest.imports("secret") && uses.is_empty() {
+            return Err(format!(
+                "plugin `{name}` imports `secret`, and its manifest names no secret that it reads, \
+                 so that {file} cannot grant it one: name them in `plugin!(…, secrets(api_key))`"
+            ));
+        }
+        let granted = config.plugins.get(name).map(|plugin| &plugin.secrets);
+        let missing = uses
+            .into_iter()
+            .find(|used| granted.is_none_or(|granted| !granted.contains_key(*used)));
+        match missing {
+            None => Ok(()),
+            Some(missing) => Err(format!(
+                "plugin `{name}` uses the secret `{missing}`, which {file} does not grant: say where \
+                 it is, `secrets = {{ {missing} = {{ env = \"…\" }} }}` in [plugin.{name}]"
+            )),
+        }
+    }
+
+    /// The values of the secrets that both the manifest and the configuration name.
+    fn named_secrets(&self, manifest: &Manifest) -> BTreeMap<String, SecretText> {
+        let granted = self.granted.get(&manifest.name);
+        let granted = granted.into_iter().flatten();
+        let named =
+            granted.filter(|(name, _)| manifest.uses_of("secret").any(|used| used == *name));
+        named.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     /// What the plugin may do with `kv`, or what it needs and is not granted.
     fn kv(&self, manifest: &Manifest) -> Result<Option<KvGrant>, String> {
         let Self { config, .. } = self;
-        let Manifest { name, shared, .. } = manifest;
+        let name = &manifest.name;
+        let shared: Vec<&str> = manifest.uses_of("kv").collect();
         let granted = config.plugins.get(name).and_then(|plugin| plugin.kv.clone());
         let Some(granted) = granted else {
-            if !manifest.kv {
+            if !manifest.imports("kv") {
                 return Ok(None);
             }
             let grant = if shared.is_empty() {
@@ -107,9 +134,10 @@ impl ConfigAdmission {
                 file = config.file.display(),
             ));
         };
-        let missing = shared.iter().find(|shared| !granted.contains(*shared));
-        if let Some(missing) = missing.filter(|_| manifest.kv) {
-            let all: std::collections::BTreeSet<&String> = granted.iter().chain(shared).collect();
+        let missing = shared.iter().find(|shared| !granted.contains(**shared));
+        if let Some(missing) = missing.filter(|_| manifest.imports("kv")) {
+            let granted = granted.iter().map(String::as_str);
+            let all: std::collections::BTreeSet<&str> = granted.chain(shared.clone()).collect();
             return Err(format!(
                 "plugin `{name}` uses the shared namespace `{missing}`, which {file} does not grant: \
                  write `kv = {{ shared = {all:?} }}` in [plugin.{name}]",
@@ -121,16 +149,51 @@ impl ConfigAdmission {
     }
 }
 
-/// What routes miss: a sentence for each plugin that they use and that is not loaded.
+/// Whether the plugin has the handler, and it handles what the feed makes.
+fn fits(
+    config: &Config,
+    feed: &Feed<'_>,
+    name: &HandlerName,
+    manifest: &Manifest,
+) -> Result<(), String> {
+    let Feed { source, line, .. } = feed;
+    let (file, version) = (config.file.display(), &manifest.version);
+    let wanted = source.trigger();
+    match manifest.handler(&name.handler) {
+        None => Err(format!(
+            "{source} ({file}:{line}) uses the handler `{name}`, which version {version} of the \
+             plugin does not have; it has: {has}",
+            has = handler_names(manifest),
+        )),
+        Some(handler) if handler.trigger != wanted => Err(format!(
+            "{source} ({file}:{line}) needs a `{wanted}`, and its handler `{name}` is a \
+             `{is}` in version {version} of the plugin: name it under {place}, or name another here",
+            is = handler.trigger,
+            place = place(handler.trigger),
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Where config.toml names handlers of this trigger.
+fn place(trigger: Trigger) -> &'static str {
+    match trigger {
+        Trigger::Webhook => "[[route]]",
+        Trigger::Consumer => "[queue.TOPIC]",
+        Trigger::Schedule => "[[schedule]]",
+    }
+}
+
+/// What is missing: a sentence for each plugin that config.toml uses and that is not loaded.
 pub(crate) fn missing_plugins(config: &Config, plugins: &Plugins) -> Vec<String> {
     let missing = config.plugins_used().into_iter().filter(|name| plugins.plugin(name).is_none());
     let sentence = |name: String| {
-        let routes = config.routes.iter();
-        let users = routes.filter(|route| route.handlers.iter().any(|h| h.name.plugin == name));
-        let users: Vec<String> = users.map(|route| format!("`{}`", route.name)).collect();
+        let feeds = config.feeds();
+        let users = feeds.iter().filter(|feed| feed.handlers.iter().any(|h| h.name.plugin == name));
+        let users: Vec<String> = users.map(|feed| feed.source.to_string()).collect();
         format!(
-            "plugin `{name}` is not loaded and is used by the route {}: put its file into {}, or \
-             mend the name in `handlers`",
+            "plugin `{name}` is not loaded and is used by the {}: put its file into {}, or mend the \
+             name in `handlers`",
             users.join(", "),
             config.runtime.plugins_dir.display()
         )

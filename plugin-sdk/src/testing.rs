@@ -32,7 +32,9 @@
 //! assert_eq!(host().run(record, push("dev")).expect_ignored(), "another branch");
 //! ```
 
+mod firing;
 mod kv;
+mod message;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -44,10 +46,14 @@ use crate::log::Level;
 use crate::{Done, Event, Failure, Host, Outcome, Reply, host::calls};
 use kv::Kept;
 
+pub use firing::{FiringBuilder, firing};
+pub use message::{MessageBuilder, message};
+
 /// 2026-01-01T00:00:00Z, when every test happens unless it says otherwise.
 const THEN: Duration = Duration::from_secs(1_767_225_600);
 
-/// Runs a handler once, against a host with no settings. Short for `host().run(…)`.
+/// Runs a handler once, against a host with no settings. Short for `host().run(…)`. What it handles
+/// is made by [`event`], [`message`] or [`firing`].
 ///
 /// ```
 /// use hookyard_sdk::prelude::*;
@@ -59,8 +65,8 @@ const THEN: Duration = Duration::from_secs(1_767_225_600);
 ///
 /// testing::run(quiet, testing::event().build()).expect_done();
 /// ```
-pub fn run(handler: impl FnOnce(Event, Host) -> Outcome, event: Event) -> Run {
-    host().run(handler, event)
+pub fn run<I>(handler: impl FnOnce(I, Host) -> Outcome, input: I) -> Run {
+    host().run(handler, input)
 }
 
 /// Begins an event: a `POST /` without kind, headers or body.
@@ -112,6 +118,7 @@ pub fn host() -> HostBuilder {
         },
         fake: Fake {
             settings: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             now: THEN,
             ticks: 0,
             random: 0x9e37_79b9_7f4a_7c15,
@@ -319,6 +326,25 @@ pub struct HostBuilder {
 }
 
 impl HostBuilder {
+    /// Grants a secret, as config.toml would.
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    /// use hookyard_sdk::testing;
+    ///
+    /// fn sign(event: Event, host: Host) -> Outcome {
+    ///     let key = host.secret("signing_key")?;
+    ///     reply(200).text(format!("{} bytes", key.len() + event.body().len()))
+    /// }
+    ///
+    /// let run = testing::host().secret("signing_key", "k3y-of-12-by").run(sign, testing::event().build());
+    /// assert_eq!(run.expect_reply().text(), "12 bytes");
+    /// ```
+    pub fn secret(mut self, name: &str, value: &str) -> Self {
+        self.fake.secrets.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// Sets a setting, as config.toml would.
     ///
     /// # Panics
@@ -434,10 +460,10 @@ impl HostBuilder {
     ///
     /// testing::host().run(quiet, testing::event().build()).expect_done();
     /// ```
-    pub fn run(self, handler: impl FnOnce(Event, Host) -> Outcome, event: Event) -> Run {
+    pub fn run<I>(self, handler: impl FnOnce(I, Host) -> Outcome, input: I) -> Run {
         let host = Host::new(self.attempt);
         let before = self.fake.kept.clone();
-        let (outcome, fake) = calls::with_fake(self.fake, || handler(event, host));
+        let (outcome, fake) = calls::with_fake(self.fake, || handler(input, host));
         let kept = if outcome.is_ok() { fake.kept } else { before };
         Run { outcome, logs: fake.logs, kept }
     }
@@ -663,6 +689,7 @@ impl Run {
 pub(crate) struct Fake {
     /// JSON text by name, as the daemon gives them.
     settings: BTreeMap<String, String>,
+    secrets: BTreeMap<String, String>,
     /// Since the Unix epoch.
     now: Duration,
     /// How often the monotonic clock was asked.
@@ -675,6 +702,10 @@ pub(crate) struct Fake {
 impl Fake {
     pub(crate) fn log(&mut self, level: Level, message: String, fields: Vec<(String, String)>) {
         self.logs.push(LogLine { level, message, fields });
+    }
+
+    pub(crate) fn secret(&self, name: &str) -> Option<String> {
+        self.secrets.get(name).cloned()
     }
 
     pub(crate) fn setting_text(&self, name: &str) -> Option<String> {

@@ -59,11 +59,14 @@ fn report_end(event: &Event, name: &HandlerName, number: u32, attempt: &Attempt,
     let outcome = retry::recorded(&attempt.outcome).as_str();
     let message = clip(message(&attempt.outcome));
     let duration_ms = attempt.duration.as_millis() as u64;
+    let source = |kind| (event.source.kind() == kind).then(|| event.source.name());
     macro_rules! say {
         ($level:ident, $text:literal) => {
             tracing::$level!(
                 event = %event.id,
-                route = event.source.name(),
+                route = source("route"),
+                queue = source("queue"),
+                schedule = source("schedule"),
                 kind = event.kind,
                 handler = %name,
                 attempt = number,

@@ -1,10 +1,5 @@
--- Schema 6: secrets that the operator keeps here, each encrypted by itself with a key that is elsewhere.
+-- Schema 6: events that schedules make.
 
-CREATE TABLE secrets (
-    name   TEXT PRIMARY KEY,
-    -- Which key encrypted it: a fingerprint, from which the key cannot be had.
-    key    TEXT NOT NULL,
-    -- Nonce and ciphertext. The name is part of what is authenticated: no row can stand for another.
-    sealed BLOB NOT NULL,
-    set_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+-- The moment that the schedule names, and why it fired; null for what a schedule did not make.
+ALTER TABLE events ADD COLUMN scheduled_at INTEGER;
+ALTER TABLE events ADD COLUMN firing_reason TEXT;
