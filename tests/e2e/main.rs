@@ -22,6 +22,7 @@ mod powercut;
 mod refusals;
 mod respond;
 mod retries;
+mod secrets;
 mod send;
 mod senders;
 mod stopping;
