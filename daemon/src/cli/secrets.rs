@@ -242,7 +242,8 @@ async fn list(config: &Config, json: bool) -> anyhow::Result<()> {
     writeln!(out, "{:30}  {:24}  USED BY", "NAME", "SET")?;
     for secret in secrets {
         let text = |key: &str| secret[key].as_str().unwrap_or_default();
-        writeln!(out, "{:30}  {:24}  {}", text("name"), text("set_at"), users(secret))?;
+        let line = format!("{:30}  {:24}  {}", text("name"), text("set_at"), users(secret));
+        writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
 }

@@ -145,8 +145,9 @@ mod tests {
         assert_eq!(key("1").fingerprint(), FINGERPRINT);
     }
 
-    const RECORDED: &str = "";
-    const FINGERPRINT: &str = "";
+    const RECORDED: &str = "01b2633b553782a4475a54602d5e9cad586744716dd36e4385b7b3a25223494f3f31d949f96f\
+                            36683613be302db54c43";
+    const FINGERPRINT: &str = "8363ea5467334f32";
 
     #[test]
     fn a_key_is_64_digits() {

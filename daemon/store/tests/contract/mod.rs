@@ -4,6 +4,7 @@
 
 mod kv;
 mod resend;
+mod secrets;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use hookyard_types::{Event, EventId, Headers, Source, Target, Timestamp};
 
 pub(crate) use kv::*;
 pub(crate) use resend::*;
+pub(crate) use secrets::*;
 
 /// A place where a store is kept, for one test.
 pub(crate) trait Backend: Send + Sync {
@@ -817,6 +819,7 @@ macro_rules! store_contract {
             a_resend_to_another_target_gets_a_job_of_its_own
             a_job_added_by_a_resend_is_the_queue_s_when_given_back
             resends_that_come_together_begin_one_attempt
+            a_secret_is_kept_until_it_is_removed
             pages_go_back_in_time
             changes_commit_with_the_outcome_or_not_at_all
             every_outcome_is_compared_with_what_it_read
