@@ -24,6 +24,7 @@ use crate::config::{Config, Limits, MAX_PLUGIN_MEMORY};
 use crate::connections::LiveConnections;
 use crate::dispatch::Dispatcher;
 use crate::ingress::{self, Drain, Listener, Receiver, ServeOptions, TlsReloader};
+use crate::keeping::SecretKeeper;
 use crate::keys::{KeyCache, Online};
 use crate::kv::{self, StoredKv};
 use crate::learned::Learned;
@@ -121,6 +122,14 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
     };
     tasks.start("public listener", ingress::serve(public, public_options, Arc::new(receiver)));
 
+    // One place: what is asked for while one waits is answered by the same reload.
+    let (ask_reload, reload_asked) = mpsc::channel(1);
+    let secrets = Arc::new(SecretKeeper {
+        live: Arc::clone(&live),
+        store: Arc::clone(&store),
+        plugins: Arc::clone(&plugins),
+        reload: ask_reload.clone(),
+    });
     let admin_service = Admin {
         live: Arc::clone(&live),
         store: Arc::clone(&store),
@@ -128,6 +137,7 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
         draining: Arc::clone(&draining),
         learned,
         scheduler: Arc::clone(&scheduler),
+        secrets,
         guard,
     };
     let admin_drain = Drain::new();
@@ -154,8 +164,6 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
         limits,
         proxies,
     };
-    // One place: a SIGHUP that comes while one waits is answered by the same reload.
-    let (ask_reload, reload_asked) = mpsc::channel(1);
     tasks.start("reload", reloader.run(followed, reload_asked, stopped));
 
     for missing in missing_plugins(&config, &plugins) {
@@ -229,7 +237,8 @@ async fn outbound(config: &Arc<Config>) -> anyhow::Result<(outbound::Client, Key
     made.await?.map_err(|error: outbound::RootsError| error).context("failed to set up [outbound]")
 }
 
-async fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {
+/// Opens the store for writing; makes it, and its folder, when there is none.
+pub(crate) async fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {
     let path = &config.store.path;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         // Events can hold personal data: the folder is the daemon's alone.

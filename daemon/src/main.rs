@@ -10,7 +10,9 @@ mod config;
 mod connections;
 mod dispatch;
 mod event;
+mod granted;
 mod ingress;
+mod keeping;
 mod keys;
 mod kv;
 mod learned;
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Connections { command } => cli::connections::run(command),
         Command::Routes { command } => cli::routes::run(command),
         Command::Schedules { command } => cli::schedules::run(command),
+        Command::Secrets { command } => cli::secrets::run(command),
         Command::Send(arguments) => cli::send::run(&arguments),
         Command::Verify { request, json } => cli::verify::run(&request, json),
         Command::CompilePlugin { arguments } => {

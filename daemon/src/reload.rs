@@ -96,6 +96,7 @@ impl Reloader {
     }
 
     async fn reload(&self, file: &Path) {
+        let _alone = self.live.changing.lock().await;
         let path = file.to_owned();
         let loaded = tokio::task::spawn_blocking(move || prepare(&path)).await;
         let refusal = match loaded {
@@ -123,14 +124,15 @@ impl Reloader {
     fn take(&self, mut generation: Generation) -> Result<(), String> {
         connections::inherit(&mut generation.connections, &self.live.load().connections);
         let config = Arc::clone(&generation.config);
-        let stranded = self.plugins.check(&ConfigAdmission(Arc::clone(&config)));
+        let stranded = self.plugins.check(&ConfigAdmission::of(&generation));
         if !stranded.is_empty() {
             return Err(stranded.join("; "));
         }
-        let before = self.live.swap(Arc::new(generation));
+        let generation = Arc::new(generation);
+        let before = self.live.swap(Arc::clone(&generation));
         // From here on plugins are admitted under the new configuration; one that came in under the
         // old one, after the check above, is found by a second look.
-        let stranded = self.plugins.check(&ConfigAdmission(Arc::clone(&config)));
+        let stranded = self.plugins.check(&ConfigAdmission::of(&generation));
         if !stranded.is_empty() {
             self.live.swap(before);
             return Err(stranded.join("; "));

@@ -121,6 +121,7 @@ pub fn host() -> HostBuilder {
         },
         fake: Fake {
             settings: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             now: THEN,
             ticks: 0,
             random: 0x9e37_79b9_7f4a_7c15,
@@ -329,6 +330,25 @@ pub struct HostBuilder {
 }
 
 impl HostBuilder {
+    /// Grants a secret, as config.toml would.
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    /// use hookyard_sdk::testing;
+    ///
+    /// fn sign(event: Event, host: Host) -> Outcome {
+    ///     let key = host.secret("signing_key")?;
+    ///     reply(200).text(format!("{} bytes", key.len() + event.body().len()))
+    /// }
+    ///
+    /// let run = testing::host().secret("signing_key", "k3y-of-12-by").run(sign, testing::event().build());
+    /// assert_eq!(run.expect_reply().text(), "12 bytes");
+    /// ```
+    pub fn secret(mut self, name: &str, value: &str) -> Self {
+        self.fake.secrets.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// Sets a setting, as config.toml would.
     ///
     /// # Panics
@@ -674,6 +694,7 @@ impl Run {
 pub(crate) struct Fake {
     /// JSON text by name, as the daemon gives them.
     settings: BTreeMap<String, String>,
+    secrets: BTreeMap<String, String>,
     /// Since the Unix epoch.
     now: Duration,
     /// How often the monotonic clock was asked.
@@ -687,6 +708,10 @@ pub(crate) struct Fake {
 impl Fake {
     pub(crate) fn log(&mut self, level: Level, message: String, fields: Vec<(String, String)>) {
         self.logs.push(LogLine { level, message, fields });
+    }
+
+    pub(crate) fn secret(&self, name: &str) -> Option<String> {
+        self.secrets.get(name).cloned()
     }
 
     pub(crate) fn setting_text(&self, name: &str) -> Option<String> {

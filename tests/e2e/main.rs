@@ -24,6 +24,7 @@ mod refusals;
 mod respond;
 mod retries;
 mod schedules;
+mod secrets;
 mod send;
 mod senders;
 mod stopping;

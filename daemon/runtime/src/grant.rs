@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::{KvGrant, Manifest};
+use crate::{KvGrant, Manifest, SecretText};
 
 /// The bounds of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,9 @@ pub struct Grant {
     pub limits: Limits,
     /// What the plugin reads as its settings.
     pub settings: BTreeMap<String, serde_json::Value>,
+    /// The secrets that it may read, by the names under which it asks for them. What it says of an
+    /// attempt is told without them.
+    pub secrets: BTreeMap<String, SecretText>,
     /// Whether it may keep things, and which namespaces it shares.
     pub kv: Option<KvGrant>,
     /// The connections that it may use.

@@ -14,6 +14,7 @@ use crate::failure::{self, Subject};
 use crate::kv::{Access, Session};
 use crate::meter::{Overrun, metered};
 use crate::reply;
+use crate::secret::Secrets;
 use crate::state::{Settings, State};
 use crate::text::clip;
 use crate::version::{Input, Version};
@@ -29,6 +30,7 @@ pub struct Plugin {
     version: Arc<Version>,
     limits: Limits,
     settings: Settings,
+    secrets: Arc<Secrets>,
     kv: Option<Arc<Access>>,
     connections: Option<Arc<connection::Access>>,
     /// One permit for each slot of the pool that attempts may use.
@@ -57,8 +59,15 @@ impl Plugin {
             let granted = grant.connections;
             Arc::new(connection::Access::new(name, carrier, granted, named, &grant.limits))
         });
-        let (limits, settings) = (grant.limits, Arc::new(settings));
-        Self { version, limits, settings, kv: access, connections, slots }
+        Self {
+            version,
+            limits: grant.limits,
+            settings: Arc::new(settings),
+            secrets: Arc::new(Secrets::new(grant.secrets)),
+            kv: access,
+            connections,
+            slots,
+        }
     }
 
     /// The plugin's name in config.toml.
@@ -133,6 +142,7 @@ impl Plugin {
             limits.memory,
             limits.reply_bytes.max(self.most_kept()).max(self.most_sent()),
             self.settings.clone(),
+            self.secrets.clone(),
             Session::new(self.kv.clone()),
             Outgoing::new(self.connections.clone(), job.to_string(), end),
         );
@@ -142,7 +152,7 @@ impl Plugin {
         let subject = Subject { plugin: self.name(), limits };
         let outcome = match ended {
             Ok(Ok(outcome)) => self.outcome(outcome),
-            Ok(Err(error)) => failure::outcome(&error, store.data(), &subject),
+            Ok(Err(error)) => self.redacted(failure::outcome(&error, store.data(), &subject)),
             Err(Overrun::Cpu) => Outcome::Timeout(subject.cpu()),
             Err(Overrun::Clock) if cut => Outcome::Timeout(format!(
                 "the route's deadline passed {:?} after the attempt began",
@@ -274,7 +284,7 @@ impl Plugin {
     }
 
     fn outcome(&self, outcome: types::Outcome) -> Outcome {
-        let clip = |text: String| clip(&text, MAX_MESSAGE);
+        let clip = |text: String| clip(&self.secrets.redact(text), MAX_MESSAGE);
         match outcome {
             types::Outcome::Done(done) => {
                 match done.reply.map(|reply| reply::check(reply, self.limits.reply_bytes)) {
@@ -286,7 +296,8 @@ impl Plugin {
                         "the reply {error}: answer with less, or raise it under `[plugin.{}]`",
                         self.name()
                     )),
-                    Some(Err(error)) => Outcome::Trap(format!("the reply {error}")),
+                    // It may quote a header.
+                    Some(Err(error)) => Outcome::Trap(clip(format!("the reply {error}"))),
                 }
             }
             types::Outcome::Ignored(reason) => Outcome::Ignored(clip(reason)),
@@ -295,6 +306,16 @@ impl Plugin {
                 message: clip(retry.message),
             },
             types::Outcome::Reject(reason) => Outcome::Reject(clip(reason)),
+        }
+    }
+
+    /// A failure without what the plugin's words brought into it.
+    fn redacted(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Trap(why) => Outcome::Trap(self.secrets.redact(why)),
+            Outcome::Limit(why) => Outcome::Limit(self.secrets.redact(why)),
+            Outcome::Timeout(why) => Outcome::Timeout(self.secrets.redact(why)),
+            other => other,
         }
     }
 

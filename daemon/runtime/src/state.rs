@@ -10,6 +10,7 @@ use crate::bindings::{clock, log, random, settings, types};
 use crate::connection::Outgoing;
 use crate::engine::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::kv::Session;
+use crate::secret::Secrets;
 use crate::text::clip;
 use crate::{Level, LogLine};
 
@@ -28,6 +29,7 @@ pub(crate) struct State {
     /// The last line of level `error`: when the instance traps, that is the panic's message.
     pub(crate) last_error: Option<String>,
     settings: Settings,
+    pub(crate) secrets: Arc<Secrets>,
     started: Instant,
     pub(crate) memory: Memory,
     pub(crate) kv: Session,
@@ -39,6 +41,7 @@ impl State {
         log_bytes: usize,
         memory: u64,
         settings: Settings,
+        secrets: Arc<Secrets>,
         kv: Session,
         outgoing: Outgoing,
         started: Instant,
@@ -49,6 +52,7 @@ impl State {
             log_dropped: 0,
             last_error: None,
             settings,
+            secrets,
             started,
             memory: Memory { limit: memory, used: 0, peak: 0, refused: None, elements: 0 },
             kv,
@@ -72,6 +76,8 @@ impl log::Host for State {
             log::Level::Warn => Level::Warn,
             log::Level::Error => Level::Error,
         };
+        // Before anything is cut off: the rest of a secret would not be found.
+        let message = self.secrets.redact(message);
         if level == Level::Error {
             self.last_error = Some(clip(&message, 1024));
         }
@@ -80,6 +86,9 @@ impl log::Host for State {
         match self.log_left.checked_sub(cost) {
             Some(left) => {
                 self.log_left = left;
+                let redact = |text| self.secrets.redact(text);
+                let fields = fields.into_iter();
+                let fields = fields.map(|(name, value)| (redact(name), redact(value))).collect();
                 self.log.push(LogLine { at: SystemTime::now(), level, message, fields });
             }
             None => self.log_dropped += 1,

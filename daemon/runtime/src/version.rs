@@ -17,6 +17,7 @@ use crate::failure::{self, Subject};
 use crate::kv::Session;
 use crate::manifest::{HandlerInfo, InvalidManifest, Need, Setting};
 use crate::meter::{Overrun, metered};
+use crate::secret::Secrets;
 use crate::state::{Settings, State};
 use crate::text::line;
 use crate::{ContentHash, Limits, Manifest, Outcome};
@@ -128,6 +129,7 @@ impl Version {
             max_memory,
             DESCRIBE.reply_bytes,
             Arc::default(),
+            Arc::default(),
             Session::default(),
             Outgoing::default(),
         );
@@ -191,10 +193,11 @@ impl Version {
         memory: u64,
         copied: usize,
         settings: Settings,
+        secrets: Arc<Secrets>,
         kv: Session,
         outgoing: Outgoing,
     ) -> Store<State> {
-        store(&self.host, log_bytes, memory, copied, settings, kv, outgoing)
+        store(&self.host, log_bytes, memory, copied, settings, secrets, kv, outgoing)
     }
 
     /// Instantiates into `store` and calls the handler.
@@ -257,10 +260,11 @@ fn store(
     memory: u64,
     copied: usize,
     settings: Settings,
+    secrets: Arc<Secrets>,
     kv: Session,
     outgoing: Outgoing,
 ) -> Store<State> {
-    let state = State::new(log_bytes, memory, settings, kv, outgoing, host.started);
+    let state = State::new(log_bytes, memory, settings, secrets, kv, outgoing, host.started);
     let mut store = Store::new(&host.engine, state);
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(copied.saturating_add(COPY_SLACK));

@@ -3,6 +3,7 @@
 mod problem;
 mod routes;
 mod schedules;
+mod secrets;
 mod token;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use serde_json::json;
 
 use crate::admission::missing_plugins;
 use crate::ingress::{Answer, Body, Peer, Response};
+use crate::keeping::SecretKeeper;
 use crate::learned::Learned;
 use crate::live::Live;
 use crate::schedule::Scheduler;
@@ -26,6 +28,7 @@ use problem::Problem;
 
 pub(crate) use routes::describe;
 pub(crate) use schedules::{describe as describe_schedule, upcoming};
+pub(crate) use secrets::describe_secrets;
 pub(crate) use token::{Guard, Token, configured, file, made, token};
 
 /// Most bytes of a body that the API reads, and how long it waits for them.
@@ -41,6 +44,7 @@ pub(crate) struct Admin {
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) learned: Arc<Learned>,
     pub(crate) scheduler: Arc<Scheduler>,
+    pub(crate) secrets: Arc<SecretKeeper>,
     pub(crate) guard: Guard,
 }
 
@@ -112,6 +116,18 @@ impl Admin {
                 schedules::run(&config, &self.scheduler, name).await?
             }
             (["schedules", _, "run"], _) => return Err(Problem::method_not_allowed("POST")),
+            (["secrets"], "GET" | "HEAD") => secrets::list(&config, &*self.store).await?,
+            (["secrets"], _) => return Err(Problem::method_not_allowed("GET, HEAD")),
+            (["secrets", "rekey"], "POST") => secrets::rekey(&self.secrets).await?,
+            (["secrets", name], "PUT") => {
+                let body = read(body).await?;
+                secrets::set(&self.secrets, name, &body, now).await?
+            }
+            (["secrets", name], "DELETE") => {
+                let body = read(body).await?;
+                secrets::remove(&self.secrets, name, &body).await?
+            }
+            (["secrets", _], _) => return Err(Problem::method_not_allowed("PUT, DELETE")),
             _ => return Err(Problem::new(StatusCode::NOT_FOUND, "the API has no such path")),
         };
         Ok(json_response(StatusCode::OK, &answer))

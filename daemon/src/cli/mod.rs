@@ -9,6 +9,7 @@ pub(crate) mod init;
 pub(crate) mod kv;
 pub(crate) mod routes;
 pub(crate) mod schedules;
+pub(crate) mod secrets;
 pub(crate) mod send;
 pub(crate) mod verify;
 
@@ -88,6 +89,11 @@ pub(crate) enum Command {
     Schedules {
         #[command(subcommand)]
         command: schedules::SchedulesCommand,
+    },
+    /// Keep secrets in the store, encrypted, for `{ stored = "NAME" }` in the configuration.
+    Secrets {
+        #[command(subcommand)]
+        command: secrets::SecretsCommand,
     },
     /// Send a delivery that is signed exactly as the sender would sign it.
     ///

@@ -36,7 +36,15 @@ impl Keys {
 pub(super) const ROOT: Keys = Keys::new(
     "the file",
     &[
-        "server", "admin", "store", "runtime", "outbound", "plugin", "connection", "route",
+        "server",
+        "admin",
+        "store",
+        "secrets",
+        "runtime",
+        "outbound",
+        "plugin",
+        "connection",
+        "route",
         "schedule",
     ],
     "",
@@ -75,6 +83,15 @@ pub(super) const STORE: Keys = Keys::new(
     "{ path = \"data/hookyard.db\" }",
 );
 
+pub(super) const SECRETS: Keys = Keys {
+    secret: true,
+    ..Keys::new(
+        "[secrets]",
+        &["key", "former_keys"],
+        "{ key = { file = \"/etc/hookyard/secrets.key\" } }",
+    )
+};
+
 pub(super) const RUNTIME: Keys = Keys::new(
     "[runtime]",
     &[
@@ -88,6 +105,7 @@ pub(super) const RUNTIME: Keys = Keys::new(
         "memory",
         "plugin_concurrency",
         "log_bytes",
+        "log_rate",
         "reply_bytes",
         "kv_key_bytes",
         "kv_value_bytes",
@@ -110,7 +128,9 @@ pub(super) const PLUGIN: Keys = Keys::new(
         "memory",
         "concurrency",
         "log_bytes",
+        "log_rate",
         "reply_bytes",
+        "secrets",
         "kv",
         "kv_key_bytes",
         "kv_value_bytes",
@@ -251,7 +271,11 @@ pub(super) const RETRY: Keys = Keys::new(
 
 pub(super) const SECRET: Keys = Keys {
     secret: true,
-    ..Keys::new("`secret`", &["env", "file", "credential"], "{ env = \"WEBHOOK_SECRET\" }")
+    ..Keys::new(
+        "`secret`",
+        &["env", "file", "credential", "stored"],
+        "{ env = \"WEBHOOK_SECRET\" }",
+    )
 };
 
 /// `verify = { hmac = … }`.
@@ -300,6 +324,7 @@ pub(super) const ALL: &[(&Keys, &str)] = &[
     (&TLS, "[server.tls]"),
     (&LIMITS, "[server.limits]"),
     (&STORE, "[store]"),
+    (&SECRETS, "[secrets]"),
     (&RUNTIME, "[runtime]"),
     (&OUTBOUND, "[outbound]"),
     (&PLUGIN, "[plugin.NAME]"),

@@ -68,6 +68,22 @@ pub(crate) trait Build {
         Ok(())
     }
 
+    /// What is wrong with the keys, each under the reference to it; called before anything else that
+    /// has to do with secrets.
+    fn secrets(&mut self, _: &Secrets, _: &Store) -> Vec<(SecretRef, SecretProblem)> {
+        Vec::new()
+    }
+
+    /// What is wrong with a secret that a plugin is granted.
+    fn plugin_secret(
+        &mut self,
+        _plugin: &str,
+        _name: &str,
+        _: &SecretRef,
+    ) -> Result<(), SecretProblem> {
+        Ok(())
+    }
+
     /// What is wrong with the `ca`.
     fn outbound(&mut self, _: &Outbound) -> Result<(), String> {
         Ok(())
@@ -182,17 +198,18 @@ fn read<B: Build>(
     let server = sections::server(&root, base, problems);
     let admin = sections::admin(&root, &server, build, problems);
     let store = sections::store(&root, base, problems);
+    let secrets = sections::secrets(&root, &store, build, problems);
     let runtime = sections::runtime(&root, base, &store, problems);
     let outbound = sections::outbound(&root, base, build, problems);
     let named = connection::names(&root);
-    let plugins = sections::plugins(&root, &runtime.defaults, &named, problems);
+    let plugins = sections::plugins(&root, &runtime.defaults, &named, build, problems);
     let connections = connection::connections(&root, base, &outbound, build, problems);
     let context =
         route::Context { text, body: server.limits.body, public_url: server.public_url.is_some() };
     let routes = route::routes(&root, context, problems);
     let schedules = schedule::schedules(&root, text, problems);
     conflicts::check(&routes, problems);
-    let built = secrets::build(&routes, build, problems);
+    let built = self::secrets::build(&routes, build, problems);
     let routes = routes.into_iter().filter_map(|read| read.route).collect();
     let file = file.to_owned();
     let config = Config {
@@ -200,6 +217,7 @@ fn read<B: Build>(
         server,
         admin,
         store,
+        secrets,
         runtime,
         outbound,
         plugins,

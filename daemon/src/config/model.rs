@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hookyard_types::{HandlerName, Source};
@@ -22,6 +22,7 @@ pub(crate) struct Config {
     pub(crate) server: Server,
     pub(crate) admin: Admin,
     pub(crate) store: Store,
+    pub(crate) secrets: Secrets,
     pub(crate) runtime: Runtime,
     pub(crate) outbound: Outbound,
     /// `[plugin.NAME]` by name.
@@ -96,6 +97,15 @@ pub(crate) struct Store {
     pub(crate) min_free: u64,
 }
 
+/// `[secrets]`: what encrypts the secrets in the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Secrets {
+    /// Encrypts and decrypts; without one nothing is kept.
+    pub(crate) key: Option<SecretRef>,
+    /// Decrypt what was encrypted before the key was changed.
+    pub(crate) former_keys: Vec<SecretRef>,
+}
+
 /// `[runtime]`: the engine, and what a plugin gets when its own table does not say.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Runtime {
@@ -138,6 +148,8 @@ pub(crate) struct PluginLimits {
     pub(crate) concurrency: usize,
     /// Bytes of log lines kept of an attempt.
     pub(crate) log_bytes: usize,
+    /// Bytes that its lines may add to the daemon's log in a second.
+    pub(crate) log_rate: u64,
     /// Bytes of a reply, headers and body.
     pub(crate) reply_bytes: usize,
     /// Bytes of a key.
@@ -162,6 +174,8 @@ pub(crate) struct Plugin {
     pub(crate) kv: Option<BTreeSet<String>>,
     /// The connections that it may use.
     pub(crate) connections: BTreeSet<String>,
+    /// The secrets that it may read, by the names under which it asks for them.
+    pub(crate) secrets: BTreeMap<String, SecretRef>,
     pub(crate) settings: BTreeMap<String, serde_json::Value>,
 }
 
@@ -475,14 +489,30 @@ pub(crate) enum SecretRef {
     File(String),
     /// A systemd credential, under `$CREDENTIALS_DIRECTORY`.
     Credential(String),
+    /// In the store, encrypted; the name may hold the route's `{parameters}`.
+    Stored(String),
 }
 
 impl SecretRef {
     /// Whether the place depends on a request's parameters, so that the value cannot be read before
     /// one comes.
     pub(crate) fn has_params(&self) -> bool {
-        matches!(self, Self::File(path) if path.contains('{'))
+        matches!(self, Self::File(text) | Self::Stored(text) if text.contains('{'))
     }
+
+    /// Whether it may stand for the stored secret of this name.
+    pub(crate) fn may_be_stored(&self, name: &str) -> bool {
+        matches!(self, Self::Stored(pattern) if fits(pattern, name))
+    }
+}
+
+/// Whether `pattern` is `name` for some values of its `{parameters}`, none of which is empty.
+fn fits(pattern: &str, name: &str) -> bool {
+    let Some((before, rest)) = pattern.split_once('{') else { return pattern == name };
+    let Some(name) = name.strip_prefix(before) else { return false };
+    let after = rest.split_once('}').map_or("", |(_, after)| after);
+    let ends = name.char_indices().map(|(at, c)| at + c.len_utf8());
+    ends.filter_map(|end| name.get(end..)).any(|left| fits(after, left))
 }
 
 impl fmt::Debug for SecretRef {
@@ -491,6 +521,7 @@ impl fmt::Debug for SecretRef {
             Self::Env(name) => write!(f, "environment variable {name}"),
             Self::File(path) => write!(f, "file {path}"),
             Self::Credential(name) => write!(f, "credential {name}"),
+            Self::Stored(name) => write!(f, "stored secret {name}"),
         }
     }
 }
@@ -540,6 +571,30 @@ impl Config {
         let names = feeds.iter().flat_map(|feed| feed.handlers);
         let names: BTreeSet<_> = names.map(|handler| &handler.name.plugin).collect();
         names.into_iter().cloned().collect()
+    }
+
+    /// Who refers to the stored secret of this name, each as a person would look for it in the file.
+    pub(crate) fn users_of_secret(&self, name: &str) -> Vec<String> {
+        let routes = self
+            .routes
+            .iter()
+            .filter(|route| route.references().any(|reference| reference.may_be_stored(name)));
+        let plugins = self.plugins.iter().filter(|(_, plugin)| {
+            plugin.secrets.values().any(|reference| reference.may_be_stored(name))
+        });
+        let connections = self.connections.iter().filter(|(_, connection)| {
+            connection.auth.as_ref().is_some_and(|auth| auth.secret().may_be_stored(name))
+        });
+        routes
+            .map(|route| format!("route {}", route.name))
+            .chain(plugins.map(|(plugin, _)| format!("plugin {plugin}")))
+            .chain(connections.map(|(connection, _)| format!("connection {connection}")))
+            .collect()
+    }
+
+    /// The folder to which relative paths of secrets are relative.
+    pub(crate) fn base(&self) -> &Path {
+        self.file.parent().unwrap_or(Path::new(""))
     }
 
     /// How a source's handler is tried again; the defaults when the source is gone.

@@ -13,9 +13,11 @@ use toml::de::DeValue;
 
 use super::Build;
 use super::connection;
+use super::diagnostic::Span;
 use super::keys;
 use super::model::{
-    Admin, Limits, MAX_PLUGIN_MEMORY, Outbound, Plugin, PluginLimits, Runtime, Server, Store, Tls,
+    Admin, Limits, MAX_PLUGIN_MEMORY, Outbound, Plugin, PluginLimits, Runtime, SecretRef, Secrets,
+    Server, Store, Tls,
 };
 use super::reader::{Entry, Problems, Table, bare, nearest, show};
 use super::references;
@@ -65,7 +67,10 @@ pub(super) fn admin(
             .error(span, format!("[server] and [admin] cannot both listen on {listen}"))
             .help("give [admin] a port of its own, for example `listen = \"127.0.0.1:8081\"`");
     }
-    let token = table.entry("token").and_then(|entry| references::fixed_secret(&entry, problems));
+    let token = table.entry("token").and_then(|entry| {
+        let why = "commands show it to the daemon, and have no key to the store";
+        references::secret_outside_the_store(&entry, why, problems)
+    });
     let (token, place) = token.unzip();
     let admin = Admin { listen, token };
     if let Some(place) = place
@@ -98,6 +103,41 @@ pub(super) fn store(root: &Table<'_>, base: &Path, problems: &mut Problems) -> S
     }
 }
 
+pub(super) fn secrets(
+    root: &Table<'_>,
+    store: &Store,
+    build: &mut impl Build,
+    problems: &mut Problems,
+) -> Secrets {
+    let table = root.table("secrets", &keys::SECRETS, problems);
+    let why = "it is what opens the store of secrets";
+    let mut places = Vec::new();
+    let mut read = |entry: &Entry<'_>, problems: &mut Problems| {
+        let (key, place) = references::secret_outside_the_store(entry, why, problems)?;
+        places.push((key.clone(), place));
+        Some(key)
+    };
+    let key = table.entry("key").and_then(|entry| read(&entry, problems));
+    let mut former_keys = Vec::new();
+    if let Some(entry) = table.entry("former_keys") {
+        for element in problems.one_or_many(&entry) {
+            former_keys.extend(read(&element, problems));
+        }
+        if table.entry("key").is_none() {
+            problems
+                .error(entry.key_span, "[secrets] has `former_keys` and no `key`")
+                .help("what they opened is encrypted again with `key`: `hookyard secrets rekey`");
+        }
+    }
+    let secrets = Secrets { key, former_keys };
+    for (reference, problem) in build.secrets(&secrets, store) {
+        let place = places.iter().find(|(known, _)| *known == reference);
+        let span = place.map_or(table.span.clone(), |(_, place)| place.clone());
+        secrets::note("[secrets]", span, problem, problems);
+    }
+    secrets
+}
+
 pub(super) fn runtime(
     root: &Table<'_>,
     base: &Path,
@@ -122,6 +162,7 @@ pub(super) fn runtime(
         memory: 64 * MIB,
         concurrency: 32,
         log_bytes: 64 << 10,
+        log_rate: 64 * KIB,
         reply_bytes: 1 << 20,
         kv_key_bytes: 512,
         kv_value_bytes: 64 << 10,
@@ -210,6 +251,7 @@ pub(super) fn plugins(
     root: &Table<'_>,
     defaults: &PluginLimits,
     connections: &BTreeSet<&str>,
+    build: &mut impl Build,
     problems: &mut Problems,
 ) -> BTreeMap<String, Plugin> {
     let mut plugins = BTreeMap::new();
@@ -242,9 +284,16 @@ pub(super) fn plugins(
         let table = Table::of(entries, value.span(), &keys::PLUGIN, problems);
         let limits = plugin_limits(&table, "concurrency", defaults, problems);
         let kv = table.entry("kv").and_then(|entry| kv(&entry, problems));
-        let granted = connection::granted(&table, connections, problems);
+        let connections = connection::granted(&table, connections, problems);
+        let granted = granted_secrets(&table, problems);
+        for (secret, (reference, place)) in &granted {
+            if let Err(problem) = build.plugin_secret(plugin, secret, reference) {
+                secrets::note(secret, place.clone(), problem, problems);
+            }
+        }
+        let secrets = granted.into_iter().map(|(name, (reference, _))| (name, reference)).collect();
         let settings = settings(&table, problems);
-        plugins.insert(plugin.to_string(), Plugin { limits, kv, connections: granted, settings });
+        plugins.insert(plugin.to_string(), Plugin { limits, kv, connections, secrets, settings });
     }
     plugins
 }
@@ -278,6 +327,40 @@ fn kv(entry: &Entry<'_>, problems: &mut Problems) -> Option<BTreeSet<String>> {
     }
 }
 
+/// A table of references, by the names under which the plugin asks for what they refer to.
+fn granted_secrets(
+    plugin: &Table<'_>,
+    problems: &mut Problems,
+) -> BTreeMap<String, (SecretRef, Span)> {
+    const EXAMPLE: &str = "{ api_key = { env = \"API_KEY\" } }";
+    let mut granted = BTreeMap::new();
+    let Some(entry) = plugin.entry("secrets") else { return granted };
+    let DeValue::Table(entries) = entry.value else {
+        // It may be the secret itself.
+        problems.hide(entry.span.clone());
+        problems.wrong_type(&entry, "a table of references", EXAMPLE);
+        return granted;
+    };
+    for (name, value) in entries {
+        let named = Entry {
+            key: name.get_ref(),
+            key_span: name.span(),
+            span: value.span(),
+            value: value.get_ref(),
+        };
+        if !HandlerName::is_valid_part(named.key) {
+            problems
+                .error(name.span(), format!("{} cannot name a plugin's secret", show(named.key)))
+                .help("a name is 1 to 64 lower-case letters, digits, `-` and `_`")
+                .help(format!("for example `secrets = {EXAMPLE}`"));
+        }
+        if let Some(read) = references::fixed_secret(&named, problems) {
+            granted.insert(named.key.to_owned(), read);
+        }
+    }
+    granted
+}
+
 fn plugin_limits(
     table: &Table<'_>,
     concurrency: &'static str,
@@ -293,6 +376,7 @@ fn plugin_limits(
         memory: table.size("memory", memory, MIB..=MAX_PLUGIN_MEMORY, problems),
         concurrency: table.count(concurrency, defaults.concurrency, 1..=4_096, problems),
         log_bytes: bytes(table, "log_bytes", log_bytes, 0..=16 * MIB, problems),
+        log_rate: table.size("log_rate", defaults.log_rate, KIB..=GIB, problems),
         reply_bytes: bytes(table, "reply_bytes", reply_bytes, KIB..=64 * MIB, problems),
         kv_key_bytes: bytes(table, "kv_key_bytes", kv_key_bytes, 16..=4 * KIB, problems),
         kv_value_bytes: bytes(table, "kv_value_bytes", kv_value_bytes, KIB..=MIB, problems),

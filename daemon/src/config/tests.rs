@@ -425,6 +425,7 @@ fn an_empty_file_gives_every_default() {
             concurrency: 32,
             log_bytes: 64 << 10,
             reply_bytes: 1 << 20,
+            log_rate: 64 << 10,
             kv_key_bytes: 512,
             kv_value_bytes: 64 << 10,
             kv_attempt_bytes: 256 << 10,
@@ -812,7 +813,7 @@ proptest! {
             (
                 prop::sample::select(vec![
                     "[server]", "[server.limits]", "[server.tls]", "[admin]", "[store]",
-                    "[runtime]", "[outbound]", "[plugin.a]", "[plugin.b]", "[[route]]", "[[route]]", "[route]",
+                    "[runtime]", "[outbound]", "[secrets]", "[plugin.a]", "[plugin.b]", "[[route]]", "[[route]]", "[route]",
                     "[[schedule]]", "[[schedule]]",
                 ]),
                 prop::collection::btree_map(prop::sample::select(all_keys()), a_value(), 0..8),

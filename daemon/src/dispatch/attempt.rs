@@ -12,7 +12,7 @@ use hookyard_types::{Event, HandlerName, JobId, OutgoingRequest, Target, Timesta
 use tokio::time::Instant;
 
 use super::effects::{Run, before, end_late, give_up};
-use super::report::{message, report};
+use super::report::message;
 use super::turns::{Held, Reruns};
 use super::{Dispatcher, Permit, retry};
 use crate::config::Retry;
@@ -140,7 +140,7 @@ impl Dispatcher {
                 let plain = completion(&next, &attempt, Effects::default());
                 recorded = guard.complete(plain).await;
             }
-            report(&event, &name, number, &attempt, &next);
+            self.report(&event, &name, number, &attempt, &next);
             break match recorded {
                 Recorded::Yes => ran(attempt.outcome),
                 _ => Ran::Unrecorded,

@@ -10,6 +10,7 @@ mod lanes;
 mod report;
 mod respond;
 mod retry;
+mod share;
 mod turns;
 
 use std::collections::HashMap;
@@ -27,6 +28,7 @@ pub(crate) use respond::{Respond, Unavailable};
 
 use crate::live::Live;
 use lanes::Lanes;
+use share::LogShares;
 use turns::Turns;
 
 /// A timer is never trusted for longer than this: the wall clock may jump.
@@ -49,6 +51,8 @@ pub(crate) struct Dispatcher {
     responding: Mutex<HashMap<JobId, watch::Receiver<()>>>,
     /// Who may change what plugins keep.
     turns: Turns,
+    /// What plugins may write into the daemon's log.
+    log_shares: Arc<LogShares>,
     /// `true` once the attempts that still run are to be given up.
     abandon: watch::Sender<bool>,
 }
@@ -77,6 +81,7 @@ impl Dispatcher {
             room: Notify::new(),
             responding: Mutex::default(),
             turns: Turns::default(),
+            log_shares: Arc::default(),
             abandon: watch::Sender::new(false),
         });
         dispatcher.configure();

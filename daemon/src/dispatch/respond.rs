@@ -12,7 +12,6 @@ use tokio::time::Instant;
 
 use super::attempt::{LeaseGuard, Waited, ran};
 use super::effects::{Run, before, end_late, give_up};
-use super::report::report;
 use super::turns::{Held, Reruns};
 use super::{Dispatcher, Permit, Ran};
 use crate::config;
@@ -141,7 +140,7 @@ impl Dispatcher {
             break attempt;
         };
         drop(permit);
-        report(&event, name, 1, &attempt, &Next::Ignored);
+        self.report(&event, name, 1, &attempt, &Next::Ignored);
         Ok(ran(attempt.outcome))
     }
 

@@ -8,6 +8,7 @@ mod error;
 mod learned;
 mod model;
 mod schedule;
+mod secrets;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -17,6 +18,7 @@ pub use error::StoreError;
 pub use learned::{LearnedSecret, Learning, LearningRoute, Lesson, Teaching};
 pub use model::*;
 pub use schedule::{Fired, LastFiring, NewFiring, NewSchedule, ScheduleState, WhileGoing};
+pub use secrets::SealedSecret;
 
 /// What every backend does. All calls are durable when they return `Ok`.
 #[async_trait]
@@ -63,6 +65,15 @@ pub trait Store: Send + Sync + 'static {
     /// Drops the secrets of a route, of every provider, and disarms it: all of it, or what has this
     /// scope. Returns how many there were.
     async fn forget(&self, route: &str, scope: Option<&str>) -> Result<u64, StoreError>;
+
+    /// Keeps these secrets, each in place of one of its name, all or none.
+    async fn put_secrets(&self, secrets: Vec<SealedSecret>) -> Result<(), StoreError>;
+
+    /// Drops a secret; whether there was one.
+    async fn remove_secret(&self, name: &str) -> Result<bool, StoreError>;
+
+    /// Every secret, by name.
+    async fn secrets(&self) -> Result<Vec<SealedSecret>, StoreError>;
 
     /// Leases up to `max` due jobs of each lane, the longest due first and the oldest `seq` first
     /// among equals. Lanes that are not named are left alone: their plugin is missing, paused or

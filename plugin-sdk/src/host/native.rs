@@ -47,6 +47,10 @@ pub(crate) fn setting(name: &str) -> Option<String> {
     ask(|fake| fake.setting_text(name))
 }
 
+pub(crate) fn secret(name: &str) -> Option<String> {
+    ask(|fake| fake.secret(name))
+}
+
 pub(crate) fn now() -> u64 {
     ask(|fake| fake.now_millis())
 }

@@ -154,10 +154,8 @@ pub(super) struct Complete {
 impl Complete {
     pub(super) fn of(lease: Lease, completion: Completion) -> Result<Self, StoreError> {
         let log = rows::json(&completion.record.log)?;
-        let requests = match completion.record.requests.as_slice() {
-            [] => None,
-            requests => Some(rows::json(requests)?),
-        };
+        let requests = &completion.record.requests;
+        let requests = (!requests.is_empty()).then(|| rows::json(requests)).transpose()?;
         let reply_headers = match &completion.next {
             Next::Succeeded { reply: Some(reply) } => Some(rows::headers_to_json(&reply.headers)?),
             _ => None,
@@ -181,7 +179,8 @@ impl Verb for Complete {
     type Output = Completed;
 
     fn size(&self) -> usize {
-        kv::size(&self.completion.effects).saturating_add(self.requests.as_ref().map_or(0, String::len))
+        kv::size(&self.completion.effects)
+            .saturating_add(self.requests.as_ref().map_or(0, String::len))
     }
 
     fn grows(&self) -> bool {

@@ -15,6 +15,7 @@ mod reader;
 mod resend;
 mod rows;
 mod schedules;
+mod secrets;
 mod shared;
 mod space;
 mod verb;
@@ -34,7 +35,7 @@ pub use reader::SqliteReader;
 use crate::{
     Claims, Completed, Completion, Dedupe, Effects, EventDetail, EventPage, EventQuery, Fired,
     Ingested, LaneWant, LearnedSecret, Learning, LearningRoute, Lease, Lesson, NewEvent, NewFiring,
-    NewSchedule, Resend, ScheduleState, Store, StoreError, Teaching, TokenUse,
+    NewSchedule, Resend, ScheduleState, SealedSecret, Store, StoreError, Teaching, TokenUse,
 };
 use checkpoint::Keeper;
 use reader::Readers;
@@ -108,6 +109,12 @@ impl SqliteStore {
     /// Opens the store at `path` for reading only, whether or not a daemon holds it.
     pub async fn open_reader(path: impl AsRef<Path>) -> Result<SqliteReader, OpenError> {
         SqliteReader::open(path.as_ref().to_owned()).await
+    }
+
+    /// The secrets in the file at `path`, whether or not a daemon holds it, and though its schema be
+    /// older than this program's; none when there is no file. Blocks on the file system.
+    pub fn sealed_secrets(path: impl AsRef<Path>) -> Result<Vec<SealedSecret>, OpenError> {
+        open::sealed_secrets(path.as_ref())
     }
 
     /// Figures for metrics and tests.
@@ -233,6 +240,18 @@ impl Store for SqliteStore {
     async fn forget(&self, route: &str, scope: Option<&str>) -> Result<u64, StoreError> {
         let (route, scope) = (route.to_owned(), scope.map(str::to_owned));
         self.submit(learn::Forget { route, scope }).await
+    }
+
+    async fn put_secrets(&self, secrets: Vec<SealedSecret>) -> Result<(), StoreError> {
+        self.submit(secrets::Put { secrets }).await
+    }
+
+    async fn remove_secret(&self, name: &str) -> Result<bool, StoreError> {
+        self.submit(secrets::Remove { name: name.to_owned() }).await
+    }
+
+    async fn secrets(&self) -> Result<Vec<SealedSecret>, StoreError> {
+        self.readers.run(secrets::all).await
     }
 
     async fn claim(&self, lanes: Vec<LaneWant>, now: Timestamp) -> Result<Claims, StoreError> {

@@ -12,10 +12,10 @@ use tokio::sync::Semaphore;
 use super::fault::Fault;
 use super::rows::{self, EVENT_COLUMNS};
 use super::shared::lock;
-use super::{OpenError, kv, open, schedules};
+use super::{OpenError, kv, open, schedules, secrets};
 use crate::{
     AttemptDetail, AttemptRecord, EventDetail, EventPage, EventQuery, EventState, EventSummary,
-    JobDetail, ScheduleState, StoreError,
+    JobDetail, ScheduleState, SealedSecret, StoreError,
 };
 
 /// Reads at one time; more wait.
@@ -78,6 +78,11 @@ impl SqliteReader {
     ) -> Result<KvPage, StoreError> {
         let span = span.clone();
         self.readers.run(move |conn| kv::list(conn, &span, limit, max_bytes, now)).await
+    }
+
+    /// See [`crate::Store::secrets`].
+    pub async fn secrets(&self) -> Result<Vec<SealedSecret>, StoreError> {
+        self.readers.run(secrets::all).await
     }
 
     /// See [`crate::Store::event`].

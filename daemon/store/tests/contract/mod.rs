@@ -5,6 +5,7 @@
 mod kv;
 mod resend;
 mod schedules;
+mod secrets;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use hookyard_types::{Event, EventId, Headers, OutgoingRequest, Source, Target, T
 pub(crate) use kv::*;
 pub(crate) use resend::*;
 pub(crate) use schedules::*;
+pub(crate) use secrets::*;
 
 /// A place where a store is kept, for one test.
 pub(crate) trait Backend: Send + Sync {
@@ -836,6 +838,7 @@ macro_rules! store_contract {
             a_schedule_begins_when_it_is_first_seen
             a_time_fires_once
             a_run_that_is_going_holds_up_the_next
+            a_secret_is_kept_until_it_is_removed
             pages_go_back_in_time
             changes_commit_with_the_outcome_or_not_at_all
             every_outcome_is_compared_with_what_it_read
