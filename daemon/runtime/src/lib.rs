@@ -29,6 +29,7 @@ mod state;
 mod status;
 mod text;
 mod version;
+mod wasi;
 mod watch;
 
 pub use attempt::{Attempt, Level, LogLine, Outcome, Reply};

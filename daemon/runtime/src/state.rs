@@ -10,6 +10,7 @@ use crate::bindings::{clock, log, random, settings, types};
 use crate::engine::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::kv::Session;
 use crate::text::clip;
+use crate::wasi::Wasi;
 use crate::{Level, LogLine};
 
 /// The most random bytes of one call, as the interface says.
@@ -30,6 +31,7 @@ pub(crate) struct State {
     started: Instant,
     pub(crate) memory: Memory,
     pub(crate) kv: Session,
+    pub(crate) wasi: Wasi,
 }
 
 impl State {
@@ -49,7 +51,43 @@ impl State {
             started,
             memory: Memory { limit: memory, used: 0, peak: 0, refused: None, elements: 0 },
             kv,
+            wasi: Wasi::new(started),
         }
+    }
+
+    /// Keeps a line if there is room for it, and else counts it.
+    fn keep(&mut self, level: Level, message: String, fields: Vec<(String, String)>) {
+        let text: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let cost = LINE_COST * (1 + fields.len()) + message.len() + text;
+        match self.log_left.checked_sub(cost) {
+            Some(left) => {
+                self.log_left = left;
+                self.log.push(LogLine { at: SystemTime::now(), level, message, fields });
+            }
+            None => self.log_dropped += 1,
+        }
+    }
+
+    /// Takes what a guest writes to its standard output or error.
+    pub(crate) fn print(&mut self, stream: u32, bytes: &[u8]) {
+        let mut output = std::mem::take(&mut self.wasi.output);
+        output.write(stream, bytes, |level, line| self.printed(level, line));
+        self.wasi.output = output;
+    }
+
+    /// Takes the line that a guest has begun and not ended.
+    pub(crate) fn finish_print(&mut self) {
+        let mut output = std::mem::take(&mut self.wasi.output);
+        output.finish(|level, line| self.printed(level, line));
+    }
+
+    fn printed(&mut self, level: Level, line: &[u8]) {
+        let line = String::from_utf8_lossy(line).into_owned();
+        if level == Level::Warn && !line.trim().is_empty() {
+            // The end of what an interpreter prints before it gives up.
+            self.last_error = Some(clip(&line, 1024));
+        }
+        self.keep(level, line, Vec::new());
     }
 }
 
@@ -71,15 +109,7 @@ impl log::Host for State {
         if level == Level::Error {
             self.last_error = Some(clip(&message, 1024));
         }
-        let text: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let cost = LINE_COST * (1 + fields.len()) + message.len() + text;
-        match self.log_left.checked_sub(cost) {
-            Some(left) => {
-                self.log_left = left;
-                self.log.push(LogLine { at: SystemTime::now(), level, message, fields });
-            }
-            None => self.log_dropped += 1,
-        }
+        self.keep(level, message, fields);
         Ok(())
     }
 }

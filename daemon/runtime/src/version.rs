@@ -14,6 +14,7 @@ use crate::manifest::{HandlerInfo, Setting};
 use crate::meter::{Overrun, metered};
 use crate::state::{Settings, State};
 use crate::text::line;
+use crate::wasi;
 use crate::{ContentHash, Limits, Manifest, Outcome};
 
 /// What a plugin may use to say what it is.
@@ -58,7 +59,7 @@ impl Version {
             .ok_or("it does not export `hookyard:plugin/manifest@0.1.0`")?;
         let handle = export(bindings::WEBHOOK, "handle")
             .ok_or("it does not export `hookyard:plugin/webhook@0.1.0`")?;
-        let instances = host.linker.instantiate_pre(component).map_err(|error| {
+        let instances = link(&host, component).map_err(|error| {
             format!("its imports do not fit: {}", line(&format!("{error:#}"), 1024))
         })?;
 
@@ -142,6 +143,13 @@ impl Version {
     }
 }
 
+/// Gives `component` what it imports.
+fn link(host: &Host, component: &Component) -> wasmtime::Result<InstancePre<State>> {
+    let mut linker = host.linker.clone();
+    wasi::link_absent(&mut linker, component)?;
+    linker.instantiate_pre(component)
+}
+
 type Handle<'a> = (&'a str, bindings::Event<'a>, bindings::Attempt<'a>);
 
 fn store(
@@ -156,6 +164,7 @@ fn store(
     let mut store = Store::new(&host.engine, state);
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(copied.saturating_add(COPY_SLACK));
+    store.set_max_component_handles(wasi::MAX_HANDLES);
     store.set_epoch_deadline(1);
     // Tokio's own `yield_now` lets the worker look at its sockets and timers before it comes back;
     // the engine's plain yield would put the guest straight into the queue again, and two looping
