@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use hookyard_runtime::{Admission, Grant, KvGrant, Limits, Manifest, Plugins};
+use hookyard_types::{HandlerName, Trigger};
 
-use crate::config::Config;
+use crate::config::{Config, Feed};
 use crate::live::Live;
 
 /// Answers from the configuration in force at each question.
@@ -39,20 +40,9 @@ impl Admission for ConfigAdmission {
                 ));
             }
         }
-        for route in &config.routes {
-            for handler in route.handlers.iter().filter(|h| h.name.plugin == manifest.name) {
-                if manifest.handler(&handler.name.handler).is_none() {
-                    return Err(format!(
-                        "route `{route}` ({file}:{line}) uses the handler `{name}`, which version \
-                         {version} of the plugin does not have; it has: {has}",
-                        route = route.name,
-                        file = config.file.display(),
-                        line = route.line,
-                        name = handler.name,
-                        version = manifest.version,
-                        has = handler_names(manifest),
-                    ));
-                }
+        for feed in config.feeds() {
+            for handler in feed.handlers.iter().filter(|h| h.name.plugin == manifest.name) {
+                fits(config, &feed, &handler.name, manifest)?;
             }
         }
         let limits = config.plugin_limits(&manifest.name);
@@ -81,10 +71,11 @@ impl ConfigAdmission {
     /// What the plugin may do with `kv`, or what it needs and is not granted.
     fn kv(&self, manifest: &Manifest) -> Result<Option<KvGrant>, String> {
         let Self(config) = self;
-        let Manifest { name, shared, .. } = manifest;
+        let name = &manifest.name;
+        let shared: Vec<&str> = manifest.uses_of("kv").collect();
         let granted = config.plugins.get(name).and_then(|plugin| plugin.kv.clone());
         let Some(granted) = granted else {
-            if !manifest.kv {
+            if !manifest.imports("kv") {
                 return Ok(None);
             }
             let grant = if shared.is_empty() {
@@ -98,9 +89,10 @@ impl ConfigAdmission {
                 file = config.file.display(),
             ));
         };
-        let missing = shared.iter().find(|shared| !granted.contains(*shared));
-        if let Some(missing) = missing.filter(|_| manifest.kv) {
-            let all: std::collections::BTreeSet<&String> = granted.iter().chain(shared).collect();
+        let missing = shared.iter().find(|shared| !granted.contains(**shared));
+        if let Some(missing) = missing.filter(|_| manifest.imports("kv")) {
+            let granted = granted.iter().map(String::as_str);
+            let all: std::collections::BTreeSet<&str> = granted.chain(shared.clone()).collect();
             return Err(format!(
                 "plugin `{name}` uses the shared namespace `{missing}`, which {file} does not grant: \
                  write `kv = {{ shared = {all:?} }}` in [plugin.{name}]",
@@ -112,16 +104,51 @@ impl ConfigAdmission {
     }
 }
 
-/// What routes miss: a sentence for each plugin that they use and that is not loaded.
+/// Whether the plugin has the handler, and it handles what the feed makes.
+fn fits(
+    config: &Config,
+    feed: &Feed<'_>,
+    name: &HandlerName,
+    manifest: &Manifest,
+) -> Result<(), String> {
+    let Feed { source, line, .. } = feed;
+    let (file, version) = (config.file.display(), &manifest.version);
+    let wanted = source.trigger();
+    match manifest.handler(&name.handler) {
+        None => Err(format!(
+            "{source} ({file}:{line}) uses the handler `{name}`, which version {version} of the \
+             plugin does not have; it has: {has}",
+            has = handler_names(manifest),
+        )),
+        Some(handler) if handler.trigger != wanted => Err(format!(
+            "{source} ({file}:{line}) needs a `{wanted}`, and its handler `{name}` is a \
+             `{is}` in version {version} of the plugin: name it under {place}, or name another here",
+            is = handler.trigger,
+            place = place(handler.trigger),
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Where config.toml names handlers of this trigger.
+fn place(trigger: Trigger) -> &'static str {
+    match trigger {
+        Trigger::Webhook => "[[route]]",
+        Trigger::Consumer => "[queue.TOPIC]",
+        Trigger::Schedule => "[[schedule]]",
+    }
+}
+
+/// What is missing: a sentence for each plugin that config.toml uses and that is not loaded.
 pub(crate) fn missing_plugins(config: &Config, plugins: &Plugins) -> Vec<String> {
     let missing = config.plugins_used().into_iter().filter(|name| plugins.plugin(name).is_none());
     let sentence = |name: String| {
-        let routes = config.routes.iter();
-        let users = routes.filter(|route| route.handlers.iter().any(|h| h.name.plugin == name));
-        let users: Vec<String> = users.map(|route| format!("`{}`", route.name)).collect();
+        let feeds = config.feeds();
+        let users = feeds.iter().filter(|feed| feed.handlers.iter().any(|h| h.name.plugin == name));
+        let users: Vec<String> = users.map(|feed| feed.source.to_string()).collect();
         format!(
-            "plugin `{name}` is not loaded and is used by the route {}: put its file into {}, or \
-             mend the name in `handlers`",
+            "plugin `{name}` is not loaded and is used by the {}: put its file into {}, or mend the \
+             name in `handlers`",
             users.join(", "),
             config.runtime.plugins_dir.display()
         )

@@ -69,6 +69,7 @@ pub(crate) fn from_verified(
         client: Some(client),
         unauthenticated,
         caused_by: None,
+        firing: None,
         traceparent,
     };
     New { event, dedupe }

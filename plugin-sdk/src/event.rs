@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use crate::Failure;
 use crate::guest::bindings::imports::hookyard::plugin::types;
 
-/// A webhook (or a schedule's firing, or a queued message) to handle: stored by the daemon before
-/// the handler saw it, and the same on every attempt.
+/// A webhook to handle: stored by the daemon before the handler saw it, and the same on every
+/// attempt.
 ///
 /// ```
 /// use hookyard_sdk::prelude::*;
@@ -44,7 +44,7 @@ impl Event {
         &self.wire.id
     }
 
-    /// The name of the route, schedule or queue that made the event.
+    /// The name of the route that took the event.
     ///
     /// ```
     /// let event = hookyard_sdk::testing::event().source("github").build();
@@ -194,8 +194,7 @@ impl Event {
     /// testing::run(lines, testing::event().body([0xff]).build()).expect_rejected();
     /// ```
     pub fn text(&self) -> Result<&str, Failure> {
-        std::str::from_utf8(self.body())
-            .map_err(|error| Failure::reject(format!("the body is not UTF-8 text: {error}")))
+        text(self.body())
     }
 
     /// The body, parsed as JSON. A body that is not JSON, or of another shape, is a reject whose
@@ -244,6 +243,12 @@ impl Event {
     pub fn unauthenticated(&self) -> impl Iterator<Item = &str> {
         self.wire.unauthenticated.iter().map(String::as_str)
     }
+}
+
+/// A body as text; what is none is a reject.
+pub(crate) fn text(body: &[u8]) -> Result<&str, Failure> {
+    std::str::from_utf8(body)
+        .map_err(|error| Failure::reject(format!("the body is not UTF-8 text: {error}")))
 }
 
 /// A body parsed as a form: names and values, decoded, in their order.

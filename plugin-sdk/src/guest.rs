@@ -6,16 +6,28 @@
 mod arena;
 pub mod bindings;
 
-/// Exports a type that implements `__private::Plugin` as the interfaces that a plugin exports.
+/// Exports a type that implements `__private::Plugin` as one of the interfaces that a plugin exports.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __export {
-    ($plugin:ident) => {
+    ($plugin:ident manifest) => {
         $crate::__private::bindings::manifest::export_manifest!(
             $plugin with_types_in $crate::__private::bindings::manifest
         );
+    };
+    ($plugin:ident webhook) => {
         $crate::__private::bindings::webhook::export_webhook!(
             $plugin with_types_in $crate::__private::bindings::webhook
+        );
+    };
+    ($plugin:ident consumer) => {
+        $crate::__private::bindings::consumer::export_consumer!(
+            $plugin with_types_in $crate::__private::bindings::consumer
+        );
+    };
+    ($plugin:ident schedule) => {
+        $crate::__private::bindings::schedule::export_schedule!(
+            $plugin with_types_in $crate::__private::bindings::schedule
         );
     };
 }

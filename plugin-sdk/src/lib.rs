@@ -36,19 +36,23 @@
 //! a failed attempt, which is tried again; its message is logged.
 
 mod event;
+mod firing;
 mod guest;
 mod host;
 mod kv;
 pub mod log;
+mod message;
 pub mod outcome;
 mod plugin;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 
 pub use event::{Event, Form};
+pub use firing::Firing;
 pub use hookyard_sdk_macros::{handler, plugin};
 pub use host::{Attempt, Host};
 pub use kv::{Entry, Kv, Page};
+pub use message::Message;
 pub use outcome::{Done, Failure, Outcome, Reply};
 /// The serde that the SDK uses, for `#[serde(crate = "hookyard_sdk::serde")]`.
 pub use serde;
@@ -82,7 +86,9 @@ pub mod prelude {
     pub use crate::outcome::{
         Done, Failure, OrFail, Outcome, OutcomeExt, Reply, done, ignore, reject, reply, retry,
     };
-    pub use crate::{Attempt, Event, Form, Host, Kv, debug, error, handler, info, warn};
+    pub use crate::{
+        Attempt, Event, Firing, Form, Host, Kv, Message, debug, error, handler, info, warn,
+    };
 }
 
 /// What the macros expand to. Not for people; it may change in any version.
@@ -91,7 +97,7 @@ pub mod __private {
     pub use crate::__export as export;
     pub use crate::guest::bindings;
     pub use crate::plugin::{
-        Handler, HandlerEntry, Plugin, Setting, check_handler_names, check_namespaces,
+        Handler, HandlerEntry, Need, Plugin, Setting, check_handler_names, check_needs,
         check_plugin_name,
     };
 }

@@ -32,7 +32,9 @@
 //! assert_eq!(host().run(record, push("dev")).expect_ignored(), "another branch");
 //! ```
 
+mod firing;
 mod kv;
+mod message;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -44,10 +46,14 @@ use crate::log::Level;
 use crate::{Done, Event, Failure, Host, Outcome, Reply, host::calls};
 use kv::Kept;
 
+pub use firing::{FiringBuilder, firing};
+pub use message::{MessageBuilder, message};
+
 /// 2026-01-01T00:00:00Z, when every test happens unless it says otherwise.
 const THEN: Duration = Duration::from_secs(1_767_225_600);
 
-/// Runs a handler once, against a host with no settings. Short for `host().run(…)`.
+/// Runs a handler once, against a host with no settings. Short for `host().run(…)`. What it handles
+/// is made by [`event`], [`message`] or [`firing`].
 ///
 /// ```
 /// use hookyard_sdk::prelude::*;
@@ -59,8 +65,8 @@ const THEN: Duration = Duration::from_secs(1_767_225_600);
 ///
 /// testing::run(quiet, testing::event().build()).expect_done();
 /// ```
-pub fn run(handler: impl FnOnce(Event, Host) -> Outcome, event: Event) -> Run {
-    host().run(handler, event)
+pub fn run<I>(handler: impl FnOnce(I, Host) -> Outcome, input: I) -> Run {
+    host().run(handler, input)
 }
 
 /// Begins an event: a `POST /` without kind, headers or body.
@@ -434,10 +440,10 @@ impl HostBuilder {
     ///
     /// testing::host().run(quiet, testing::event().build()).expect_done();
     /// ```
-    pub fn run(self, handler: impl FnOnce(Event, Host) -> Outcome, event: Event) -> Run {
+    pub fn run<I>(self, handler: impl FnOnce(I, Host) -> Outcome, input: I) -> Run {
         let host = Host::new(self.attempt);
         let before = self.fake.kept.clone();
-        let (outcome, fake) = calls::with_fake(self.fake, || handler(event, host));
+        let (outcome, fake) = calls::with_fake(self.fake, || handler(input, host));
         let kept = if outcome.is_ok() { fake.kept } else { before };
         Run { outcome, logs: fake.logs, kept }
     }

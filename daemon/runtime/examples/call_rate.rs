@@ -99,6 +99,7 @@ fn event() -> Event {
         client: None,
         unauthenticated: vec!["kind".into(), "delivery-id".into()],
         caused_by: None,
+        firing: None,
         traceparent: None,
     }
 }

@@ -79,14 +79,14 @@ impl Access {
         plugin: &str,
         store: Arc<dyn Kv>,
         grant: KvGrant,
-        named: &[String],
+        named: BTreeSet<String>,
         limits: &Limits,
     ) -> Self {
         Self {
             plugin: plugin.to_owned(),
             store,
             grant,
-            named: named.iter().cloned().collect(),
+            named,
             key_bytes: limits.kv_key_bytes,
             value_bytes: limits.kv_value_bytes,
             attempt_bytes: limits.kv_attempt_bytes,
@@ -505,7 +505,7 @@ mod tests {
 
     fn session_of(store: Arc<dyn Kv>) -> Session {
         let limits = Limits::default();
-        let access = Access::new("p", store, KvGrant::default(), &[], &limits);
+        let access = Access::new("p", store, KvGrant::default(), BTreeSet::new(), &limits);
         Session::new(Some(Arc::new(access)))
     }
 

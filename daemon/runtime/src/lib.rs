@@ -37,7 +37,7 @@ pub use compile::compile_main;
 pub use grant::{Admission, Grant, Limits};
 pub use hash::ContentHash;
 pub use kv::{Kv, KvEffects, KvGrant};
-pub use manifest::{HandlerInfo, InvalidManifest, Manifest, Setting};
+pub use manifest::{HandlerInfo, InvalidManifest, Manifest, Need, Setting};
 pub use options::{Compiler, Options};
 pub use plugin::Plugin;
 pub use plugins::{Plugins, StartError};

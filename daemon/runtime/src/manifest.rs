@@ -1,11 +1,15 @@
 //! What a plugin says that it is, and the rules that its words keep.
 
-use hookyard_types::HandlerName;
+use std::collections::BTreeSet;
+
+use hookyard_types::{HandlerName, Trigger};
 
 /// The most handlers or settings that a manifest may name.
 const MAX_NAMES: usize = 256;
 /// The longest version, description, kind or setting name, in bytes.
 const MAX_TEXT: usize = 256;
+/// The capabilities of which a manifest may name something, each with what that is called.
+const NAMED: [(&str, &str); 2] = [("kv", "shared namespace"), ("queue", "topic")];
 
 /// What a plugin says that it is, checked: names are valid, no handler or setting appears twice, no
 /// text is longer than 256 bytes.
@@ -16,10 +20,18 @@ pub struct Manifest {
     pub version: String,
     pub handlers: Vec<HandlerInfo>,
     pub settings: Vec<Setting>,
-    /// Whether its component imports `kv`.
-    pub kv: bool,
-    /// The shared namespaces of `kv` that it names.
-    pub shared: Vec<String>,
+    /// What it uses that config.toml has to grant by name, nothing of it twice.
+    pub uses: Vec<Need>,
+    /// The interfaces that its component imports, such as `kv`: what it can call at all.
+    pub imports: BTreeSet<String>,
+}
+
+/// Something of a capability that config.toml has to grant by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// The imported interface: `kv` for a shared namespace, `queue` for a topic.
+    pub capability: String,
+    pub name: String,
 }
 
 /// A handler, as its plugin describes it.
@@ -27,7 +39,8 @@ pub struct Manifest {
 pub struct HandlerInfo {
     /// The part after the slash in `plugin/handler`.
     pub name: String,
-    /// The kinds that it wants; empty for all.
+    pub trigger: Trigger,
+    /// The kinds that it wants, of a webhook; empty for all.
     pub kinds: Vec<String>,
     /// One line for a person; may be empty.
     pub description: String,
@@ -59,6 +72,21 @@ pub enum InvalidManifest {
     Text { what: &'static str, length: usize },
     #[error("names no handler: annotate a function with `#[handler]` and list it in `plugin!(…)`")]
     NoHandlers,
+    #[error(
+        "says that the handler `{handler}` is a `{trigger}`, which this version does not know: it has \
+         `webhook`, `consumer` and `schedule`",
+        handler = crate::text::clip(handler, 80),
+        trigger = crate::text::clip(trigger, 80)
+    )]
+    Trigger { handler: String, trigger: String },
+    #[error("names kinds for the handler `{handler}`: only a webhook's events have a kind")]
+    Kinds { handler: String },
+    #[error(
+        "names something of the capability `{capability}`, which this version does not have: \
+         update Hookyard, or build the plugin with the SDK of this version",
+        capability = crate::text::clip(capability, 80)
+    )]
+    Capability { capability: String },
 }
 
 impl Manifest {
@@ -75,6 +103,9 @@ impl Manifest {
             text("description", &handler.description)?;
             few("kind", handler.kinds.len())?;
             handler.kinds.iter().try_for_each(|kind| text("kind", kind))?;
+            if handler.trigger != Trigger::Webhook && !handler.kinds.is_empty() {
+                return Err(InvalidManifest::Kinds { handler: handler.name.clone() });
+            }
         }
         few("setting", self.settings.len())?;
         for setting in &self.settings {
@@ -83,9 +114,16 @@ impl Manifest {
                 return Err(InvalidManifest::Name { what: "setting", name: String::new() });
             }
         }
-        few("shared namespace", self.shared.len())?;
-        self.shared.iter().try_for_each(|shared| name("shared namespace", shared))?;
-        once("shared namespace", self.shared.iter().map(String::as_str))?;
+        if let Some(Need { capability, .. }) =
+            self.uses.iter().find(|need| !NAMED.iter().any(|(named, _)| *named == need.capability))
+        {
+            return Err(InvalidManifest::Capability { capability: capability.clone() });
+        }
+        for (capability, what) in NAMED {
+            few(what, self.uses_of(capability).count())?;
+            self.uses_of(capability).try_for_each(|used| name(what, used))?;
+            once(what, self.uses_of(capability))?;
+        }
         once("handler", self.handlers.iter().map(|handler| handler.name.as_str()))?;
         once("setting", self.settings.iter().map(|setting| setting.name.as_str()))?;
         Ok(self)
@@ -94,6 +132,17 @@ impl Manifest {
     /// The handler of this name.
     pub fn handler(&self, name: &str) -> Option<&HandlerInfo> {
         self.handlers.iter().find(|handler| handler.name == name)
+    }
+
+    /// The names that it uses of a capability.
+    pub fn uses_of(&self, capability: &str) -> impl Iterator<Item = &str> {
+        let of = self.uses.iter().filter(move |need| need.capability == capability);
+        of.map(|need| need.name.as_str())
+    }
+
+    /// Whether its component imports the interface of this name.
+    pub fn imports(&self, interface: &str) -> bool {
+        self.imports.contains(interface)
     }
 }
 
@@ -135,6 +184,7 @@ mod tests {
     fn manifest() -> Manifest {
         let handler = HandlerInfo {
             name: "record".into(),
+            trigger: Trigger::Webhook,
             kinds: vec!["push".into()],
             description: "Records pushes.".into(),
         };
@@ -143,9 +193,13 @@ mod tests {
             version: "0.1.0".into(),
             handlers: vec![handler],
             settings: vec![Setting { name: "branch".into(), required: false }],
-            kv: true,
-            shared: vec!["customers".into()],
+            uses: vec![need("kv", "customers"), need("queue", "customers")],
+            imports: ["kv".to_owned()].into(),
         }
+    }
+
+    fn need(capability: &str, name: &str) -> Need {
+        Need { capability: capability.into(), name: name.into() }
     }
 
     #[test]
@@ -156,13 +210,16 @@ mod tests {
     #[test]
     fn what_breaks_a_rule_is_refused_by_its_name() {
         type Change = fn(&mut Manifest);
-        let cases: [(&str, Change); 10] = [
+        let cases: [(&str, Change); 13] = [
             ("the plugin `../x`", |m| m.name = "../x".into()),
             ("the handler `A`", |m| m.handlers[0].name = "A".into()),
             ("handler `record` twice", |m| m.handlers.push(m.handlers[0].clone())),
             ("setting `branch` twice", |m| m.settings.push(m.settings[0].clone())),
-            ("the shared namespace `A b`", |m| m.shared = vec!["A b".into()]),
-            ("shared namespace `customers` twice", |m| m.shared.push("customers".into())),
+            ("the shared namespace `A b`", |m| m.uses = vec![need("kv", "A b")]),
+            ("shared namespace `customers` twice", |m| m.uses.push(need("kv", "customers"))),
+            ("the topic `A b`", |m| m.uses = vec![need("queue", "A b")]),
+            ("the capability `teleport`", |m| m.uses = vec![need("teleport", "x")]),
+            ("kinds for the handler `record`", |m| m.handlers[0].trigger = Trigger::Consumer),
             ("300 handlers", |m| m.handlers = vec![m.handlers[0].clone(); 300]),
             ("a description of 2 bytes", |m| m.handlers[0].description = "a\n".into()),
             ("a kind of 999 bytes", |m| m.handlers[0].kinds = vec!["k".repeat(999)]),

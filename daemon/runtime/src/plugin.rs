@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hookyard_types::{Event, JobId};
+use hookyard_types::{Event, JobId, Source, Timestamp};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::Store;
 
@@ -15,7 +15,7 @@ use crate::meter::{Overrun, metered};
 use crate::reply;
 use crate::state::{Settings, State};
 use crate::text::clip;
-use crate::version::Version;
+use crate::version::{Input, Version};
 use crate::{Attempt, ContentHash, Grant, HandlerInfo, Kv, KvEffects, Limits, Manifest, Outcome};
 
 /// The longest message of an outcome, in bytes.
@@ -42,8 +42,9 @@ impl Plugin {
         let settings =
             grant.settings.into_iter().map(|(name, value)| (name, value.to_string())).collect();
         let access = grant.kv.zip(kv).map(|(granted, store)| {
-            let Manifest { name, shared, .. } = &version.manifest;
-            Arc::new(Access::new(name, store, granted, shared, &grant.limits))
+            let manifest = &version.manifest;
+            let named = manifest.uses_of("kv").map(str::to_owned).collect();
+            Arc::new(Access::new(&manifest.name, store, granted, named, &grant.limits))
         });
         Self { version, limits: grant.limits, settings: Arc::new(settings), kv: access, slots }
     }
@@ -104,13 +105,8 @@ impl Plugin {
                     .into(),
             ));
         };
-        if self.version.manifest.handler(handler).is_none() {
-            return self.unstarted(Outcome::Trap(format!(
-                "plugin `{}` {} has no handler `{}`",
-                self.name(),
-                self.version(),
-                clip(handler, 64)
-            )));
+        if let Err(why) = self.takes(handler, &event.source) {
+            return self.unstarted(Outcome::Trap(why));
         }
 
         let limits = &self.limits;
@@ -155,6 +151,24 @@ impl Plugin {
         }
     }
 
+    /// Checks that there is such a handler, and that it handles what this source makes.
+    fn takes(&self, handler: &str, source: &Source) -> Result<(), String> {
+        let (name, version) = (self.name(), self.version());
+        let Some(found) = self.version.manifest.handler(handler) else {
+            let handler = clip(handler, 64);
+            return Err(format!("plugin `{name}` {version} has no handler `{handler}`"));
+        };
+        let wanted = source.trigger();
+        if found.trigger == wanted {
+            return Ok(());
+        }
+        Err(format!(
+            "{source} needs a `{wanted}`, and `{name}/{handler}` is a `{}` in version {version} of \
+             the plugin",
+            found.trigger
+        ))
+    }
+
     /// The most bytes that one call of `kv` may rightly pass.
     fn most_kept(&self) -> usize {
         let Some(access) = &self.kv else { return 0 };
@@ -184,28 +198,61 @@ impl Plugin {
     ) -> wasmtime::Result<types::Outcome> {
         let id = event.id.to_string();
         let job_id = job.to_string();
-        let params: Vec<bindings::Pair<'_>> =
-            event.params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let headers: Vec<(&str, &[u8])> = event.headers.iter().collect();
-        let unauthenticated: Vec<&str> = event.unauthenticated.iter().map(String::as_str).collect();
-        let event = bindings::Event {
-            id: &id,
-            source: event.source.name(),
-            kind: &event.kind,
-            delivery_id: event.delivery_id.as_deref(),
-            tenant: &event.tenant,
-            received_at: u64::try_from(event.received_at.as_millis()).unwrap_or(0),
-            method: &event.method,
-            path: &event.path,
-            query: event.query.as_deref(),
-            params: &params,
-            headers: &headers,
-            body: &event.body,
-            unauthenticated: &unauthenticated,
-            attributes: &[],
-        };
         let attempt = bindings::Attempt { job_id: &job_id, number: attempt, attributes: &[] };
-        self.version.handle(store, handler, event, attempt).await
+        match &event.source {
+            Source::Route(route) => {
+                let params: Vec<bindings::Pair<'_>> = event
+                    .params
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str()))
+                    .collect();
+                let headers: Vec<(&str, &[u8])> = event.headers.iter().collect();
+                let unauthenticated: Vec<&str> =
+                    event.unauthenticated.iter().map(String::as_str).collect();
+                let event = bindings::Event {
+                    id: &id,
+                    source: route,
+                    kind: &event.kind,
+                    delivery_id: event.delivery_id.as_deref(),
+                    tenant: &event.tenant,
+                    received_at: millis(event.received_at),
+                    method: &event.method,
+                    path: &event.path,
+                    query: event.query.as_deref(),
+                    params: &params,
+                    headers: &headers,
+                    body: &event.body,
+                    unauthenticated: &unauthenticated,
+                    attributes: &[],
+                };
+                self.version.handle(store, handler, Input::Webhook(event), attempt).await
+            }
+            Source::Queue(topic) => {
+                let caused_by = event.caused_by.map(|id| id.to_string());
+                let message = bindings::Message {
+                    id: &id,
+                    topic,
+                    body: &event.body,
+                    sent_at: millis(event.received_at),
+                    caused_by: caused_by.as_deref(),
+                    attributes: &[],
+                };
+                self.version.handle(store, handler, Input::Consumer(message), attempt).await
+            }
+            Source::Schedule(schedule) => {
+                let fired = event.firing.as_ref();
+                let firing = bindings::Firing {
+                    id: &id,
+                    schedule,
+                    scheduled_at: millis(fired.map_or(event.received_at, |f| f.scheduled_at)),
+                    fired_at: millis(event.received_at),
+                    reason: fired.map_or("", |fired| &fired.reason),
+                    body: &event.body,
+                    attributes: &[],
+                };
+                self.version.handle(store, handler, Input::Schedule(firing), attempt).await
+            }
+        }
     }
 
     fn outcome(&self, outcome: types::Outcome) -> Outcome {
@@ -255,6 +302,11 @@ impl fmt::Debug for Plugin {
             .field("hash", &self.hash())
             .finish_non_exhaustive()
     }
+}
+
+/// Since the Unix epoch.
+fn millis(at: Timestamp) -> u64 {
+    u64::try_from(at.as_millis()).unwrap_or(0)
 }
 
 /// Whole milliseconds: what a person reads.

@@ -6,15 +6,16 @@ use std::borrow::Cow;
 use wasmparser::{Parser, Payload};
 use wit_component::ComponentEncoder;
 
-use crate::bindings::{MANIFEST, WEBHOOK};
+use hookyard_types::Trigger;
+
+use crate::bindings::{MANIFEST, PACKAGE, export};
 use crate::text::{clip, line};
 use crate::wasi;
 
 /// Changes with the rules here, so that code checked by older ones is compiled again.
-pub(crate) const RULES: u32 = 3;
+pub(crate) const RULES: u32 = 4;
 
-/// The package whose interfaces plugins speak, with the version that is compatible.
-const PACKAGE: &str = "hookyard:plugin/";
+/// The version of the interfaces that is compatible.
 const VERSION: &str = "0.1.";
 /// The interfaces that a plugin may import.
 const IMPORTS: [&str; 6] = ["clock", "kv", "log", "random", "settings", "types"];
@@ -119,9 +120,11 @@ fn check(component: &[u8]) -> Result<(), String> {
             instead(&exports)
         ));
     }
-    if !exports.contains(&WEBHOOK) {
+    let triggers = Trigger::ALL.map(export);
+    if !triggers.iter().any(|trigger| exports.contains(trigger)) {
         return Err(format!(
-            "it exports no trigger that this version knows, which is `{WEBHOOK}`{}",
+            "it exports no trigger that this version knows, which are `{}`{}",
+            triggers.join("`, `"),
             instead(&exports)
         ));
     }

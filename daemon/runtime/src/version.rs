@@ -1,16 +1,20 @@
 //! One version of a plugin: compiled, linked and asked what it is, ready to be instantiated.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
+use hookyard_types::Trigger;
+use wasmtime::component::{
+    Component, ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lower, TypedFunc,
+};
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::bindings::{self, types};
 use crate::engine::{Host, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::failure::{self, Subject};
 use crate::kv::Session;
-use crate::manifest::{HandlerInfo, Setting};
+use crate::manifest::{HandlerInfo, InvalidManifest, Need, Setting};
 use crate::meter::{Overrun, metered};
 use crate::state::{Settings, State};
 use crate::text::line;
@@ -39,7 +43,56 @@ pub(crate) struct Version {
     pub(crate) max_memory: u64,
     host: Arc<Host>,
     instances: InstancePre<State>,
-    handle: ComponentExportIndex,
+    handles: Handles,
+}
+
+/// The exported function of each trigger that the plugin has handlers of.
+#[derive(Clone, Copy, Debug)]
+struct Handles {
+    webhook: Option<ComponentExportIndex>,
+    consumer: Option<ComponentExportIndex>,
+    schedule: Option<ComponentExportIndex>,
+}
+
+impl Handles {
+    fn get(&self, trigger: Trigger) -> Option<ComponentExportIndex> {
+        match trigger {
+            Trigger::Webhook => self.webhook,
+            Trigger::Consumer => self.consumer,
+            Trigger::Schedule => self.schedule,
+        }
+    }
+
+    /// Checks the functions' types once, so that no attempt fails for one.
+    fn check(&self, instance: &Instance, store: &mut Store<State>) -> wasmtime::Result<()> {
+        if let Some(handle) = self.webhook {
+            typed::<bindings::Event<'_>>(instance, store, handle)?;
+        }
+        if let Some(handle) = self.consumer {
+            typed::<bindings::Message<'_>>(instance, store, handle)?;
+        }
+        if let Some(handle) = self.schedule {
+            typed::<bindings::Firing<'_>>(instance, store, handle)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a handler is called with.
+pub(crate) enum Input<'a> {
+    Webhook(bindings::Event<'a>),
+    Consumer(bindings::Message<'a>),
+    Schedule(bindings::Firing<'a>),
+}
+
+impl Input<'_> {
+    fn trigger(&self) -> Trigger {
+        match self {
+            Self::Webhook(_) => Trigger::Webhook,
+            Self::Consumer(_) => Trigger::Consumer,
+            Self::Schedule(_) => Trigger::Schedule,
+        }
+    }
 }
 
 impl Version {
@@ -57,8 +110,12 @@ impl Version {
         };
         let describe = export(bindings::MANIFEST, "describe")
             .ok_or("it does not export `hookyard:plugin/manifest@0.1.0`")?;
-        let handle = export(bindings::WEBHOOK, "handle")
-            .ok_or("it does not export `hookyard:plugin/webhook@0.1.0`")?;
+        let handle = |trigger| export(bindings::export(trigger), "handle");
+        let handles = Handles {
+            webhook: handle(Trigger::Webhook),
+            consumer: handle(Trigger::Consumer),
+            schedule: handle(Trigger::Schedule),
+        };
         let instances = link(&host, component).map_err(|error| {
             format!("its imports do not fit: {}", line(&format!("{error:#}"), 1024))
         })?;
@@ -73,8 +130,7 @@ impl Version {
         );
         let asked = async {
             let instance = instances.instantiate_async(&mut store).await?;
-            // Checked here once, so that no attempt fails for it.
-            instance.get_typed_func::<Handle<'_>, (types::Outcome,)>(&mut store, handle)?;
+            handles.check(&instance, &mut store)?;
             let describe =
                 instance.get_typed_func::<(), (bindings::Manifest,)>(&mut store, describe)?;
             describe.call_async(&mut store, ()).await
@@ -105,14 +161,24 @@ impl Version {
             }
         };
         drop(store);
-        let imports_kv = component
-            .component_type()
-            .imports(&host.engine)
-            .any(|(name, _)| name.starts_with(bindings::KV));
-        let manifest = manifest(said, imports_kv)
-            .check()
+        let shape = component.component_type();
+        let imports = shape.imports(&host.engine).filter_map(|(name, _)| {
+            let (interface, _) = name.strip_prefix(bindings::PACKAGE)?.split_once('@')?;
+            Some(interface.to_owned())
+        });
+        let manifest = manifest(said, imports.collect())
+            .and_then(Manifest::check)
             .map_err(|error| format!("its manifest {}", line(&error.to_string(), 1024)))?;
-        Ok(Self { manifest, hash, max_memory, host, instances, handle })
+        for HandlerInfo { name, trigger, .. } in &manifest.handlers {
+            if handles.get(*trigger).is_none() {
+                return Err(format!(
+                    "its handler `{name}` is a `{trigger}`, and it does not export `{}`: name the \
+                     handler in the right list of `hookyard_sdk::plugin!(…)`",
+                    bindings::export(*trigger)
+                ));
+            }
+        }
+        Ok(Self { manifest, hash, max_memory, host, instances, handles })
     }
 
     /// A store for one attempt.
@@ -132,14 +198,24 @@ impl Version {
         &self,
         store: &mut Store<State>,
         handler: &str,
-        event: bindings::Event<'_>,
+        input: Input<'_>,
         attempt: bindings::Attempt<'_>,
     ) -> wasmtime::Result<types::Outcome> {
         let instance = self.instances.instantiate_async(&mut *store).await?;
-        let handle =
-            instance.get_typed_func::<Handle<'_>, (types::Outcome,)>(&mut *store, self.handle)?;
-        let (outcome,) = handle.call_async(store, (handler, event, attempt)).await?;
-        Ok(outcome)
+        let handle = self.handles.get(input.trigger()).ok_or_else(|| {
+            wasmtime::format_err!("the plugin does not export `{}`", input.trigger())
+        })?;
+        match input {
+            Input::Webhook(event) => {
+                call(store, &instance, handle, (handler, event, attempt)).await
+            }
+            Input::Consumer(message) => {
+                call(store, &instance, handle, (handler, message, attempt)).await
+            }
+            Input::Schedule(firing) => {
+                call(store, &instance, handle, (handler, firing, attempt)).await
+            }
+        }
     }
 }
 
@@ -150,7 +226,33 @@ fn link(host: &Host, component: &Component) -> wasmtime::Result<InstancePre<Stat
     linker.instantiate_pre(component)
 }
 
-type Handle<'a> = (&'a str, bindings::Event<'a>, bindings::Attempt<'a>);
+/// The arguments of `handle`.
+type Handle<'a, T> = (&'a str, T, bindings::Attempt<'a>);
+
+fn typed<'a, T>(
+    instance: &Instance,
+    store: &mut Store<State>,
+    handle: ComponentExportIndex,
+) -> wasmtime::Result<TypedFunc<Handle<'a, T>, (types::Outcome,)>>
+where
+    Handle<'a, T>: ComponentNamedList + Lower,
+{
+    instance.get_typed_func::<Handle<'a, T>, (types::Outcome,)>(store, handle)
+}
+
+async fn call<'a, T>(
+    store: &mut Store<State>,
+    instance: &Instance,
+    handle: ComponentExportIndex,
+    arguments: Handle<'a, T>,
+) -> wasmtime::Result<types::Outcome>
+where
+    Handle<'a, T>: ComponentNamedList + Lower + Send + Sync,
+{
+    let handle = typed::<T>(instance, store, handle)?;
+    let (outcome,) = handle.call_async(store, arguments).await?;
+    Ok(outcome)
+}
 
 fn store(
     host: &Host,
@@ -194,27 +296,27 @@ fn fits(component: &Component) -> Result<(), String> {
     Ok(())
 }
 
-/// The attribute of a manifest that names a shared namespace of `kv`.
-const SHARED: &str = "kv.shared";
-
-fn manifest(said: bindings::Manifest, kv: bool) -> Manifest {
-    let handler = |handler: bindings::Handler| HandlerInfo {
-        name: handler.name,
-        kinds: handler.kinds,
-        description: handler.description,
+fn manifest(
+    said: bindings::Manifest,
+    imports: BTreeSet<String>,
+) -> Result<Manifest, InvalidManifest> {
+    let handler = |handler: bindings::Handler| {
+        let Some(trigger) = Trigger::of_name(&handler.trigger) else {
+            let bindings::Handler { name: handler, trigger, .. } = handler;
+            return Err(InvalidManifest::Trigger { handler, trigger });
+        };
+        let bindings::Handler { name, kinds, description, .. } = handler;
+        Ok(HandlerInfo { name, trigger, kinds, description })
     };
     let setting =
         |setting: bindings::Setting| Setting { name: setting.name, required: setting.required };
-    Manifest {
+    let need = |need: bindings::Need| Need { capability: need.capability, name: need.name };
+    Ok(Manifest {
         name: said.name,
         version: said.version,
-        handlers: said.handlers.into_iter().map(handler).collect(),
+        handlers: said.handlers.into_iter().map(handler).collect::<Result<_, _>>()?,
         settings: said.settings.into_iter().map(setting).collect(),
-        kv,
-        shared: said
-            .attributes
-            .into_iter()
-            .filter_map(|(name, value)| (name == SHARED).then_some(value))
-            .collect(),
-    }
+        uses: said.uses.into_iter().map(need).collect(),
+        imports,
+    })
 }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use hookyard_store::sqlite::{SqliteReader, SqliteStore};
 use hookyard_store::{EventDetail, EventQuery, EventSummary, JobDetail};
-use hookyard_types::EventId;
+use hookyard_types::{EventId, Source};
 use serde_json::{Value, json};
 
 use super::ConfigArgument;
@@ -95,7 +95,8 @@ fn summary(event: &EventSummary) -> Value {
     json!({
         "id": event.id.to_string(),
         "seq": event.seq,
-        "route": event.source,
+        "source": event.source.kind(),
+        event.source.kind(): event.source.name(),
         "kind": event.kind,
         "delivery_id": event.delivery_id,
         "tenant": event.tenant,
@@ -114,7 +115,11 @@ fn whole(detail: &EventDetail) -> Value {
     let mut shown = json!({
         "id": event.id.to_string(),
         "seq": detail.seq,
-        "route": event.source.name(),
+        "source": event.source.kind(),
+        event.source.kind(): event.source.name(),
+        "caused_by": event.caused_by.map(|id| id.to_string()),
+        "scheduled_at": event.firing.as_ref().map(|firing| text(firing.scheduled_at)),
+        "reason": event.firing.as_ref().map(|firing| &firing.reason),
         "kind": event.kind,
         "delivery_id": event.delivery_id,
         "tenant": event.tenant,
@@ -188,7 +193,7 @@ fn print_json(value: &Value) -> anyhow::Result<()> {
 
 fn print_table(events: &[EventSummary]) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{:36}  {:24}  {:11}  {:20}  KIND", "ID", "RECEIVED", "STATE", "ROUTE")?;
+    writeln!(out, "{:36}  {:24}  {:11}  {:20}  KIND", "ID", "RECEIVED", "STATE", "SOURCE")?;
     for event in events {
         let state = serde_json::to_value(event.state)?;
         writeln!(
@@ -197,7 +202,7 @@ fn print_table(events: &[EventSummary]) -> anyhow::Result<()> {
             event.id.to_string(),
             text(event.received_at),
             state.as_str().unwrap_or_default(),
-            one_line(&event.source),
+            one_line(&format!("{} {}", event.source.kind(), event.source.name())),
             one_line(&event.kind),
         )?;
     }
@@ -208,8 +213,18 @@ fn print_event(detail: &EventDetail) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let event = &detail.event;
     writeln!(out, "event       {}", event.id)?;
-    writeln!(out, "route       {}", one_line(event.source.name()))?;
-    writeln!(out, "kind        {}", one_line(&event.kind))?;
+    writeln!(out, "{:11} {}", event.source.kind(), one_line(event.source.name()))?;
+    if let Some(id) = &event.caused_by {
+        writeln!(out, "caused by   {id}")?;
+    }
+    if let Some(firing) = &event.firing {
+        let reason = one_line(&firing.reason);
+        writeln!(out, "scheduled   {} ({reason})", text(firing.scheduled_at))?;
+    }
+    let of_route = matches!(event.source, Source::Route(_));
+    if of_route {
+        writeln!(out, "kind        {}", one_line(&event.kind))?;
+    }
     if let Some(id) = &event.delivery_id {
         writeln!(out, "delivery    {}", one_line(id))?;
     }
@@ -217,9 +232,11 @@ fn print_event(detail: &EventDetail) -> anyhow::Result<()> {
         writeln!(out, "tenant      {}", one_line(&event.tenant))?;
     }
     writeln!(out, "received    {}", text(event.received_at))?;
-    writeln!(out, "not signed  {}", event.unauthenticated.join(", "))?;
-    let query = event.query.as_deref().map(|query| format!("?{query}")).unwrap_or_default();
-    writeln!(out, "\n{} {}{}", event.method, one_line(&event.path), one_line(&query))?;
+    if of_route {
+        writeln!(out, "not signed  {}", event.unauthenticated.join(", "))?;
+        let query = event.query.as_deref().map(|query| format!("?{query}")).unwrap_or_default();
+        writeln!(out, "\n{} {}{}", event.method, one_line(&event.path), one_line(&query))?;
+    }
     for (name, value) in event.headers.iter() {
         writeln!(out, "{name}: {}", one_line(&String::from_utf8_lossy(value)))?;
     }

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hookyard_types::HandlerName;
+use hookyard_types::{HandlerName, Source};
 use hookyard_verify::{Location, Profile, Scheme, SuccessBody};
 use ipnet::IpNet;
 
@@ -306,6 +306,15 @@ pub(crate) struct Respond {
     pub(crate) store: bool,
 }
 
+/// A part of config.toml that makes events: a route, a topic, a schedule.
+#[derive(Debug)]
+pub(crate) struct Feed<'c> {
+    pub(crate) source: Source,
+    /// 1-based, of its table; for messages.
+    pub(crate) line: usize,
+    pub(crate) handlers: &'c [RouteHandler],
+}
+
 /// One entry of `handlers`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RouteHandler {
@@ -374,18 +383,30 @@ impl Config {
         self.plugins.get(name).map_or(&self.runtime.defaults, |plugin| &plugin.limits)
     }
 
-    /// The plugins that routes send events to, each once.
+    /// Everything that makes events, with the handlers that get them.
+    pub(crate) fn feeds(&self) -> Vec<Feed<'_>> {
+        let route = |route: &'_ Route| -> Source { Source::Route(route.name.clone()) };
+        let routes = self.routes.iter();
+        routes.map(|r| Feed { source: route(r), line: r.line, handlers: &r.handlers }).collect()
+    }
+
+    /// The plugins that get events, each once.
     pub(crate) fn plugins_used(&self) -> Vec<String> {
-        let names = self.routes.iter().flat_map(|route| &route.handlers);
-        let names: std::collections::BTreeSet<_> =
-            names.map(|handler| &handler.name.plugin).collect();
+        let feeds = self.feeds();
+        let names = feeds.iter().flat_map(|feed| feed.handlers);
+        let names: BTreeSet<_> = names.map(|handler| &handler.name.plugin).collect();
         names.into_iter().cloned().collect()
     }
 
-    /// How a route's handler is tried again; the defaults when the route is gone.
-    pub(crate) fn retry(&self, route: &str, handler: &HandlerName) -> Retry {
-        let route = self.routes.iter().find(|candidate| candidate.name == route);
-        let handler = route.and_then(|route| route.handlers.iter().find(|h| h.name == *handler));
+    /// How a source's handler is tried again; the defaults when the source is gone.
+    pub(crate) fn retry(&self, source: &Source, handler: &HandlerName) -> Retry {
+        let handlers = match source {
+            Source::Route(name) => {
+                self.routes.iter().find(|route| route.name == *name).map(|route| &route.handlers)
+            }
+            Source::Queue(_) | Source::Schedule(_) => None,
+        };
+        let handler = handlers.and_then(|handlers| handlers.iter().find(|h| h.name == *handler));
         handler.map(|handler| handler.retry.clone()).unwrap_or_default()
     }
 }

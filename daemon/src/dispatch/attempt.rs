@@ -58,7 +58,7 @@ impl Dispatcher {
         let job = lease.job();
         let retry = match waited {
             Some(Waited { queue_retries: false, .. }) => None,
-            _ => Some(self.live.config().retry(event.source.name(), &name)),
+            _ => Some(self.live.config().retry(&event.source, &name)),
         };
         let mut guard = LeaseGuard::new(Arc::clone(&self.store), lease, retry.clone());
         let end_at = waited.and_then(|waited| waited.end_at);
@@ -368,6 +368,7 @@ mod tests {
             client: None,
             unauthenticated: Vec::new(),
             caused_by: None,
+            firing: None,
             traceparent: None,
         }
     }

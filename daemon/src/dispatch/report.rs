@@ -39,11 +39,14 @@ pub(super) fn report(
     let outcome = retry::recorded(&attempt.outcome).as_str();
     let message = message(&attempt.outcome);
     let duration_ms = attempt.duration.as_millis() as u64;
+    let source = |kind| (event.source.kind() == kind).then(|| event.source.name());
     macro_rules! say {
         ($level:ident, $text:literal) => {
             tracing::$level!(
                 event = %event.id,
-                route = event.source.name(),
+                route = source("route"),
+                queue = source("queue"),
+                schedule = source("schedule"),
                 kind = event.kind,
                 handler = %name,
                 attempt = number,

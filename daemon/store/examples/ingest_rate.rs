@@ -53,6 +53,7 @@ fn event(n: u64, body: &Bytes) -> NewEvent {
             client: Some([192, 0, 2, 7].into()),
             unauthenticated: vec!["path".to_owned(), "header:x-github-event".to_owned()],
             caused_by: None,
+            firing: None,
             traceparent: None,
         },
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookyard_types::{
-    Event, EventId, Headers, JobId, KvRead, KvWrite, Namespace, Target, Timestamp,
+    Event, EventId, Headers, JobId, KvRead, KvWrite, Namespace, Source, Target, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -344,7 +344,7 @@ pub struct EventPage {
 pub struct EventSummary {
     pub id: EventId,
     pub seq: i64,
-    pub source: String,
+    pub source: Source,
     pub kind: String,
     pub delivery_id: Option<String>,
     pub tenant: String,

@@ -7,10 +7,12 @@ mod id;
 mod kv;
 mod target;
 mod time;
+mod trigger;
 
-pub use event::{Event, Source};
+pub use event::{Event, Firing, Source};
 pub use headers::Headers;
 pub use id::{EventId, InvalidId, JobId};
 pub use kv::{KvChange, KvEntry, KvPage, KvRead, KvSpan, KvWrite, Namespace, Owner, kv_number};
 pub use target::{HandlerName, InvalidHandler, Target};
 pub use time::Timestamp;
+pub use trigger::Trigger;

@@ -10,7 +10,7 @@ use syn::{
     Error, Expr, ExprLit, FnArg, Ident, ItemFn, Lit, LitStr, Meta, Result, ReturnType, Token, Type,
 };
 
-const SIGNATURE: &str = "a handler is `fn name(event: Event, host: Host) -> Outcome`";
+const SIGNATURE: &str = "a handler is `fn name(event: Event, host: Host) -> Outcome`, or takes a `Message` or a `Firing` in place of the event";
 const ARGUMENTS: &str = "`#[handler]` takes `kinds(\"push\", …)` and `name = \"…\"`";
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
@@ -100,7 +100,7 @@ fn kinds(input: ParseStream<'_>, key: &Ident) -> Result<Vec<LitStr>> {
 /// The type of the function's name that carries what `plugin!` needs to know: types and functions
 /// have separate names, so that the one path means both.
 fn companion(arguments: &Arguments, function: &ItemFn) -> Result<TokenStream> {
-    check_signature(function)?;
+    let input = check_signature(function)?;
     let ident = &function.sig.ident;
     let name = match &arguments.name {
         Some(name) => name.clone(),
@@ -113,6 +113,13 @@ fn companion(arguments: &Arguments, function: &ItemFn) -> Result<TokenStream> {
         );
         return Err(Error::new(name.span(), message));
     }
+    if let Some([kind, ..]) = arguments.kinds.as_deref()
+        && input != "Event"
+    {
+        let message = format!("a `{input}` has no kind: leave `kinds` away");
+        return Err(Error::new(kind.span(), message));
+    }
+    let input = format_ident!("{input}");
     let kinds = arguments.kinds.iter().flatten();
     let description = description(function);
 
@@ -127,12 +134,12 @@ fn companion(arguments: &Arguments, function: &ItemFn) -> Result<TokenStream> {
     let stand_in = companion_type(function);
     Ok(quote! {
         #stand_in
-        impl ::hookyard_sdk::__private::Handler for #ident {
+        impl ::hookyard_sdk::__private::Handler<::hookyard_sdk::#input> for #ident {
             const NAME: &'static str = #name;
             const KINDS: &'static [&'static str] = &[#(#kinds),*];
             const DESCRIPTION: &'static str = #description;
             fn handle(
-                event: ::hookyard_sdk::Event,
+                event: ::hookyard_sdk::#input,
                 host: ::hookyard_sdk::Host,
             ) -> ::hookyard_sdk::Outcome {
                 #call
@@ -168,18 +175,22 @@ fn stand_in(function: &ItemFn) -> TokenStream {
     let name = ident.to_string();
     quote! {
         #companion
-        impl ::hookyard_sdk::__private::Handler for #ident {
+        impl<Input> ::hookyard_sdk::__private::Handler<Input> for #ident {
             const NAME: &'static str = #name;
             const KINDS: &'static [&'static str] = &[];
             const DESCRIPTION: &'static str = "";
-            fn handle(_: ::hookyard_sdk::Event, _: ::hookyard_sdk::Host) -> ::hookyard_sdk::Outcome {
+            fn handle(_: Input, _: ::hookyard_sdk::Host) -> ::hookyard_sdk::Outcome {
                 ::hookyard_sdk::outcome::done()
             }
         }
     }
 }
 
-fn check_signature(function: &ItemFn) -> Result<()> {
+/// The types of the first argument, one for each trigger.
+const INPUTS: [&str; 3] = ["Event", "Message", "Firing"];
+
+/// Which of [`INPUTS`] the handler takes.
+fn check_signature(function: &ItemFn) -> Result<&'static str> {
     let signature = &function.sig;
     let refuse =
         |span: proc_macro2::Span, what: &str| Err(Error::new(span, format!("{what}: {SIGNATURE}")));
@@ -201,13 +212,18 @@ fn check_signature(function: &ItemFn) -> Result<()> {
         1 => return refuse(signature.inputs.span(), "one argument is missing"),
         _ => return refuse(signature.inputs.span(), "these are too many arguments"),
     }
-    for (argument, expected) in signature.inputs.iter().zip(["Event", "Host"]) {
-        // By its last word only: the compiler checks the rest, but could not say what to do.
-        if let FnArg::Typed(argument) = argument
-            && !ends_with(&argument.ty, expected)
-        {
-            return refuse(argument.ty.span(), &format!("this is not `{expected}`"));
+    // By their last words only: the compiler checks the rest, but could not say what to do.
+    let mut input = "Event";
+    if let Some(FnArg::Typed(argument)) = signature.inputs.first() {
+        match INPUTS.into_iter().find(|known| ends_with(&argument.ty, known)) {
+            Some(known) => input = known,
+            None => return refuse(argument.ty.span(), "this is not `Event`"),
         }
+    }
+    if let Some(FnArg::Typed(argument)) = signature.inputs.get(1)
+        && !ends_with(&argument.ty, "Host")
+    {
+        return refuse(argument.ty.span(), "this is not `Host`");
     }
     if matches!(signature.output, ReturnType::Default) {
         return refuse(
@@ -215,7 +231,7 @@ fn check_signature(function: &ItemFn) -> Result<()> {
             "this function returns nothing; end it with `done()`",
         );
     }
-    Ok(())
+    Ok(input)
 }
 
 fn ends_with(ty: &Type, word: &str) -> bool {

@@ -9,9 +9,10 @@ mod tests;
 
 /// Makes a function a handler that [`plugin!`] can name.
 ///
-/// The function is `fn name(event: Event, host: Host) -> Outcome` and stays callable, for tests. The
-/// handler's name is the function's, or `name = "…"`; with `kinds(…)` it is only offered events of
-/// those kinds; the first line of its doc comment is its description.
+/// The function is `fn name(event: Event, host: Host) -> Outcome` and stays callable, for tests. Its
+/// first argument says what it handles: an `Event` of a route, a `Message` of a topic or a `Firing`
+/// of a schedule. The handler's name is the function's, or `name = "…"`; with `kinds(…)` it is only
+/// offered events of those kinds; the first line of its doc comment is its description.
 ///
 /// ```
 /// use hookyard_sdk::prelude::*;
@@ -33,12 +34,14 @@ pub fn handler(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes the crate a plugin of the handlers that it names. Once in a crate.
 ///
-/// Besides handlers it takes, in any order:
+/// Handlers of an `Event` stand as they are, those of a `Message` in `consumers(…)`, those of a
+/// `Firing` in `schedules(…)`: a macro cannot see types. Besides them it takes, in any order:
 /// - `name = "…"`: the plugin's name in config.toml, by default the package's;
 /// - `version = "…"`: by default the package's;
 /// - `settings(required channel, optional branch)`: what it reads by `host.setting`; without a
 ///   required one, the daemon refuses to load it. A name that is no Rust word is put in quotes;
-/// - `shared(customers)`: the namespaces that it shares with other plugins by `host.shared_kv`.
+/// - `shared(customers)`: the namespaces that it shares with other plugins by `host.shared_kv`;
+/// - `topics(emails)`: the topics that it sends to.
 ///
 /// ```
 /// use hookyard_sdk::prelude::*;

@@ -1,13 +1,13 @@
 //! `plugin!`.
 
-use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
+use syn::spanned::Spanned;
 use syn::{Error, Ident, LitStr, Path, Result, Token};
 
-const ARGUMENTS: &str = "`plugin!` takes handlers, `name = \"…\"`, `version = \"…\"`, `settings(required …, optional …)` and `shared(…)`";
-const SHARED: &str = "write the namespaces that plugins share as `shared(customers)`";
+const ARGUMENTS: &str = "`plugin!` takes handlers, `consumers(…)`, `schedules(…)`, `name = \"…\"`, `version = \"…\"`, `settings(required …, optional …)`, `topics(…)` and `shared(…)`";
 const SETTINGS: &str = "write the settings as `settings(required channel, optional branch)`";
 
 pub(crate) fn expand(arguments: TokenStream) -> TokenStream {
@@ -22,9 +22,48 @@ struct Arguments {
     name: Option<LitStr>,
     version: Option<LitStr>,
     settings: Vec<Setting>,
-    shared: Vec<LitStr>,
-    handlers: Vec<Path>,
+    uses: Vec<Use>,
+    handlers: Vec<Listed>,
 }
+
+/// A handler, and the trigger in whose list it stands.
+struct Listed {
+    trigger: &'static str,
+    path: Path,
+}
+
+/// The lists of handlers that are no webhooks, each with the trigger.
+const TRIGGERS: [(&str, &str); 2] = [("consumers", "consumer"), ("schedules", "schedule")];
+
+/// Something that config.toml has to grant by name.
+struct Use {
+    of: &'static Named,
+    name: LitStr,
+}
+
+/// The list of what a plugin uses of one capability.
+struct Named {
+    list: &'static str,
+    capability: &'static str,
+    /// One entry of it, for messages.
+    what: &'static str,
+    how: &'static str,
+}
+
+const NAMED: [Named; 2] = [
+    Named {
+        list: "shared",
+        capability: "kv",
+        what: "namespace",
+        how: "write the namespaces that plugins share as `shared(customers)`",
+    },
+    Named {
+        list: "topics",
+        capability: "queue",
+        what: "topic",
+        how: "write the topics that the plugin sends to as `topics(emails)`",
+    },
+];
 
 struct Setting {
     name: LitStr,
@@ -40,12 +79,7 @@ impl Parse for Arguments {
             } else if input.peek(Ident::peek_any) && input.peek2(syn::token::Paren) {
                 arguments.list(input)?;
             } else {
-                let handler: Path =
-                    input.parse().map_err(|error| Error::new(error.span(), ARGUMENTS))?;
-                if arguments.handlers.iter().any(|other| same(other, &handler)) {
-                    return Err(Error::new_spanned(handler, "this handler is named twice"));
-                }
-                arguments.handlers.push(handler);
+                arguments.handler(input, "webhook")?;
             }
             if !input.is_empty() {
                 input.parse::<Token![,]>()?;
@@ -60,6 +94,15 @@ impl Parse for Arguments {
 }
 
 impl Arguments {
+    fn handler(&mut self, input: ParseStream<'_>, trigger: &'static str) -> Result<()> {
+        let path: Path = input.parse().map_err(|error| Error::new(error.span(), ARGUMENTS))?;
+        if self.handlers.iter().any(|other| same(&other.path, &path)) {
+            return Err(Error::new_spanned(path, "this handler is named twice"));
+        }
+        self.handlers.push(Listed { trigger, path });
+        Ok(())
+    }
+
     fn key_value(&mut self, input: ParseStream<'_>) -> Result<()> {
         let key = input.call(Ident::parse_any)?;
         input.parse::<Token![=]>()?;
@@ -82,23 +125,49 @@ impl Arguments {
         let key = input.call(Ident::parse_any)?;
         let content;
         syn::parenthesized!(content in input);
-        match key.to_string().as_str() {
-            "settings" => self.settings(&key, &content),
-            "shared" => self.shared(&key, &content),
-            _ => Err(unknown(&key)),
+        let list = key.to_string();
+        if list == "settings" {
+            return self.settings(&key, &content);
+        }
+        if let Some((_, trigger)) = TRIGGERS.into_iter().find(|(name, _)| *name == list) {
+            return self.handlers_of(&key, trigger, &content);
+        }
+        match NAMED.iter().find(|named| named.list == list) {
+            Some(named) => self.uses(&key, named, &content),
+            None => Err(unknown(&key)),
         }
     }
 
-    fn shared(&mut self, key: &Ident, content: ParseStream<'_>) -> Result<()> {
-        if !self.shared.is_empty() {
-            return Err(Error::new(key.span(), "`shared` is given twice"));
+    fn handlers_of(
+        &mut self,
+        key: &Ident,
+        trigger: &'static str,
+        content: ParseStream<'_>,
+    ) -> Result<()> {
+        if self.handlers.iter().any(|listed| listed.trigger == trigger) {
+            return Err(Error::new(key.span(), format!("`{key}` is given twice")));
         }
         while !content.is_empty() {
-            let name = name(content, SHARED)?;
-            if self.shared.iter().any(|shared| shared.value() == name.value()) {
-                return Err(Error::new(name.span(), "this namespace is named twice"));
+            self.handler(content, trigger)?;
+            if !content.is_empty() {
+                content.parse::<Token![,]>()?;
             }
-            self.shared.push(name);
+        }
+        Ok(())
+    }
+
+    fn uses(&mut self, key: &Ident, of: &'static Named, content: ParseStream<'_>) -> Result<()> {
+        let Named { list, what, how, .. } = of;
+        if self.uses.iter().any(|used| used.of.list == *list) {
+            return Err(Error::new(key.span(), format!("`{list}` is given twice")));
+        }
+        while !content.is_empty() {
+            let name = name(content, how)?;
+            let twice = |used: &Use| used.of.list == *list && used.name.value() == name.value();
+            if self.uses.iter().any(twice) {
+                return Err(Error::new(name.span(), format!("this {what} is named twice")));
+            }
+            self.uses.push(Use { of, name });
             if !content.is_empty() {
                 content.parse::<Token![,]>()?;
             }
@@ -156,8 +225,21 @@ fn plugin(arguments: &Arguments) -> TokenStream {
     };
     let name = or_package(&arguments.name, "CARGO_PKG_NAME");
     let version = or_package(&arguments.version, "CARGO_PKG_VERSION");
-    let handlers = &arguments.handlers;
-    let shared = &arguments.shared;
+    let handlers = arguments.handlers.iter().map(|Listed { trigger, path }| {
+        let of = Ident::new(trigger, Span::call_site());
+        quote_spanned!(path.span()=> ::hookyard_sdk::__private::HandlerEntry::#of::<#path>())
+    });
+    let mut exports = vec!["manifest"];
+    for Listed { trigger, .. } in &arguments.handlers {
+        if !exports.contains(trigger) {
+            exports.push(trigger);
+        }
+    }
+    let exports = exports.into_iter().map(|interface| Ident::new(interface, Span::call_site()));
+    let uses = arguments.uses.iter().map(|Use { of, name }| {
+        let capability = of.capability;
+        quote!(::hookyard_sdk::__private::Need { capability: #capability, name: #name })
+    });
     let settings = arguments.settings.iter().map(|Setting { name, required }| {
         quote!(::hookyard_sdk::__private::Setting { name: #name, required: #required })
     });
@@ -170,24 +252,26 @@ fn plugin(arguments: &Arguments) -> TokenStream {
             const NAME: &'static str = #name;
             const VERSION: &'static str = #version;
             const HANDLERS: &'static [::hookyard_sdk::__private::HandlerEntry] =
-                &[#(::hookyard_sdk::__private::HandlerEntry::of::<#handlers>()),*];
+                &[#(#handlers),*];
             const SETTINGS: &'static [::hookyard_sdk::__private::Setting] = &[#(#settings),*];
-            const SHARED: &'static [&'static str] = &[#(#shared),*];
+            const USES: &'static [::hookyard_sdk::__private::Need] = &[#(#uses),*];
         }
 
         const _: () = {
             ::hookyard_sdk::__private::check_plugin_name(
                 <HookyardPlugin as ::hookyard_sdk::__private::Plugin>::NAME,
             );
-            ::hookyard_sdk::__private::check_namespaces(
-                <HookyardPlugin as ::hookyard_sdk::__private::Plugin>::SHARED,
+            ::hookyard_sdk::__private::check_needs(
+                <HookyardPlugin as ::hookyard_sdk::__private::Plugin>::USES,
             );
             ::hookyard_sdk::__private::check_handler_names(
                 <HookyardPlugin as ::hookyard_sdk::__private::Plugin>::HANDLERS,
             );
         };
 
-        #[cfg(target_arch = "wasm32")]
-        ::hookyard_sdk::__private::export!(HookyardPlugin);
+        #(
+            #[cfg(target_arch = "wasm32")]
+            ::hookyard_sdk::__private::export!(HookyardPlugin #exports);
+        )*
     }
 }

@@ -140,10 +140,48 @@ fn wrong_arguments_of_plugin_name_the_right_ones() {
         (quote!(notify, settings(required a, optional a)), "this setting is named twice"),
         (quote!(notify, shared(a, a)), "this namespace is named twice"),
         (quote!(notify, shared(a), shared(b)), "`shared` is given twice"),
+        (quote!(notify, topics(a, a)), "this topic is named twice"),
+        (quote!(notify, topics(a), topics(b)), "`topics` is given twice"),
+        (quote!(notify, consumers(notify)), "this handler is named twice"),
+        (quote!(consumers(a), consumers(b)), "`consumers` is given twice"),
+        (quote!(schedules()), "a plugin has at least one handler"),
     ] {
         says(&plugin::expand(arguments), what);
     }
     compiles(&plugin::expand(quote! {
         hooks::notify, tell, name = "orders", settings(required "api-key", optional r#type),
     }));
+}
+
+#[test]
+fn a_plugin_exports_the_interfaces_of_the_lists_that_it_has() {
+    for (arguments, exported, not_exported) in [
+        (quote!(notify, shared(a), topics(a)), ["manifest", "webhook"], ["consumer", "schedule"]),
+        (quote!(consumers(work)), ["manifest", "consumer"], ["webhook", "schedule"]),
+        (quote!(schedules(a::nightly)), ["manifest", "schedule"], ["webhook", "consumer"]),
+    ] {
+        let expanded = plugin::expand(arguments);
+        compiles(&expanded);
+        let text = expanded.to_string();
+        let has = |interface| text.contains(&format!("export ! (HookyardPlugin {interface})"));
+        assert!(exported.into_iter().all(has), "{text}");
+        assert!(!not_exported.into_iter().any(has), "{text}");
+    }
+}
+
+#[test]
+fn the_first_argument_says_what_a_handler_handles() {
+    for input in ["Event", "Message", "Firing"] {
+        let ty = proc_macro2::Ident::new(input, proc_macro2::Span::call_site());
+        let function = quote!(
+            fn work(input: prelude::#ty, host: Host) -> Outcome {}
+        );
+        let expanded = handler::expand(quote!(), function.clone());
+        compiles(&expanded);
+        let text = expanded.to_string();
+        assert!(text.contains(&format!("Handler < :: hookyard_sdk :: {input} >")), "{text}");
+        if input != "Event" {
+            says(&handler::expand(quote!(kinds("a")), function), "has no kind");
+        }
+    }
 }

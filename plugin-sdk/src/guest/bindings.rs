@@ -36,3 +36,25 @@ pub mod webhook {
         default_bindings_module: "hookyard_sdk::__private::bindings::webhook",
     });
 }
+
+pub mod consumer {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "exports-consumer",
+        with: { "hookyard:plugin/types@0.1.0": crate::guest::bindings::imports::hookyard::plugin::types },
+        pub_export_macro: true,
+        export_macro_name: "export_consumer",
+        default_bindings_module: "hookyard_sdk::__private::bindings::consumer",
+    });
+}
+
+pub mod schedule {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "exports-schedule",
+        with: { "hookyard:plugin/types@0.1.0": crate::guest::bindings::imports::hookyard::plugin::types },
+        pub_export_macro: true,
+        export_macro_name: "export_schedule",
+        default_bindings_module: "hookyard_sdk::__private::bindings::schedule",
+    });
+}

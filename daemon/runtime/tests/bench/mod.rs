@@ -179,6 +179,7 @@ pub fn event() -> Event {
         client: None,
         unauthenticated: vec!["kind".into()],
         caused_by: None,
+        firing: None,
         traceparent: None,
     }
 }

@@ -17,6 +17,8 @@ pub struct Guest {
     pub name: &'static str,
     pub version: &'static str,
     pub handlers: Vec<&'static str>,
+    /// What the manifest says of the handlers.
+    pub trigger: &'static str,
     pub required: Vec<&'static str>,
     /// What `handle` does: instructions that leave a pointer to an outcome. `$event` points at the
     /// parameters.
@@ -66,6 +68,7 @@ impl Default for Guest {
             name: "guest",
             version: "1.0.0",
             handlers: vec!["run"],
+            trigger: "webhook",
             required: vec![],
             handle: "i32.const OUTCOME".into(),
             describe: None,
@@ -144,6 +147,7 @@ impl Guest {
         let mut handlers = Vec::new();
         for name in &self.handlers {
             handlers.extend(image.text(name));
+            handlers.extend(image.text(self.trigger));
             handlers.extend([0, 0]);
             handlers.extend(image.text("Does as it is told."));
         }
@@ -164,6 +168,8 @@ impl Guest {
             handlers.1 as u32,
             settings.0,
             settings.1 as u32,
+            0,
+            0,
             0,
             0,
         ];

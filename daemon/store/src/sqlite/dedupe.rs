@@ -1,6 +1,6 @@
 //! The keys by which repetitions are recognised: looked up and taken in the event's transaction.
 
-use hookyard_types::{Event, EventId, Timestamp};
+use hookyard_types::{Event, EventId, Source, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
@@ -66,7 +66,7 @@ impl Keys {
         });
         Self {
             keys: keys.collect(),
-            route: event.source.name().to_owned(),
+            route: column(&event.source),
             tenant: event.tenant.clone(),
             received_at: event.received_at,
         }
@@ -153,6 +153,14 @@ impl Keys {
             key.body,
         ])?;
         Ok(())
+    }
+}
+
+/// The column `route`: a topic or a schedule has a colon in it, which no route's name can have.
+fn column(source: &Source) -> String {
+    match source {
+        Source::Route(name) => name.clone(),
+        Source::Queue(name) | Source::Schedule(name) => format!("{}:{name}", source.kind()),
     }
 }
 

@@ -47,14 +47,15 @@ impl Verb for Ingest {
         conn.prepare_cached(
             "INSERT INTO events (seq, id, tenant, source_kind, source, kind, delivery_id, \
              received_at, method, path, query, params, headers, client, unauthenticated, \
-             caused_by, traceparent) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+             caused_by, traceparent, scheduled_at, firing_reason) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
+             ?18, ?19)",
         )?
         .execute(params![
             seq,
             event.id.as_bytes(),
             event.tenant,
-            rows::source_kind(&event.source),
+            event.source.kind(),
             event.source.name(),
             event.kind,
             event.delivery_id,
@@ -68,6 +69,8 @@ impl Verb for Ingest {
             self.encoded.unauthenticated,
             event.caused_by.as_ref().map(EventId::as_bytes),
             event.traceparent,
+            event.firing.as_ref().map(|firing| firing.scheduled_at.as_millis()),
+            event.firing.as_ref().map(|firing| firing.reason.as_str()),
         ])?;
         conn.prepare_cached("INSERT INTO bodies (event, body) VALUES (?1, ?2)")?
             .execute(params![seq, event.body.as_ref()])?;

@@ -182,7 +182,8 @@ fn refusal(fault: Fault) -> StoreError {
 fn events(conn: &Connection, query: &EventQuery) -> Result<EventPage, Fault> {
     let limit = query.limit.clamp(1, PAGE);
     let mut statement = conn.prepare_cached(&format!(
-        "SELECT e.id, e.seq, e.source, e.kind, e.delivery_id, e.tenant, e.received_at, {STATE} \
+        "SELECT e.id, e.seq, e.source_kind, e.source, e.kind, e.delivery_id, e.tenant, \
+         e.received_at, {STATE} \
          FROM events e WHERE e.seq < ?1 ORDER BY e.seq DESC LIMIT ?2"
     ))?;
     let before = query.before.unwrap_or(i64::MAX);
@@ -197,12 +198,12 @@ fn events(conn: &Connection, query: &EventQuery) -> Result<EventPage, Fault> {
         page.events.push(EventSummary {
             id: EventId::from_bytes(row.get(0)?),
             seq: row.get(1)?,
-            source: row.get(2)?,
-            kind: row.get(3)?,
-            delivery_id: row.get(4)?,
-            tenant: row.get(5)?,
-            received_at: Timestamp::from_millis(row.get(6)?),
-            state: event_state(row.get(7)?),
+            source: rows::source(&row.get::<_, String>(2)?, row.get(3)?)?,
+            kind: row.get(4)?,
+            delivery_id: row.get(5)?,
+            tenant: row.get(6)?,
+            received_at: Timestamp::from_millis(row.get(7)?),
+            state: event_state(row.get(8)?),
         });
     }
     Ok(page)

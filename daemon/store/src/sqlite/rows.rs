@@ -1,7 +1,7 @@
 //! Between the store's values and the columns of their rows.
 
 use bytes::Bytes;
-use hookyard_types::{Event, EventId, Headers, JobId, Source, Target, Timestamp};
+use hookyard_types::{Event, EventId, Firing, Headers, JobId, Source, Target, Timestamp};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
@@ -11,10 +11,11 @@ use crate::{AttemptOutcome, JobState, StoreError, StoredReply};
 /// The columns that [`event`] reads, in its order, of `events e` and `bodies b`.
 pub(super) const EVENT_COLUMNS: &str = "e.seq, e.id, e.tenant, e.source_kind, e.source, e.kind, \
      e.delivery_id, e.received_at, e.method, e.path, e.query, e.params, e.headers, e.client, \
-     e.unauthenticated, e.caused_by, e.traceparent, b.body";
+     e.unauthenticated, e.caused_by, e.traceparent, e.scheduled_at, \
+     e.firing_reason, b.body";
 
 /// How many columns [`EVENT_COLUMNS`] are.
-pub(super) const EVENT_WIDTH: usize = 18;
+pub(super) const EVENT_WIDTH: usize = 20;
 
 /// An event's parts that are stored as text made for the purpose. Made before the event is queued,
 /// so that the one writer does not spend its time on it.
@@ -62,7 +63,14 @@ pub(super) fn event(row: &Row<'_>) -> Result<(i64, Event), Fault> {
         )?,
         caused_by: row.get::<_, Option<[u8; 16]>>(15)?.map(EventId::from_bytes),
         traceparent: row.get(16)?,
-        body: Bytes::from(row.get::<_, Vec<u8>>(17)?),
+        firing: match row.get::<_, Option<i64>>(17)?.map(Timestamp::from_millis) {
+            None => None,
+            Some(scheduled_at) => Some(Firing {
+                scheduled_at,
+                reason: row.get::<_, Option<_>>(18)?.unwrap_or_default(),
+            }),
+        },
+        body: Bytes::from(row.get::<_, Vec<u8>>(19)?),
     };
     Ok((row.get(0)?, event))
 }
@@ -71,17 +79,8 @@ pub(super) fn job_id(row: &Row<'_>, column: usize) -> rusqlite::Result<JobId> {
     Ok(JobId::from_bytes(row.get(column)?))
 }
 
-pub(super) fn source_kind(source: &Source) -> &'static str {
-    match source {
-        Source::Route(_) => "route",
-    }
-}
-
-fn source(kind: &str, name: String) -> Result<Source, StoreError> {
-    match kind {
-        "route" => Ok(Source::Route(name)),
-        other => Err(unknown("source", other)),
-    }
+pub(super) fn source(kind: &str, name: String) -> Result<Source, StoreError> {
+    Source::of_kind(kind, name).ok_or_else(|| unknown("source", kind))
 }
 
 /// A target's columns `target_kind` and `target`.

@@ -50,6 +50,7 @@ pub(crate) fn event(body: &str) -> Event {
         client: Some([192, 0, 2, 7].into()),
         unauthenticated: vec!["path".to_owned()],
         caused_by: Some(EventId::new()),
+        firing: None,
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
     }
 }
