@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Command::Init { folder } => cli::init::run(&folder),
         Command::Events { command } => cli::events::run(command),
         Command::Kv { command } => cli::kv::run(command),
+        Command::Plugins { command } => cli::plugins::run(command),
         Command::Routes { command } => cli::routes::run(command),
         Command::Send(arguments) => cli::send::run(&arguments),
         Command::Verify { request, json } => cli::verify::run(&request, json),

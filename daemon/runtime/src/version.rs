@@ -181,6 +181,12 @@ impl Version {
         Ok(Self { manifest, hash, max_memory, host, instances, handles })
     }
 
+    /// The interfaces that its component imports, by their full names.
+    pub(crate) fn imports(&self) -> Vec<String> {
+        let component = self.instances.component().component_type();
+        component.imports(&self.host.engine).map(|(name, _)| name.to_owned()).collect()
+    }
+
     /// A store for one attempt.
     pub(crate) fn store(
         &self,

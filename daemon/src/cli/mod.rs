@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod events;
 pub(crate) mod init;
 pub(crate) mod kv;
+pub(crate) mod plugins;
 pub(crate) mod routes;
 pub(crate) mod send;
 pub(crate) mod verify;
@@ -71,6 +72,11 @@ pub(crate) enum Command {
     Kv {
         #[command(subcommand)]
         command: kv::KvCommand,
+    },
+    /// Begin, build and look at plugins.
+    Plugins {
+        #[command(subcommand)]
+        command: plugins::PluginsCommand,
     },
     /// Look at routes, and let one learn its secret.
     Routes {
