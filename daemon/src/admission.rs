@@ -108,6 +108,11 @@ impl ConfigAdmission {
         Ok(granted)
     }
 
+    /// By a configuration whose secrets were not read: what it admits has none.
+    pub(crate) fn unresolved(config: Config) -> Self {
+        Self { config: Arc::new(config), granted: Arc::default() }
+    }
+
     pub(crate) fn of(generation: &Generation) -> Self {
         Self { config: Arc::clone(&generation.config), granted: Arc::clone(&generation.granted) }
     }

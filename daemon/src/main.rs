@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         Command::Events { command } => cli::events::run(command),
         Command::Kv { command } => cli::kv::run(command),
         Command::Connections { command } => cli::connections::run(command),
+        Command::Plugins { command } => cli::plugins::run(command),
         Command::Routes { command } => cli::routes::run(command),
         Command::Schedules { command } => cli::schedules::run(command),
         Command::Secrets { command } => cli::secrets::run(command),

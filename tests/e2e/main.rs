@@ -17,6 +17,7 @@ mod handshakes;
 mod hostile;
 mod keeping;
 mod keys;
+mod languages;
 mod limits;
 mod plugins;
 mod powercut;

@@ -26,7 +26,7 @@ mod shim;
 mod stand_in;
 mod yard;
 
-pub use binary::{hookyard, plugin_file, variant_of};
+pub use binary::{hookyard, plugin_file, unbuilt, variant_of};
 pub use client::{Client, ClientError, Reply};
 pub use clock::Clock;
 pub use config::{Config, SECRET, SECRET_VARIABLE};

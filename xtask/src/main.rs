@@ -12,7 +12,7 @@
 mod cargo;
 mod demo;
 mod fuzz;
-mod plugins;
+mod languages;
 mod steps;
 mod suite;
 
@@ -99,8 +99,16 @@ fn root() -> PathBuf {
 fn build_plugins(root: &Path) -> anyhow::Result<()> {
     let packages = cargo::packages_under(root, "plugins")?;
     let names: Vec<&str> = packages.iter().map(String::as_str).collect();
-    for file in plugins::build(root, &names, &root.join("plugins"))? {
+    let out = root.join("plugins");
+    for file in hookyard_author::rust::build_packages(root, &names, &out)? {
         println!("{}", file.display());
+    }
+    let (built, missing) = languages::build(root, &out)?;
+    for file in built {
+        println!("{}", file.display());
+    }
+    for missing in missing {
+        println!("not built: {missing}");
     }
     Ok(())
 }

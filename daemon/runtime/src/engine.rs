@@ -42,6 +42,7 @@ impl Host {
         let engine = Engine::new(&config)?;
         let mut linker = Linker::new(&engine);
         Imports::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+        crate::wasi::link(&mut linker)?;
         tick(&engine)?;
         Ok(Self { engine, linker, started: Instant::now() })
     }

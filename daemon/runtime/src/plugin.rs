@@ -149,6 +149,7 @@ impl Plugin {
         let (ended, cpu) =
             metered(self.call(&mut store, handler, event, job, attempt), limits.cpu, end).await;
 
+        store.data_mut().finish_print();
         let subject = Subject { plugin: self.name(), limits };
         let outcome = match ended {
             Ok(Ok(outcome)) => self.outcome(outcome),

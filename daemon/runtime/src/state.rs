@@ -12,6 +12,7 @@ use crate::engine::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TA
 use crate::kv::Session;
 use crate::secret::Secrets;
 use crate::text::clip;
+use crate::wasi::Wasi;
 use crate::{Level, LogLine};
 
 /// The most random bytes of one call, as the interface says.
@@ -34,6 +35,7 @@ pub(crate) struct State {
     pub(crate) memory: Memory,
     pub(crate) kv: Session,
     pub(crate) outgoing: Outgoing,
+    pub(crate) wasi: Wasi,
 }
 
 impl State {
@@ -57,7 +59,50 @@ impl State {
             memory: Memory { limit: memory, used: 0, peak: 0, refused: None, elements: 0 },
             kv,
             outgoing,
+            wasi: Wasi::new(started),
         }
+    }
+
+    /// Keeps a line if there is room for it, and else counts it. One that `tells` may be what the
+    /// instance says before it traps.
+    fn keep(&mut self, level: Level, tells: bool, message: String, fields: Vec<(String, String)>) {
+        // Before anything is cut off: the rest of a secret would not be found.
+        let message = self.secrets.redact(message);
+        if tells {
+            self.last_error = Some(clip(&message, 1024));
+        }
+        let text: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let cost = LINE_COST * (1 + fields.len()) + message.len() + text;
+        match self.log_left.checked_sub(cost) {
+            Some(left) => {
+                self.log_left = left;
+                let redact = |text| self.secrets.redact(text);
+                let fields = fields.into_iter();
+                let fields = fields.map(|(name, value)| (redact(name), redact(value))).collect();
+                self.log.push(LogLine { at: SystemTime::now(), level, message, fields });
+            }
+            None => self.log_dropped += 1,
+        }
+    }
+
+    /// Takes what a guest writes to its standard output or error.
+    pub(crate) fn print(&mut self, stream: u32, bytes: &[u8]) {
+        let mut output = std::mem::take(&mut self.wasi.output);
+        output.write(stream, bytes, |level, line| self.printed(level, line));
+        self.wasi.output = output;
+    }
+
+    /// Takes the line that a guest has begun and not ended.
+    pub(crate) fn finish_print(&mut self) {
+        let mut output = std::mem::take(&mut self.wasi.output);
+        output.finish(|level, line| self.printed(level, line));
+    }
+
+    fn printed(&mut self, level: Level, line: &[u8]) {
+        let line = String::from_utf8_lossy(line).into_owned();
+        // The end of what an interpreter prints before it gives up.
+        let tells = level == Level::Warn && !line.trim().is_empty();
+        self.keep(level, tells, line, Vec::new());
     }
 }
 
@@ -76,23 +121,7 @@ impl log::Host for State {
             log::Level::Warn => Level::Warn,
             log::Level::Error => Level::Error,
         };
-        // Before anything is cut off: the rest of a secret would not be found.
-        let message = self.secrets.redact(message);
-        if level == Level::Error {
-            self.last_error = Some(clip(&message, 1024));
-        }
-        let text: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let cost = LINE_COST * (1 + fields.len()) + message.len() + text;
-        match self.log_left.checked_sub(cost) {
-            Some(left) => {
-                self.log_left = left;
-                let redact = |text| self.secrets.redact(text);
-                let fields = fields.into_iter();
-                let fields = fields.map(|(name, value)| (redact(name), redact(value))).collect();
-                self.log.push(LogLine { at: SystemTime::now(), level, message, fields });
-            }
-            None => self.log_dropped += 1,
-        }
+        self.keep(level, level == Level::Error, message, fields);
         Ok(())
     }
 }

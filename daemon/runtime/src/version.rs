@@ -20,6 +20,7 @@ use crate::meter::{Overrun, metered};
 use crate::secret::Secrets;
 use crate::state::{Settings, State};
 use crate::text::line;
+use crate::wasi;
 use crate::{ContentHash, Limits, Manifest, Outcome};
 
 /// What a plugin may use to say what it is.
@@ -119,7 +120,7 @@ impl Version {
             consumer: handle(Trigger::Consumer),
             schedule: handle(Trigger::Schedule),
         };
-        let instances = host.linker.instantiate_pre(component).map_err(|error| {
+        let instances = link(&host, component).map_err(|error| {
             format!("its imports do not fit: {}", line(&format!("{error:#}"), 1024))
         })?;
 
@@ -186,6 +187,12 @@ impl Version {
         Ok(Self { manifest, hash, max_memory, host, instances, handles })
     }
 
+    /// The interfaces that its component imports, by their full names.
+    pub(crate) fn imports(&self) -> Vec<String> {
+        let component = self.instances.component().component_type();
+        component.imports(&self.host.engine).map(|(name, _)| name.to_owned()).collect()
+    }
+
     /// A store for one attempt.
     pub(crate) fn store(
         &self,
@@ -224,6 +231,13 @@ impl Version {
             }
         }
     }
+}
+
+/// Gives `component` what it imports.
+fn link(host: &Host, component: &Component) -> wasmtime::Result<InstancePre<State>> {
+    let mut linker = host.linker.clone();
+    wasi::link_absent(&mut linker, component)?;
+    linker.instantiate_pre(component)
 }
 
 /// The arguments of `handle`.
@@ -268,6 +282,7 @@ fn store(
     let mut store = Store::new(&host.engine, state);
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(copied.saturating_add(COPY_SLACK));
+    store.set_max_component_handles(wasi::MAX_HANDLES);
     store.set_epoch_deadline(1);
     // Tokio's own `yield_now` lets the worker look at its sockets and timers before it comes back;
     // the engine's plain yield would put the guest straight into the queue again, and two looping

@@ -1,5 +1,6 @@
 //! The admin listener: whether the daemon is alive, whether it can serve, and the API.
 
+mod plugins;
 mod problem;
 mod routes;
 mod schedules;
@@ -26,6 +27,7 @@ use crate::live::Live;
 use crate::schedule::Scheduler;
 use problem::Problem;
 
+pub(crate) use plugins::handler;
 pub(crate) use routes::describe;
 pub(crate) use schedules::{describe as describe_schedule, upcoming};
 pub(crate) use secrets::describe_secrets;
@@ -84,6 +86,8 @@ impl Admin {
         let now = Timestamp::now();
         let words: Vec<&str> = head.uri.path().split('/').skip(2).collect();
         let answer = match (words.as_slice(), head.method.as_str()) {
+            (["plugins"], "GET" | "HEAD") => plugins::list(&self.plugins),
+            (["plugins"], _) => return Err(Problem::method_not_allowed("GET, HEAD")),
             (["routes"], "GET" | "HEAD") => routes::list(&config, &self.learned, now).await?,
             (["routes"], _) => return Err(Problem::method_not_allowed("GET, HEAD")),
             (["routes", name, "arm"], "POST") => {

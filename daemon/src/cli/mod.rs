@@ -7,6 +7,7 @@ pub(crate) mod connections;
 pub(crate) mod events;
 pub(crate) mod init;
 pub(crate) mod kv;
+pub(crate) mod plugins;
 pub(crate) mod routes;
 pub(crate) mod schedules;
 pub(crate) mod secrets;
@@ -79,6 +80,11 @@ pub(crate) enum Command {
     Connections {
         #[command(subcommand)]
         command: connections::ConnectionsCommand,
+    },
+    /// Begin, build and look at plugins.
+    Plugins {
+        #[command(subcommand)]
+        command: plugins::PluginsCommand,
     },
     /// Look at routes, and let one learn its secret.
     Routes {
