@@ -208,8 +208,7 @@ fn slow_pipelines_are_told_in_python() {
             "project": { "path_with_namespace": "group/app" },
         });
         let delivery = delivery.to_string();
-        let request =
-            Request::github("/pipelines", "Pipeline Hook", &delivery, body.to_string());
+        let request = Request::github("/pipelines", "Pipeline Hook", &delivery, body.to_string());
         yard.until_state(&daemon.send(&request).accepted(), "succeeded")
     };
     for delivery in 0..5 {
@@ -309,8 +308,7 @@ fn a_built_file_is_judged_as_the_daemon_would() {
 
     let alone = run(&["check", keeper]);
     assert!(alone.status.success(), "{alone:?}");
-    let told: Value =
-        serde_json::from_slice(&run(&["inspect", keeper, "--json"]).stdout).unwrap();
+    let told: Value = serde_json::from_slice(&run(&["inspect", keeper, "--json"]).stdout).unwrap();
     assert_eq!(told["name"], "keeper");
     let imports: Vec<&str> =
         told["imports"].as_array().unwrap().iter().filter_map(Value::as_str).collect();

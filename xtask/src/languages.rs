@@ -22,7 +22,9 @@ pub(crate) fn build(root: &Path, out: &Path) -> anyhow::Result<(Vec<PathBuf>, Ve
         script::provide(language);
         match script::missing(language) {
             Some(why) => missing.push(format!("{name}: {why}")),
-            None => built.push(script::build(&root.join("plugins").join(name), language, Some(out))?),
+            None => {
+                built.push(script::build(&root.join("plugins").join(name), language, Some(out))?)
+            }
         }
     }
     Ok((built, missing))

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-use crate::sdk::{self, put};
 use crate::Language;
+use crate::sdk::{self, put};
 
 /// A plugin to begin with.
 #[derive(Clone, Copy, Debug)]
@@ -111,8 +111,7 @@ mod tests {
     fn every_language_has_a_folder_that_says_which_it_is() {
         for language in Language::ALL {
             let folder = tempfile::tempdir().unwrap();
-            let plugin =
-                New { name: "order-notes", language, folder: folder.path(), sdk: None };
+            let plugin = New { name: "order-notes", language, folder: folder.path(), sdk: None };
             new(&plugin).unwrap();
             assert_eq!(Language::of(folder.path()).unwrap(), language);
             let again = new(&plugin).unwrap_err().to_string();
@@ -124,8 +123,7 @@ mod tests {
     fn names_are_those_that_a_manifest_may_have() {
         for name in ["", "Orders", "1a", "-a", "a b", "../a", &"a".repeat(65)] {
             let folder = tempfile::tempdir().unwrap();
-            let plugin =
-                New { name, language: Language::Rust, folder: folder.path(), sdk: None };
+            let plugin = New { name, language: Language::Rust, folder: folder.path(), sdk: None };
             let error = new(&plugin).unwrap_err().to_string();
             assert!(error.contains("is no name for a plugin"), "{name}: {error}");
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -21,8 +21,7 @@ use crate::install::install;
 const TARGET: &str = "wasm32-unknown-unknown";
 const PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld"];
 
-const ADVICE: &str =
-    "name its handlers once in the crate, as in `hookyard_sdk::plugin!(notify);`";
+const ADVICE: &str = "name its handlers once in the crate, as in `hookyard_sdk::plugin!(notify);`";
 
 /// Builds packages of the workspace at `root` with its profile `plugin` and puts each plugin's
 /// `.wasm` file into `out`, replacing the one that is there in one step. Returns the files, in the
@@ -32,11 +31,7 @@ const ADVICE: &str =
 ///
 /// # Errors
 /// Otherwise the error says the one line to run.
-pub fn build_packages(
-    root: &Path,
-    packages: &[&str],
-    out: &Path,
-) -> anyhow::Result<Vec<PathBuf>> {
+pub fn build_packages(root: &Path, packages: &[&str], out: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let built = compile(root, "plugin", packages, &way(root)?)?;
     packages
         .iter()

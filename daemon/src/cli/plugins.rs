@@ -92,9 +92,7 @@ pub(crate) fn run(command: PluginsCommand) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         PluginsCommand::Build { folder, out, json } => build(&folder, out.as_deref(), json),
-        PluginsCommand::Check { file, config, json } => {
-            file::check(&file, config.as_deref(), json)
-        }
+        PluginsCommand::Check { file, config, json } => file::check(&file, config.as_deref(), json),
         PluginsCommand::Inspect { file, json } => file::inspect(&file, json),
         PluginsCommand::List { config, json } => folder::list(&config, json),
     }

@@ -4,9 +4,9 @@
 //! error code where the function has one, an empty list where it lists, and else the end of the
 //! attempt, for those need a file or a socket and there is none.
 
+use wasmtime::component::Val;
 use wasmtime::component::types::{ComponentItem, Type};
 use wasmtime::component::{Component, Linker, LinkerInstance, Resource, ResourceAny, ResourceType};
-use wasmtime::component::Val;
 use wasmtime::{Result, StoreContextMut, bail};
 
 use super::io::{InputStream, IoError, OutputStream, Pollable};
@@ -53,9 +53,8 @@ fn resource(instance: &mut LinkerInstance<'_, State>, name: &str) -> Result<()> 
 fn function(instance: &mut LinkerInstance<'_, State>, name: &str) -> Result<()> {
     if name == "instance-network" {
         // The word for the network that every socket call asks for; each of them refuses.
-        return instance.func_new(name, |call, _, _, results| {
-            answer(results, Val::Resource(network(call)?))
-        });
+        return instance
+            .func_new(name, |call, _, _, results| answer(results, Val::Resource(network(call)?)));
     }
     let called = name.to_owned();
     instance.func_new(name, move |_, function, _, results| {

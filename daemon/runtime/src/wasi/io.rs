@@ -162,9 +162,7 @@ fn output(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
     linker.func_wrap("[method]output-stream.check-write", |_: Call<'_>, _: This| {
         Ok((Streamed::Ok(WRITE),))
     })?;
-    for name in
-        ["[method]output-stream.write", "[method]output-stream.blocking-write-and-flush"]
-    {
+    for name in ["[method]output-stream.write", "[method]output-stream.blocking-write-and-flush"] {
         linker.func_wrap(
             name,
             |mut call: Call<'_>, (stream, bytes): (Resource<OutputStream>, Vec<u8>)| {

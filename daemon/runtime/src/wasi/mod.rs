@@ -111,9 +111,8 @@ type Call<'a> = StoreContextMut<'a, State>;
 
 fn cli(linker: &mut Linker<State>) -> Result<()> {
     let mut environment = linker.instance("wasi:cli/environment@0.2.0")?;
-    environment.func_wrap("get-environment", |_: Call<'_>, ()| {
-        Ok((Vec::<(String, String)>::new(),))
-    })?;
+    environment
+        .func_wrap("get-environment", |_: Call<'_>, ()| Ok((Vec::<(String, String)>::new(),)))?;
     environment.func_wrap("get-arguments", |_: Call<'_>, ()| Ok((Vec::<String>::new(),)))?;
     environment.func_wrap("initial-cwd", |_: Call<'_>, ()| Ok((None::<String>,)))?;
 
@@ -150,9 +149,9 @@ fn cli(linker: &mut Linker<State>) -> Result<()> {
         ("wasi:cli/terminal-stdout@0.2.0", "get-terminal-stdout"),
         ("wasi:cli/terminal-stderr@0.2.0", "get-terminal-stderr"),
     ] {
-        linker.instance(name)?.func_wrap(function, |_: Call<'_>, ()| {
-            Ok((None::<Resource<TerminalOutput>>,))
-        })?;
+        linker
+            .instance(name)?
+            .func_wrap(function, |_: Call<'_>, ()| Ok((None::<Resource<TerminalOutput>>,)))?;
     }
     Ok(())
 }
@@ -179,9 +178,7 @@ fn clocks(linker: &mut Linker<State>) -> Result<()> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok((DateTime { seconds: since.as_secs(), nanoseconds: since.subsec_nanos() },))
     })?;
-    wall.func_wrap("resolution", |_: Call<'_>, ()| {
-        Ok((DateTime { seconds: 0, nanoseconds: 1 },))
-    })
+    wall.func_wrap("resolution", |_: Call<'_>, ()| Ok((DateTime { seconds: 0, nanoseconds: 1 },)))
 }
 
 fn random(linker: &mut Linker<State>) -> Result<()> {
@@ -197,12 +194,11 @@ fn random(linker: &mut Linker<State>) -> Result<()> {
         })?;
         random.func_wrap(number, |mut call: Call<'_>, ()| Ok((random_number(&mut call)?,)))?;
     }
-    linker.instance("wasi:random/insecure-seed@0.2.0")?.func_wrap(
-        "insecure-seed",
-        |mut call: Call<'_>, ()| {
+    linker
+        .instance("wasi:random/insecure-seed@0.2.0")?
+        .func_wrap("insecure-seed", |mut call: Call<'_>, ()| {
             Ok(((random_number(&mut call)?, random_number(&mut call)?),))
-        },
-    )
+        })
 }
 
 fn random_number(call: &mut Call<'_>) -> Result<u64> {

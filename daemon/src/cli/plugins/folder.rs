@@ -33,7 +33,14 @@ pub(super) fn list(argument: &ConfigArgument, as_json: bool) -> anyhow::Result<E
     }
     for plugin in answer["plugins"].as_array().into_iter().flatten() {
         let text = |key: &str| plugin[key].as_str().unwrap_or("-").escape_debug().to_string();
-        writeln!(out, "{:<9} {} {} {}", text("state"), text("name"), text("version"), text("file"))?;
+        writeln!(
+            out,
+            "{:<9} {} {} {}",
+            text("state"),
+            text("name"),
+            text("version"),
+            text("file")
+        )?;
         if let Some(error) = plugin["error"].as_str() {
             writeln!(out, "          {}", error.escape_debug())?;
         }
@@ -53,8 +60,8 @@ fn ask(config: &Config) -> anyhow::Result<Option<Value>> {
         return Ok(None);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let asked = runtime
-        .block_on(async { Api::of(config)?.call(Method::GET, "/v1/plugins", None).await });
+    let asked =
+        runtime.block_on(async { Api::of(config)?.call(Method::GET, "/v1/plugins", None).await });
     match asked {
         Ok(answer) => Ok(Some(answer)),
         Err(error) if nobody_listens(&error) => Ok(None),
