@@ -21,8 +21,21 @@ pub struct Inspected {
     pub size: u64,
     /// The interfaces that its component imports, by their full names, in its order.
     pub imports: Vec<String>,
+    /// What an instance of it is made of.
+    pub parts: Parts,
     /// What it took to compile it and to ask what it is.
     pub took: Duration,
+}
+
+/// What an instance is made of: each is bounded, together with all that it takes while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts {
+    pub memories: u32,
+    /// Bytes that its largest memory begins with.
+    pub memory: u64,
+    pub tables: u32,
+    /// Elements that its largest table begins with.
+    pub table_elements: u64,
 }
 
 /// Loads the plugin in `file` as a daemon with these limits would, for itself alone.
@@ -54,6 +67,7 @@ pub fn inspect(file: &Path, compiler: Compiler, max_memory: u64) -> Result<Inspe
         hash: loaded.version.hash,
         size: u64::try_from(loaded.bytes.len()).unwrap_or(u64::MAX),
         imports: loaded.version.imports(),
+        parts: loaded.version.parts(),
         took: began.elapsed(),
     })
 }

@@ -40,7 +40,7 @@ pub use compile::compile_main;
 pub use connection::{Answer, Call, CallError, Called, Connections};
 pub use grant::{Admission, Grant, Limits};
 pub use hash::ContentHash;
-pub use inspect::{Inspected, inspect};
+pub use inspect::{Inspected, Parts, inspect};
 pub use kv::{Kv, KvEffects, KvGrant};
 pub use manifest::{HandlerInfo, InvalidManifest, Manifest, Need, Setting};
 pub use options::{Compiler, Options};

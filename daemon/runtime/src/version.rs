@@ -21,7 +21,7 @@ use crate::secret::Secrets;
 use crate::state::{Settings, State};
 use crate::text::line;
 use crate::wasi;
-use crate::{ContentHash, Limits, Manifest, Outcome};
+use crate::{ContentHash, Limits, Manifest, Outcome, Parts};
 
 /// What a plugin may use to say what it is.
 const DESCRIBE: Limits = Limits {
@@ -191,6 +191,20 @@ impl Version {
     pub(crate) fn imports(&self) -> Vec<String> {
         let component = self.instances.component().component_type();
         component.imports(&self.host.engine).map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// What an instance of it is made of.
+    pub(crate) fn parts(&self) -> Parts {
+        // What has none imports modules, and was refused.
+        let needs = self.instances.component().resources_required();
+        let memory = needs.as_ref().and_then(|needs| needs.max_initial_memory_size);
+        let elements = needs.as_ref().and_then(|needs| needs.max_initial_table_size);
+        Parts {
+            memories: needs.as_ref().map_or(0, |needs| needs.num_memories),
+            memory: memory.unwrap_or(0),
+            tables: needs.as_ref().map_or(0, |needs| needs.num_tables),
+            table_elements: elements.unwrap_or(0),
+        }
     }
 
     /// A store for one attempt.

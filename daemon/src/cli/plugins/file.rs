@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use hookyard_runtime::{Admission, Compiler, Inspected, Manifest};
+use hookyard_runtime::{Admission, Compiler, Inspected, Manifest, Parts};
 use serde_json::{Value, json};
 
 use crate::admin::handler;
@@ -57,6 +57,13 @@ pub(super) fn inspect(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
     writeln!(out, "{}", title(&found.manifest))?;
     writeln!(out, "  sha256   {}", found.hash)?;
     writeln!(out, "  size     {}", bytesize::ByteSize(found.size))?;
+    let Parts { memories, memory, tables, table_elements } = found.parts;
+    writeln!(
+        out,
+        "  parts    {memories} memories, the largest begins with {}; {tables} tables, the largest \
+         with {table_elements} elements",
+        bytesize::ByteSize(memory)
+    )?;
     for handler in handlers {
         let kinds = match handler.kinds.as_slice() {
             [] => String::new(),
@@ -107,6 +114,10 @@ fn describe(found: &Inspected) -> Value {
             .map(|need| json!({ "capability": need.capability, "name": need.name }))
             .collect::<Vec<_>>(),
         "imports": found.imports,
+        "memories": found.parts.memories,
+        "memory_bytes": found.parts.memory,
+        "tables": found.parts.tables,
+        "table_elements": found.parts.table_elements,
         "load_ms": u64::try_from(found.took.as_millis()).unwrap_or(u64::MAX),
     })
 }

@@ -65,7 +65,7 @@ fn print(_event: Event, _host: Host) -> Outcome {
     eprintln!("a warning");
     print!("in ");
     print!("parts");
-    std::io::stdout().flush().or_fail("flush")?;
+    std::io::stdout().flush().or_retry("the flush failed")?;
     done()
 }
 
