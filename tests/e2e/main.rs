@@ -18,6 +18,7 @@ mod keeping;
 mod keys;
 mod limits;
 mod plugins;
+mod postback;
 mod powercut;
 mod refusals;
 mod respond;
