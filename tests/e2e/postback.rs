@@ -177,16 +177,3 @@ fn the_sandbox_is_another_host() {
     assert_eq!(paypal.api.asked(TOKEN)[0].host, SANDBOX);
     assert_eq!(paypal.api.asked(QUESTION)[0].host, SANDBOX);
 }
-
-/// A forged event costs a call as well, and one client cannot have any number of them.
-#[test]
-fn a_client_has_so_many_questions_and_then_has_to_wait() {
-    let paypal = PayPal::new();
-    paypal.api.answer(TOKEN, 401, &[], "");
-    let daemon = paypal.start();
-    let crowded = (0..600).find(|number| {
-        daemon.send(&event(&format!("a-{number}"), "{}"));
-        daemon.log_text().contains("so much was asked lately that it has to wait")
-    });
-    assert!(crowded.is_some_and(|sent| sent >= 200), "{crowded:?}");
-}

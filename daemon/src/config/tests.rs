@@ -553,8 +553,9 @@ fn every_way_to_verify_is_read() {
 #[test]
 fn a_written_key_pair_takes_a_public_key_and_no_words_about_secrets() {
     let route = |lines: &str| {
-        let text = format!("[[route]]\npath = \"/a\"\nhandlers = \"a/b\"\nid = \"json:/id\"\n{lines}");
-        Config::parse(&text, Path::new("config.toml"))
+        let text =
+            format!("[[route]]\npath = \"/a\"\nhandlers = \"a/b\"\nid = \"json:/id\"\n{lines}");
+        of(&text)
     };
     let verify = "verify = { key_pair = \"ed25519\", header = \"x-sig\" }\n";
     assert!(route(&format!("{verify}public_key = \"a2V5\"")).is_ok());
@@ -562,12 +563,9 @@ fn a_written_key_pair_takes_a_public_key_and_no_words_about_secrets() {
         (verify.to_owned(), "the route has no `public_key`"),
         ("verify = { key_pair = \"ed25518\", header = \"x-sig\" }".to_owned(), "ed25519"),
         ("verify = { key_pair = \"ed25519\" }".to_owned(), "which `header` carries the signature"),
-        (
-            verify.replace(" }", ", secret_encoding = \"hex\" }"),
-            "secret_encoding",
-        ),
+        (verify.replace(" }", ", secret_encoding = \"hex\" }"), "secret_encoding"),
     ] {
-        let error = format!("{:?}", route(&lines).expect_err(part));
+        let error = route(&lines).expect_err(part).to_string();
         assert!(error.contains(part), "{lines}: {error}");
     }
 }

@@ -104,6 +104,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::budget::{Budget, ClientBudgets, SharedBudget};
 
     #[tokio::test(start_paused = true)]
     async fn so_many_are_asked_at_one_time_and_the_others_wait_for_their_turn() {
@@ -134,5 +135,65 @@ mod tests {
         }
         let why = "no turn within 8 s, with 32 questions at one time".to_owned();
         assert!(answers.contains(&Err(why)), "{answers:?}");
+    }
+
+    /// Without credentials nothing goes out, and it counts.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_has_so_many_questions_and_then_has_to_wait() {
+        let outbound = crate::config::Outbound::default();
+        let client = Client::from_config(&outbound, rustls::RootCertStore::empty()).unwrap();
+        let inquiries = Inquiries::new(client);
+        let question = {
+            let settings = Settings::from([
+                ("webhook_id", "1"),
+                ("verification", "postback"),
+                ("client_id", "a"),
+                ("client_secret", "b"),
+            ]);
+            question(settings)
+        };
+        let every = Duration::from_secs(10);
+        let (shares, whole) = (ClientBudgets::new(2, every), Budget::new(3, every));
+        let budget = SharedBudget::new(shares, whole);
+        let settings = Arc::new(Settings::default());
+        let ask = |client: &str| {
+            let client = client.parse().unwrap();
+            let asking = Asking { settings: &settings, client, budget: &budget };
+            inquiries.ask(&question, asking)
+        };
+        let failed = Err(Unobtainable::Failed("there are no credentials".to_owned()));
+        assert_eq!(ask("192.0.2.1").await, failed);
+        assert_eq!(ask("192.0.2.1").await, failed);
+        assert_eq!(ask("192.0.2.1").await, Err(Unobtainable::Later(every)));
+        assert_eq!(ask("192.0.2.2").await, failed, "another client has its own");
+        assert_eq!(
+            ask("192.0.2.3").await,
+            Err(Unobtainable::Later(every)),
+            "and the route has no more"
+        );
+    }
+
+    /// What is asked about an event of PayPal's.
+    fn question(settings: Settings) -> Question {
+        use hookyard_verify::{Keyring, Reason, Request, UnixTime, Verifier, profile, sign};
+
+        let paypal = profile("paypal").unwrap();
+        let request = Request {
+            method: http::Method::POST,
+            url: String::new(),
+            path: String::new(),
+            query: None,
+            params: Vec::new(),
+            headers: http::HeaderMap::new(),
+            body: bytes::Bytes::from_static(b"{}"),
+        };
+        let key = include_str!("../../verify/tests/keys/rsa.pem").into();
+        let now = UnixTime::from_secs(1_750_000_000);
+        let sent = sign(paypal.scheme, &key, request, now, &settings).unwrap();
+        let verifier = Verifier::for_profile(paypal, [], settings).unwrap();
+        match verifier.receive(sent, now, &Keyring::new()).unwrap_err().reason {
+            Reason::AnswerNeeded(question) => question,
+            other => panic!("{other}"),
+        }
     }
 }
