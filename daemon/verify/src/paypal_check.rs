@@ -109,13 +109,10 @@ impl Family for PaypalCheck {
 
     fn check_settings(&self, settings: &Settings) -> Result<(), SetupError> {
         let summary = "the webhook's id, without which anybody's webhook would do";
-        let id =
-            settings.get(WEBHOOK).ok_or(SetupError::MissingSetting { name: WEBHOOK, summary })?;
         let problem = "it is not letters and digits alone, as PayPal's dashboard shows it";
-        match id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            true => paypal_postback::check_settings(settings),
-            false => Err(SetupError::InvalidSetting { name: WEBHOOK, problem }),
-        }
+        let sound = |id: &str| id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        settings.need(WEBHOOK, summary, sound, problem)?;
+        paypal_postback::check_settings(settings)
     }
 
     fn is_carried(&self, request: &Request) -> bool {

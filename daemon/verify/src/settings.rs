@@ -77,6 +77,21 @@ impl Settings {
         self.0.get(name).map(|value| value.as_str()).filter(|value| !value.trim().is_empty())
     }
 
+    /// Makes sure that a setting is there without which a check would hold for too many, and that it is
+    /// `sound`.
+    pub(crate) fn need(
+        &self,
+        name: &'static str,
+        summary: &'static str,
+        sound: impl Fn(&str) -> bool,
+        problem: &'static str,
+    ) -> Result<(), SetupError> {
+        match sound(self.get(name).ok_or(SetupError::MissingSetting { name, summary })?) {
+            true => Ok(()),
+            false => Err(SetupError::InvalidSetting { name, problem }),
+        }
+    }
+
     /// Makes sure that every value is of a known setting, and every required one is there.
     pub(crate) fn check(&self, known: &'static [Setting]) -> Result<(), SetupError> {
         if let Some(found) = self.0.keys().find(|name| known.iter().all(|k| k.name != **name)) {

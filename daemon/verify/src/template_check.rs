@@ -238,73 +238,73 @@ impl TemplateCheck {
         marks: Marks<'r>,
     ) -> Result<Message<'r>, Reason> {
         let mut template_headers = self.template_headers.iter();
-        let pieces = self.scheme.signed.pieces().iter().enumerate();
-        pieces
-            .map(|(index, piece)| {
-                let header = |name: &HeaderName| {
-                    let value = single(&request.headers, name)?;
-                    self.check_seams(index, value, &format!("header:{name}"))?;
-                    Ok(value)
-                };
-                Ok(Cow::Borrowed(match piece {
-                    Piece::Text(text) => text.as_bytes(),
-                    // `new` made sure that a signed timestamp, id or header has its place.
-                    Piece::Timestamp => marks.timestamp.unwrap_or_default(),
-                    Piece::Entry(name) => {
-                        let value = marks.nonce.unwrap_or_default();
-                        let at = format!("header:{}, entry {name}", self.header);
-                        self.check_seams(index, value, &at)?;
-                        value
-                    }
-                    Piece::BodySha256 => {
-                        let hash = HEXLOWER.encode(&Sha256::digest(&request.body));
-                        return Ok(Cow::Owned(hash.into_bytes()));
-                    }
-                    Piece::At(location) => {
-                        return Ok(Cow::Owned(needed(request, location)?.into_bytes()));
-                    }
-                    // The table's required settings are made sure of when a verifier is made.
-                    Piece::Setting(name) => match settings.get(name) {
-                        Some(value) => value.as_bytes(),
-                        None => return Err(Reason::MissingValue { at: name.clone().into_owned() }),
-                    },
-                    Piece::Optional { before, at, lower, after } => {
-                        let found = between(request, before, at, *lower, after)?;
-                        return Ok(Cow::Owned(found.into_bytes()));
-                    }
-                    Piece::Body => &request.body,
-                    Piece::Method => request.method.as_str().as_bytes(),
-                    Piece::Path => request.path.as_bytes(),
-                    Piece::Url => request.url.as_bytes(),
-                    Piece::DecodedUrl => return Ok(decoded_url(&request.url)),
-                    Piece::BodyOrField(field) => return only_field(request, field),
-                    Piece::PathAndQuery => {
-                        return Ok(match &request.query {
-                            Some(query) => {
-                                Cow::Owned(format!("{}?{query}", request.path).into_bytes())
-                            }
-                            None => Cow::Borrowed(request.path.as_bytes()),
-                        });
-                    }
-                    Piece::ListedHeaders(_) => {
-                        let Some(list) = &self.list else { return Ok(Cow::Borrowed(b"")) };
-                        let required: Vec<&HeaderName> =
-                            std::iter::once(list).chain(&self.timestamp_header).collect();
-                        return listed_headers(&request.headers, list, &required).map(Cow::Owned);
-                    }
-                    // The key stands here; `TemplateKey` has it.
-                    Piece::Secret => b"",
-                    Piece::Id => match &self.id_header {
-                        Some(name) => header(name)?,
-                        None => b"",
-                    },
-                    Piece::Header(_) => match template_headers.next() {
-                        Some(name) => header(name)?,
-                        None => b"",
-                    },
-                }))
-            })
-            .collect()
+        let mut part = |index: usize, piece: &'r Piece| {
+            let header = |name: &HeaderName| {
+                let value = single(&request.headers, name)?;
+                self.check_seams(index, value, &format!("header:{name}"))?;
+                Ok(value)
+            };
+            Ok(Cow::Borrowed(match piece {
+                Piece::Text(text) => text.as_bytes(),
+                // `new` made sure that a signed timestamp, id or header has its place.
+                Piece::Timestamp => marks.timestamp.unwrap_or_default(),
+                Piece::Entry(name) => {
+                    let value = marks.nonce.unwrap_or_default();
+                    let at = format!("header:{}, entry {name}", self.header);
+                    self.check_seams(index, value, &at)?;
+                    value
+                }
+                Piece::BodySha256 => {
+                    let hash = HEXLOWER.encode(&Sha256::digest(&request.body));
+                    return Ok(Cow::Owned(hash.into_bytes()));
+                }
+                Piece::At(location) => {
+                    return Ok(Cow::Owned(needed(request, location)?.into_bytes()));
+                }
+                // The table's required settings are made sure of when a verifier is made.
+                Piece::Setting(name) => match settings.get(name) {
+                    Some(value) => value.as_bytes(),
+                    None => return Err(Reason::MissingValue { at: name.clone().into_owned() }),
+                },
+                Piece::Optional { before, at, lower, after } => {
+                    let found = between(request, before, at, *lower, after)?;
+                    return Ok(Cow::Owned(found.into_bytes()));
+                }
+                Piece::Body => &request.body,
+                Piece::Method => request.method.as_str().as_bytes(),
+                Piece::Path => request.path.as_bytes(),
+                Piece::Url => request.url.as_bytes(),
+                Piece::DecodedUrl => return Ok(decoded_url(&request.url)),
+                Piece::BodyOrField(field) => return only_field(request, field),
+                Piece::PathAndQuery => {
+                    return Ok(match &request.query {
+                        Some(query) => Cow::Owned(format!("{}?{query}", request.path).into_bytes()),
+                        None => Cow::Borrowed(request.path.as_bytes()),
+                    });
+                }
+                Piece::ListedHeaders(_) => {
+                    let Some(list) = &self.list else { return Ok(Cow::Borrowed(b"")) };
+                    let required: Vec<&HeaderName> =
+                        std::iter::once(list).chain(&self.timestamp_header).collect();
+                    return listed_headers(&request.headers, list, &required).map(Cow::Owned);
+                }
+                // The key stands here; `TemplateKey` has it.
+                Piece::Secret => b"",
+                Piece::Id => match &self.id_header {
+                    Some(name) => header(name)?,
+                    None => b"",
+                },
+                Piece::Header(_) => match template_headers.next() {
+                    Some(name) => header(name)?,
+                    None => b"",
+                },
+            }))
+        };
+        let mut message = Message::new();
+        for (index, piece) in self.scheme.signed.pieces().iter().enumerate() {
+            message.push(part(index, piece)?);
+        }
+        Ok(message)
     }
 
     /// Makes sure that a timestamp is near enough to now.
