@@ -34,6 +34,8 @@ fn request() -> Request {
     let body = format!("{{{}\"id\":1}}", member.repeat(2048 / member.len()));
     let mut headers = HeaderMap::new();
     headers.insert("content-type", HeaderValue::from_static("application/json"));
+    // What Standard Webhooks sign besides.
+    headers.insert("webhook-id", HeaderValue::from_static("msg_p5jXN8AQM9LWM0D4loKWxJek"));
     Request {
         method: Method::POST,
         url: "https://hooks.example.com/in".to_owned(),
