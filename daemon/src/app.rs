@@ -25,7 +25,7 @@ use crate::connections::LiveConnections;
 use crate::dispatch::Dispatcher;
 use crate::ingress::{self, Drain, Listener, Receiver, ServeOptions, TlsReloader};
 use crate::keeping::SecretKeeper;
-use crate::keys::{KeyCache, Online};
+use crate::keys::{Inquiries, KeyCache, Online};
 use crate::kv::{self, StoredKv};
 use crate::learned::Learned;
 use crate::live::Live;
@@ -107,6 +107,7 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
         plugins: Arc::clone(&plugins),
         dispatcher: Arc::clone(&dispatcher),
         keys: KeyCache::new(Arc::new(Online::new(outbound.clone())), keyring),
+        inquiries: Inquiries::new(outbound.clone()),
         learned: Arc::clone(&learned),
         outbound,
     };

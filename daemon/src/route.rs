@@ -27,6 +27,12 @@ const HANDSHAKES: (u32, Duration) = (20, Duration::from_millis(100));
 /// stranger who sends them must not be why a sender is not answered and turns the webhook off.
 const CLIENT_HANDSHAKES: (u32, Duration) = (100, Duration::from_millis(50));
 
+/// Questions about single requests that a route's senders are asked: each costs them and us a call.
+const INQUIRIES: (u32, Duration) = (400, Duration::from_millis(20));
+
+/// The share of one client in these. A genuine sender has few addresses and many events.
+const CLIENT_INQUIRIES: (u32, Duration) = (200, Duration::from_millis(40));
+
 /// Documents with keys that a route's requests have fetched and that were not known: who sends has
 /// a say in which ones there are.
 const KEY_FETCHES: (u32, Duration) = (20, Duration::from_secs(3));
@@ -57,6 +63,8 @@ pub(crate) struct Route {
     pub(crate) client_handshakes: ClientBudgets,
     /// For fetches of keys.
     pub(crate) key_fetches: SharedBudget,
+    /// For questions about single requests, which a forged one asks as well.
+    pub(crate) inquiries: SharedBudget,
 }
 
 /// The route that a request is for, and what its parameters matched.
@@ -96,6 +104,10 @@ impl Routes {
                 key_fetches: SharedBudget::new(
                     ClientBudgets::new(CLIENT_KEY_FETCHES.0, CLIENT_KEY_FETCHES.1),
                     Budget::new(KEY_FETCHES.0, KEY_FETCHES.1),
+                ),
+                inquiries: SharedBudget::new(
+                    ClientBudgets::new(CLIENT_INQUIRIES.0, CLIENT_INQUIRIES.1),
+                    Budget::new(INQUIRIES.0, INQUIRIES.1),
                 ),
             });
             let paths = match &route.host {

@@ -20,6 +20,7 @@ mod keys;
 mod languages;
 mod limits;
 mod plugins;
+mod postback;
 mod powercut;
 mod refusals;
 mod respond;

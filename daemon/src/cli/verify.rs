@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use data_encoding::BASE64;
 use hookyard_verify::{
-    Case, Check, Explanation, HandshakeReply, Outcome, Received, Refused, Secret, SetupError,
-    Verified, explain,
+    Case, Check, Explanation, HandshakeReply, Outcome, Reason, Received, Refused, Secret,
+    SetupError, Verified, explain,
 };
 use serde_json::{Value, json};
 
@@ -41,7 +41,15 @@ fn judge(captured: &Captured) -> Result<Explanation, SetupError> {
     let judge = |secrets: &[Secret]| {
         let Captured { profile, settings, request, now, .. } = captured;
         let case = Case { profile, secrets, settings, request, now: *now };
-        explain(&case, |source| captured.document(source), captured.keyring())
+        let explain = |keyring| explain(&case, |source| captured.document(source), keyring);
+        let explanation = explain(captured.keyring())?;
+        let unanswered = explanation.verdict.as_ref().err().map(|refused| &refused.reason);
+        match (unanswered, captured.answer()) {
+            (Some(Reason::AnswerNeeded(question)), Some(verdict)) => {
+                explain(captured.keyring().with_answer(question.clone(), verdict))
+            }
+            _ => Ok(explanation),
+        }
     };
     match judge(&captured.secrets) {
         // Some handshakes need no secret: nobody knows this one, so that nothing else can pass.

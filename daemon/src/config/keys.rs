@@ -304,6 +304,27 @@ pub(super) const HMAC: Keys = Keys {
     )
 };
 
+/// `verify = { key_pair = … }`.
+pub(super) const KEY_PAIR: Keys = Keys::new(
+    "`verify` with `key_pair`",
+    &[
+        "key_pair",
+        "header",
+        "encoding",
+        "prefix",
+        "signed",
+        "version",
+        "between",
+        "joint",
+        "timestamp_header",
+        "timestamp_entry",
+        "timestamp_format",
+        "tolerance",
+        "id_header",
+    ],
+    "{ key_pair = \"ed25519\", header = \"x-signature\" }",
+);
+
 /// `verify = { token = … }`.
 pub(super) const TOKEN: Keys = Keys {
     secret: true,
@@ -342,6 +363,7 @@ pub(super) const ALL: &[(&Keys, &str)] = &[
     (&RETRY, "retry"),
     (&SECRET, "secret"),
     (&HMAC, "verify"),
+    (&KEY_PAIR, "verify"),
     (&TOKEN, "verify"),
     (&BEARER, "verify"),
     (&BASIC, "verify"),

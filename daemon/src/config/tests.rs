@@ -578,6 +578,9 @@ fn every_way_to_verify_is_read() {
              signed = \"{timestamp}.{body}\" }",
         "{ hmac = \"sha256\", header = \"x-sig\", signed = \"{id}.{body}\", id_header = \
              \"x-id\", timestamp_header = \"x-t\", timestamp_format = \"milliseconds\" }",
+        "{ key_pair = \"ed25519\", header = \"x-sig\" }",
+        "{ key_pair = \"rsa-sha256\", header = \"x-sig\", encoding = \"hex\", version = \"v1\", \
+             timestamp_entry = \"t\", signed = \"{timestamp}.{body}\" }",
     ] {
         // The one with a timestamp that is not signed is among the mistakes.
         let verify = verify.replace("{id}.{body}", "{id}.{timestamp}.{body}");
@@ -585,6 +588,26 @@ fn every_way_to_verify_is_read() {
         let (config, warnings) = good(&text);
         assert!(warnings.is_empty(), "{warnings:?}");
         assert!(matches!(config.routes[0].verify, Verify::Scheme(_)), "{verify}");
+    }
+}
+
+#[test]
+fn a_written_key_pair_takes_a_public_key_and_no_words_about_secrets() {
+    let route = |lines: &str| {
+        let text =
+            format!("[[route]]\npath = \"/a\"\nhandlers = \"a/b\"\nid = \"json:/id\"\n{lines}");
+        of(&text)
+    };
+    let verify = "verify = { key_pair = \"ed25519\", header = \"x-sig\" }\n";
+    assert!(route(&format!("{verify}public_key = \"a2V5\"")).is_ok());
+    for (lines, part) in [
+        (verify.to_owned(), "the route has no `public_key`"),
+        ("verify = { key_pair = \"ed25518\", header = \"x-sig\" }".to_owned(), "ed25519"),
+        ("verify = { key_pair = \"ed25519\" }".to_owned(), "which `header` carries the signature"),
+        (verify.replace(" }", ", secret_encoding = \"hex\" }"), "secret_encoding"),
+    ] {
+        let error = route(&lines).expect_err(part).to_string();
+        assert!(error.contains(part), "{lines}: {error}");
     }
 }
 

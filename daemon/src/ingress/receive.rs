@@ -23,7 +23,7 @@ use super::{Answer, Body, Peer, client};
 use crate::config::{self, Mode};
 use crate::dispatch::{Dispatcher, Ran, Respond, Unavailable};
 use crate::event;
-use crate::keys::KeyCache;
+use crate::keys::{Inquiries, KeyCache};
 use crate::learned::Learned;
 use crate::live::{Generation, Live};
 use crate::outbound;
@@ -40,6 +40,8 @@ pub(crate) struct Receiver {
     pub(crate) dispatcher: Arc<Dispatcher>,
     /// The keys that senders publish.
     pub(crate) keys: Arc<KeyCache>,
+    /// What senders are asked about single requests.
+    pub(crate) inquiries: Inquiries,
     /// The secrets that senders teach.
     pub(crate) learned: Arc<Learned>,
     /// For confirming handshakes.
