@@ -15,7 +15,7 @@ pub(crate) fn config(yard: &Yard) -> Config {
         .route("unstored", "echo/echo", &unstored)
         .route("queue", "echo/echo", &[])
         .route("count", "keeper/tally", &[])
-        .set("plugin.keeper", "kv = true")
+        .set("plugin.keeper", "kv = { shared = [\"customers\"] }")
 }
 
 /// Its database.
