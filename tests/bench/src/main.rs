@@ -11,6 +11,7 @@
 )]
 
 mod baseline;
+mod daemon;
 mod delivery;
 mod numbers;
 mod paced;

@@ -4,10 +4,11 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::Context;
-use hookyard_tests::{Daemon, Yard};
+use hookyard_tests::Yard;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::Found;
+use crate::daemon::Daemon;
 use crate::delivery::Delivery;
 use crate::plan::Plan;
 use crate::process::resident;
@@ -20,14 +21,14 @@ const MB: u64 = 1_000_000;
 pub(super) fn run(plan: &Plan) -> anyhow::Result<Found> {
     let mut found = Found::new("9", "memory");
     let yard = Yard::with_plugins(&["echo"]);
-    let daemon = yard.start(&config(&yard));
+    let daemon = Daemon::start(&yard, &config(&yard))?;
     std::thread::sleep(Duration::from_secs(1));
     let idle = resident(daemon.pid())?;
     found.bound("idle, one plugin", mb(idle), "≤ 30 MB", idle <= 30 * MB);
 
     let few = after(&yard, &daemon, plan, plan.scaled(100_000))?;
     let many = after(&yard, &daemon, plan, plan.scaled(1_000_000))?;
-    daemon.stop();
+    daemon.stop()?;
     found.fact("after 100,000 events", mb(few));
     let more = many as f64 / few as f64;
     let value = format!("{}, {more:.2} times as much", mb(many));
@@ -39,14 +40,14 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Found> {
         .set("server.limits", "connections = 12000")
         .set("server.limits", "connections_per_client = 12000")
         .set("server.limits", "header_timeout = \"600s\"");
-    let daemon = yard.start(&open);
+    let daemon = Daemon::start(&yard, &open)?;
     let connections: Vec<TcpStream> = (0..CONNECTIONS)
         .map(|_| TcpStream::connect(daemon.public).context("an idle connection"))
         .collect::<Result<_, _>>()?;
     std::thread::sleep(Duration::from_secs(2));
     let held = resident(daemon.pid())?;
     drop(connections);
-    daemon.stop();
+    daemon.stop()?;
     found.bound("10,000 idle connections", mb(held), "≤ 150 MB", held <= 150 * MB);
     Ok(found)
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use hookyard_tests::Yard;
 
 use super::Found;
+use crate::daemon::Daemon;
 use crate::delivery::Delivery;
 use crate::plan::Plan;
 use crate::yard::{config, wal};
@@ -20,7 +21,7 @@ pub(super) fn run(plan: &Plan, sustained: Option<f64>) -> anyhow::Result<Found> 
     let delivery = Delivery::push();
     let rate = sustained.map_or(FALLBACK, |rate| rate / 2.0);
     let yard = Yard::with_plugins(&["echo"]);
-    let daemon = yard.start(&config(&yard));
+    let daemon = Daemon::start(&yard, &config(&yard))?;
     let answers = paced::run(daemon.public, "/queue", &delivery, rate, plan.long_run())?;
     let quantile = |part| answers.quantile(part, answers.whole());
     let (p50, p99) = (quantile(0.5), quantile(0.99));
@@ -41,7 +42,7 @@ pub(super) fn run(plan: &Plan, sustained: Option<f64>) -> anyhow::Result<Found> 
         std::thread::sleep(Duration::from_millis(200));
     }
     let load = load.finish()?;
-    daemon.stop();
+    daemon.stop()?;
     found.fact(
         format!("full rate for {} s", full.as_secs()),
         format!("{:.0} requests/s, p99 {:.1} ms, {} failed", load.rate, load.p99, load.failures),

@@ -4,6 +4,7 @@ use hookyard_tests::Yard;
 
 use super::{Found, Side};
 use crate::baseline::run_store_only;
+use crate::daemon::Daemon;
 use crate::delivery::Delivery;
 use crate::numbers::Series;
 use crate::plan::Plan;
@@ -23,9 +24,9 @@ pub(super) fn taking_in(plan: &Plan) -> anyhow::Result<Found> {
     for _ in 0..plan.rounds() {
         let yard = Yard::new();
         alone.push(run_store_only(&yard.path(""), plan.run())?.rate);
-        let daemon = yard.start(&config(&yard));
+        let daemon = Daemon::start(&yard, &config(&yard))?;
         let load = wrk::load(daemon.public, "/queue", &delivery, plan.run())?;
-        daemon.stop();
+        daemon.stop()?;
         ours.push(load.rate);
         p50.push(load.p50);
         p99.push(load.p99);
@@ -47,13 +48,13 @@ pub(super) fn handling(plan: &Plan) -> anyhow::Result<(Found, f64)> {
     for _ in 0..plan.rounds() {
         let yard = Yard::with_plugins(&["echo"]);
         alone.push(run_store_only(&yard.path(""), plan.run())?.rate);
-        let daemon = yard.start(&config(&yard));
+        let daemon = Daemon::start(&yard, &config(&yard))?;
         let before = process::processor_time(daemon.pid())?;
         let load = wrk::load(daemon.public, "/queue", &delivery, plan.long_run())?;
         let used = process::processor_time(daemon.pid())? - before;
         let tally = Tally::open(&yard)?;
         let (open, handled) = (tally.open_jobs()?, tally.succeeded()?);
-        daemon.stop();
+        daemon.stop()?;
         acks.push(load.rate);
         waiting.push(open as f64);
         ours.push((handled as f64 / plan.long_run().as_secs_f64()).min(load.rate));

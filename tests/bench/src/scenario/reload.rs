@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use hookyard_tests::{Yard, plugin_file, variant_of};
 
 use super::Found;
+use crate::daemon::Daemon;
 use crate::delivery::Delivery;
 use crate::numbers::Series;
 use crate::paced;
@@ -27,7 +28,8 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Found> {
         let number = u32::try_from(number)?;
         let yard = Yard::new();
         yard.swap_plugin("misbehave", &variant_of(&plugin, 0));
-        let daemon = yard.start(&yard.config().route("reply", "misbehave/reply", &respond));
+        let config = yard.config().route("reply", "misbehave/reply", &respond);
+        let daemon = Daemon::start(&yard, &config)?;
         let address = daemon.public;
         let began = Instant::now();
         let load = std::thread::spawn(move || {
@@ -38,7 +40,7 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Found> {
         let swapped = began.elapsed();
         yard.swap_plugin("misbehave", &next);
         let answers = load.join().ok().context("the load ended badly")??;
-        daemon.stop();
+        daemon.stop()?;
 
         let new = format!("{number:06}");
         let served = answers

@@ -3,6 +3,7 @@
 use hookyard_tests::Yard;
 
 use super::{BARE, Found, PER_SECOND, Side, bare};
+use crate::daemon::Daemon;
 use crate::delivery::Delivery;
 use crate::numbers::Series;
 use crate::plan::Plan;
@@ -21,13 +22,13 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Vec<Found>> {
         hyper.push(bare(plan, &delivery)?.rate);
         // A new database each time: the runs are to be alike.
         let yard = Yard::with_plugins(&["echo"]);
-        let daemon = yard.start(&config(&yard));
+        let daemon = Daemon::start(&yard, &config(&yard))?;
         let load = wrk::load(daemon.public, "/respond", &delivery, plan.run())?;
         with.push(load.rate);
         p50.push(load.p50);
         fsync.push(process::fsync(&yard.data())?);
         without.push(wrk::load(daemon.public, "/unstored", &delivery, plan.run())?.rate);
-        daemon.stop();
+        daemon.stop()?;
     }
     let bare = Side { name: BARE, unit: PER_SECOND, series: hyper };
     let side = |name, series| Side { name, unit: PER_SECOND, series };

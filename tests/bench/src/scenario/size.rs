@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use super::drain::drain;
 use super::{Found, Side};
 use crate::baseline::event;
+use crate::daemon::Daemon;
 use crate::delivery::Delivery;
 use crate::numbers::Series;
 use crate::plan::Plan;
@@ -60,12 +61,12 @@ struct Rates {
 impl Rates {
     fn measure(&mut self, yard: &Yard, plan: &Plan) -> anyhow::Result<()> {
         let _ = std::fs::remove_file(yard.plugin_path("keeper"));
-        let daemon = yard.start(&config(yard));
+        let daemon = Daemon::start(yard, &config(yard))?;
         let load = wrk::load(daemon.public, "/count", &Delivery::push(), plan.run())?;
         self.acks.push(load.rate);
         self.claims.push(drain(yard, &daemon, &Tally::open(yard)?)?);
         self.lists.push(lists(yard));
-        daemon.stop();
+        daemon.stop()?;
         Ok(())
     }
 }

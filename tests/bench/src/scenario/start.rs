@@ -6,6 +6,7 @@ use std::time::Instant;
 use hookyard_tests::{Yard, plugin_file};
 
 use super::Found;
+use crate::daemon::Daemon;
 use crate::numbers::Series;
 use crate::plan::Plan;
 
@@ -23,15 +24,15 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Found> {
     let config = yard.config();
     let start = || {
         let began = Instant::now();
-        let daemon = yard.start(&config);
+        let daemon = Daemon::start(&yard, &config)?;
         let took = began.elapsed().as_secs_f64() * 1e3;
-        daemon.stop();
-        took
+        daemon.stop()?;
+        anyhow::Ok(took)
     };
     for _ in 0..plan.rounds() {
         let _ = fs::remove_dir_all(yard.path("cache"));
-        cold.push(start());
-        warm.push(start());
+        cold.push(start()?);
+        warm.push(start()?);
     }
     let ms = warm.median();
     found.bound("ready, compiled before", format!("{ms:.0} ms"), "≤ 500 ms", ms <= 500.0);
