@@ -25,7 +25,7 @@ impl Daemon {
     /// Starts it with this configuration and waits until it is ready.
     pub(crate) fn start(yard: &Yard, config: &Config) -> anyhow::Result<Self> {
         yard.write_config(config);
-        let log = yard.path("hookyard.log");
+        let log = yard.data().join("hookyard.log");
         let child = Command::new(hookyard())
             .args(["serve", "--log", "json", "--config"])
             .arg(yard.config_file())
