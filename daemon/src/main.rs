@@ -36,7 +36,7 @@ use cli::{Arguments, Command};
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve { config, log } => {
-            telemetry::start(log);
+            let _written_at_the_end = telemetry::start(log);
             app::serve(&config.config)
         }
         Command::Check { config, json } => cli::check::run(&config.config, json),

@@ -9,6 +9,7 @@
     reason = "only JSON values are indexed, which answer null for what they do not have"
 )]
 
+mod bench;
 mod cargo;
 mod demo;
 mod fuzz;
@@ -29,15 +30,18 @@ Usage: cargo xtask <command>
   plugins         build the shipped plugins into plugins/
   fuzz [TARGET] [--minutes N]
                   fuzz signature verification, each target for N minutes (20)
+  bench [--quick] [--only ID,ID,…]
+                  measure the daemon against its baselines; writes docs/performance.md
 
 Everything else is plain cargo.";
 
 /// What was asked for.
-enum Task {
+enum Task<'a> {
     Demo { keep: bool },
     Test,
     Plugins,
     Fuzz { target: Option<String>, minutes: String },
+    Bench { arguments: &'a [&'a str] },
     Help,
 }
 
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         ["fuzz", target, "--minutes", minutes] => {
             Task::Fuzz { target: Some((*target).into()), minutes: (*minutes).into() }
         }
+        ["bench", arguments @ ..] => Task::Bench { arguments },
         ["help" | "--help" | "-h"] => Task::Help,
         [] => {
             eprintln!("{USAGE}");
@@ -73,6 +78,7 @@ fn main() -> ExitCode {
         Task::Test => suite::run(&root),
         Task::Plugins => build_plugins(&root),
         Task::Fuzz { target, minutes } => fuzz::run(&root, target.as_deref(), &minutes),
+        Task::Bench { arguments } => bench::run(&root, arguments),
         Task::Help => {
             println!("{USAGE}");
             Ok(())

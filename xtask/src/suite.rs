@@ -1,7 +1,7 @@
 //! `cargo xtask test`: all that must pass before a change is good.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, ensure};
@@ -23,13 +23,8 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     });
     // Before the tests, which load the shipped plugins and the hostile ones.
     let plugins = steps.run("plugins", || {
-        let shipped = packages_under(root, "plugins")?;
-        let hostile = packages_under(root, "tests/plugins")?;
-        let names: Vec<&str> = shipped.iter().chain(&hostile).map(String::as_str).collect();
-        let folder = root.join("target/test-plugins");
-        rust::build_packages(root, &names, &folder)?;
-        let note = format!("({} shipped, {} for the tests)", shipped.len(), hostile.len());
-        Ok((folder, note))
+        let (folder, shipped, hostile) = build_plugins(root)?;
+        Ok((folder, format!("({shipped} shipped, {hostile} for the tests)")))
     });
     let mut unbuilt = Vec::new();
     let languages = steps.run("plugins with WASI: JavaScript, Python, wasm32-wasip2", || {
@@ -62,6 +57,16 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
         });
     }
     steps.finish()
+}
+
+/// Builds the shipped plugins and those of the tests; the folder where they are, and how many of each.
+pub(crate) fn build_plugins(root: &Path) -> anyhow::Result<(PathBuf, usize, usize)> {
+    let shipped = packages_under(root, "plugins")?;
+    let hostile = packages_under(root, "tests/plugins")?;
+    let names: Vec<&str> = shipped.iter().chain(&hostile).map(String::as_str).collect();
+    let folder = root.join("target/test-plugins");
+    rust::build_packages(root, &names, &folder)?;
+    Ok((folder, shipped.len(), hostile.len()))
 }
 
 /// Runs every test of the workspace, against `daemon` and with what is in the folder `plugins`;
