@@ -15,7 +15,7 @@ use crate::kv::{Access, Session};
 use crate::meter::{Overrun, metered};
 use crate::reply;
 use crate::secret::Secrets;
-use crate::state::{Settings, State};
+use crate::state::{Given, Settings, State};
 use crate::text::clip;
 use crate::version::{Input, Version};
 use crate::{
@@ -137,15 +137,15 @@ impl Plugin {
         if let Some(deadline) = deadline.filter(|deadline| *deadline < end) {
             (end, cut) = (deadline, true);
         }
-        let mut store = self.version.store(
-            limits.log_bytes,
-            limits.memory,
-            limits.reply_bytes.max(self.most_kept()).max(self.most_sent()),
-            self.settings.clone(),
-            self.secrets.clone(),
-            Session::new(self.kv.clone()),
-            Outgoing::new(self.connections.clone(), job.to_string(), end),
-        );
+        let mut store = self.version.store(Given {
+            log_bytes: limits.log_bytes,
+            memory: limits.memory,
+            copied: limits.reply_bytes.max(self.most_kept()).max(self.most_sent()),
+            settings: self.settings.clone(),
+            secrets: self.secrets.clone(),
+            kv: Session::new(self.kv.clone()),
+            outgoing: Outgoing::new(self.connections.clone(), job.to_string(), end),
+        });
         let (ended, cpu) =
             metered(self.call(&mut store, handler, event, job, attempt), limits.cpu, end).await;
 

@@ -38,16 +38,24 @@ pub(crate) struct State {
     pub(crate) wasi: Wasi,
 }
 
+/// What an instance is given.
+#[derive(Default)]
+pub(crate) struct Given {
+    /// Bytes of log lines that are kept.
+    pub(crate) log_bytes: usize,
+    /// Bytes of all its linear memories.
+    pub(crate) memory: u64,
+    /// Bytes of the largest thing that it may rightly pass in one call.
+    pub(crate) copied: usize,
+    pub(crate) settings: Settings,
+    pub(crate) secrets: Arc<Secrets>,
+    pub(crate) kv: Session,
+    pub(crate) outgoing: Outgoing,
+}
+
 impl State {
-    pub(crate) fn new(
-        log_bytes: usize,
-        memory: u64,
-        settings: Settings,
-        secrets: Arc<Secrets>,
-        kv: Session,
-        outgoing: Outgoing,
-        started: Instant,
-    ) -> Self {
+    pub(crate) fn new(given: Given, started: Instant) -> Self {
+        let Given { log_bytes, memory, settings, secrets, kv, outgoing, .. } = given;
         Self {
             log: Vec::new(),
             log_left: log_bytes,

@@ -11,14 +11,11 @@ use wasmtime::component::{
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::bindings::{self, types};
-use crate::connection::Outgoing;
 use crate::engine::{Host, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::failure::{self, Subject};
-use crate::kv::Session;
 use crate::manifest::{HandlerInfo, InvalidManifest, Need, Setting};
 use crate::meter::{Overrun, metered};
-use crate::secret::Secrets;
-use crate::state::{Settings, State};
+use crate::state::{Given, State};
 use crate::text::line;
 use crate::wasi;
 use crate::{ContentHash, Limits, Manifest, Outcome, Parts};
@@ -124,16 +121,13 @@ impl Version {
             format!("its imports do not fit: {}", line(&format!("{error:#}"), 1024))
         })?;
 
-        let mut store = store(
-            &host,
-            DESCRIBE.log_bytes,
-            max_memory,
-            DESCRIBE.reply_bytes,
-            Arc::default(),
-            Arc::default(),
-            Session::default(),
-            Outgoing::default(),
-        );
+        let given = Given {
+            log_bytes: DESCRIBE.log_bytes,
+            memory: max_memory,
+            copied: DESCRIBE.reply_bytes,
+            ..Given::default()
+        };
+        let mut store = store(&host, given);
         let asked = async {
             let instance = instances.instantiate_async(&mut store).await?;
             handles.check(&instance, &mut store)?;
@@ -208,17 +202,8 @@ impl Version {
     }
 
     /// A store for one attempt.
-    pub(crate) fn store(
-        &self,
-        log_bytes: usize,
-        memory: u64,
-        copied: usize,
-        settings: Settings,
-        secrets: Arc<Secrets>,
-        kv: Session,
-        outgoing: Outgoing,
-    ) -> Store<State> {
-        store(&self.host, log_bytes, memory, copied, settings, secrets, kv, outgoing)
+    pub(crate) fn store(&self, given: Given) -> Store<State> {
+        store(&self.host, given)
     }
 
     /// Instantiates into `store` and calls the handler.
@@ -282,17 +267,9 @@ where
     Ok(outcome)
 }
 
-fn store(
-    host: &Host,
-    log_bytes: usize,
-    memory: u64,
-    copied: usize,
-    settings: Settings,
-    secrets: Arc<Secrets>,
-    kv: Session,
-    outgoing: Outgoing,
-) -> Store<State> {
-    let state = State::new(log_bytes, memory, settings, secrets, kv, outgoing, host.started);
+fn store(host: &Host, given: Given) -> Store<State> {
+    let copied = given.copied;
+    let state = State::new(given, host.started);
     let mut store = Store::new(&host.engine, state);
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(copied.saturating_add(COPY_SLACK));
