@@ -287,7 +287,7 @@ fn a_secret_that_is_not_granted_keeps_the_plugin_from_being_loaded() {
     yard.write_config(
         &yard.config().set("plugin.confidant", "secrets = { api_key = { file = \"api\" } }"),
     );
-    daemon.until_logged(mark, "it is loaded", |line| line.to_string().contains("plugin loaded"));
+    daemon.until_logged(mark, "it is loaded", |line| line["message"] == "plugin serves");
     // A configuration that takes it away is refused.
     let mark = daemon.mark();
     yard.write_config(&yard.config());

@@ -29,7 +29,7 @@ fn tell(event: Event, host: Host) -> Outcome {
         "retry" => retry(format!("the key is {key}")),
         "reject" => reject(format!("the key is {key}")),
         "panic" => panic!("the key is {key}"),
-        "header" => reply(200).header("x\n", &key).text("a header that cannot be"),
+        "header" => reply(200).header(&format!("x {key}"), "1").text("a header that cannot be"),
         "flood" => {
             for line in 0..orders.lines {
                 host.info(format!("line {line}: {}", "x".repeat(200)));
