@@ -222,6 +222,32 @@ fn reply_json(reply: &HandshakeReply) -> Value {
 mod tests {
     use super::*;
 
+    /// Nothing is asked: the file says what the sender has answered, or it is not known.
+    #[test]
+    fn what_a_sender_would_be_asked_stands_in_the_file() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("verify/tests/vectors/paypal.json");
+        let vectors = std::fs::read(file).expect("readable");
+        let vectors: Vec<serde_json::Map<String, Value>> =
+            serde_json::from_slice(&vectors).expect("JSON");
+        for (answer, reason) in [
+            (None, Some("not-answered")),
+            (Some(json!("SUCCESS")), None),
+            (Some(json!("FAILURE")), Some("denied")),
+            (Some(json!(true)), Some("not-answered")),
+        ] {
+            let mut vector = vectors.first().expect("one").clone();
+            // No certificate is looked at.
+            vector.remove("served_certs");
+            vector.insert("verification".to_owned(), json!("postback"));
+            if let Some(answer) = &answer {
+                vector.insert("verification_status".to_owned(), answer.clone());
+            }
+            let judged = judge(&Captured::from_object(vector, now()).expect("a capture"));
+            let shown = as_json(&judged);
+            assert_eq!(shown["reason"].as_str(), reason, "{answer:?}: {shown:#}");
+        }
+    }
+
     /// Every recorded request of every sender, as files would have them.
     #[test]
     fn recorded_requests_are_judged_as_they_should_be() {

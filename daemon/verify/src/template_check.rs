@@ -178,12 +178,17 @@ impl TemplateCheck {
 
     /// Makes sure that a value from a header can be told from what stands beside it: else the same
     /// bytes could be cut in another place, with the same signature.
-    fn check_seams(&self, index: usize, value: &[u8], at: &str) -> Result<(), Reason> {
+    fn check_seams(
+        &self,
+        index: usize,
+        value: &[u8],
+        at: impl Fn() -> String,
+    ) -> Result<(), Reason> {
         let pieces = self.scheme.signed.pieces();
         let body = |piece: &Piece| matches!(piece, Piece::Body | Piece::BodyOrField(_));
         let before = index.checked_sub(1).and_then(|before| pieces.get(before));
         let after = pieces.get(index + 1);
-        let malformed = |expected| Reason::MalformedValue { at: at.to_owned(), expected };
+        let malformed = |expected| Reason::MalformedValue { at: at(), expected };
         if let Some(Piece::Text(text)) = after {
             // Its first place is where the value ends, not one that begins in the value.
             let first = match text.as_bytes() {
@@ -241,7 +246,7 @@ impl TemplateCheck {
         let mut part = |index: usize, piece: &'r Piece| {
             let header = |name: &HeaderName| {
                 let value = single(&request.headers, name)?;
-                self.check_seams(index, value, &format!("header:{name}"))?;
+                self.check_seams(index, value, || format!("header:{name}"))?;
                 Ok(value)
             };
             Ok(Cow::Borrowed(match piece {
@@ -250,8 +255,8 @@ impl TemplateCheck {
                 Piece::Timestamp => marks.timestamp.unwrap_or_default(),
                 Piece::Entry(name) => {
                     let value = marks.nonce.unwrap_or_default();
-                    let at = format!("header:{}, entry {name}", self.header);
-                    self.check_seams(index, value, &at)?;
+                    let at = || format!("header:{}, entry {name}", self.header);
+                    self.check_seams(index, value, at)?;
                     value
                 }
                 Piece::BodySha256 => {
