@@ -1,5 +1,10 @@
 //! The command line.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "only JSON values are indexed, which answer null for what they do not have"
+)]
+
 mod api;
 mod captured;
 pub(crate) mod check;

@@ -43,7 +43,9 @@ impl Inquiries {
         asking: Asking<'_>,
     ) -> Result<Verdict, Unobtainable> {
         asking.budget.take(asking.client, Instant::now()).map_err(Unobtainable::Later)?;
-        self.turns.wait(self.answer(question, asking.settings)).await.map_err(Unobtainable::Failed)
+        // Apart, because few requests have a question, and every request has room for what it awaits.
+        let answer = Box::pin(self.answer(question, asking.settings));
+        self.turns.wait(answer).await.map_err(Unobtainable::Failed)
     }
 
     async fn answer(&self, question: &Question, settings: &Settings) -> Result<Verdict, String> {
