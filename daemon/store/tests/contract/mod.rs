@@ -72,7 +72,7 @@ pub(crate) fn ordered(name: &str, key: &str) -> NewJob {
 }
 
 pub(crate) fn new_event(body: &str, jobs: Vec<NewJob>) -> NewEvent {
-    NewEvent { event: event(body), dedupe: Vec::new(), jobs }
+    NewEvent { event: event(body), dedupe: Vec::new(), jobs, due_at: None }
 }
 
 pub(crate) fn keyed(key: &str, received_at: Timestamp) -> NewEvent {
@@ -568,7 +568,8 @@ pub(crate) async fn each_lane_gets_its_share<B: Backend>() {
     stored(&*store, late).await;
     let claims =
         store.claim(vec![want("busy", 5), want("quiet", 5)], after(100)).await.expect("claims");
-    let lanes: Vec<&str> = claims.jobs.iter().map(|claimed| claimed.target.lane()).collect();
+    let lanes: Vec<String> =
+        claims.jobs.iter().map(|claimed| claimed.target.lane(&claimed.event.source)).collect();
     assert_eq!(lanes, ["busy", "busy", "busy", "busy", "busy", "quiet"]);
     let bodies: Vec<_> = claims.jobs.iter().map(|claimed| claimed.event.body.clone()).collect();
     assert_eq!(bodies, ["0", "1", "2", "3", "4", "late"], "not the longest due first");
