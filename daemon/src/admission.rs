@@ -35,6 +35,7 @@ impl Admission for ConfigAdmission {
         let kv = self.kv(manifest)?;
         let connections = self.connections(manifest)?;
         self.secrets(manifest)?;
+        let topics = self.topics(manifest)?;
         let settings = config.plugins.get(&manifest.name).map(|plugin| &plugin.settings);
         for setting in manifest.settings.iter().filter(|setting| setting.required) {
             if settings.is_none_or(|settings| !settings.contains_key(&setting.name)) {
@@ -65,10 +66,13 @@ impl Admission for ConfigAdmission {
                 kv_attempt_bytes: limits.kv_attempt_bytes,
                 requests: limits.requests,
                 request_bytes: limits.request_bytes,
+                queue_message_bytes: limits.queue_message_bytes,
+                queue_attempt_bytes: limits.queue_attempt_bytes,
             },
             secrets: self.named_secrets(manifest),
             kv,
             connections,
+            topics,
             settings: settings.cloned().unwrap_or_default(),
         })
     }
@@ -184,6 +188,37 @@ impl ConfigAdmission {
             ));
         }
         Ok(Some(KvGrant { shared: granted }))
+    }
+
+    /// The topics that the plugin may send to, or what it needs and is not granted.
+    fn topics(&self, manifest: &Manifest) -> Result<BTreeSet<String>, String> {
+        let Self { config, .. } = self;
+        let (name, file) = (&manifest.name, config.file.display());
+        let granted = config.plugins.get(name).map(|plugin| &plugin.topics);
+        let granted = granted.cloned().unwrap_or_default();
+        if !manifest.imports("queue") {
+            return Ok(granted);
+        }
+        let used: BTreeSet<&str> = manifest.uses_of("queue").collect();
+        if used.is_empty() {
+            return Err(format!(
+                "plugin `{name}` sends to topics and its manifest names none: list them as \
+                 `topics(…)` in `plugin!(…)`"
+            ));
+        }
+        let Some(missing) = used.iter().find(|topic| !granted.contains(**topic)) else {
+            return Ok(granted);
+        };
+        let table = match config.queues.contains_key(*missing) {
+            true => "",
+            false => " and a table [queue.TOPIC] with its handlers",
+        };
+        let all: BTreeSet<&str> = granted.iter().map(String::as_str).chain(used.clone()).collect();
+        Err(format!(
+            "plugin `{name}` sends to the topic `{missing}`, which {file} does not grant: add \
+             `topics = {all:?}` to [plugin.{name}]{table}",
+            all = all.iter().collect::<Vec<_>>(),
+        ))
     }
 }
 

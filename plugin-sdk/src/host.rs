@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::guest::bindings::imports::hookyard::plugin::kv::Scope;
 use crate::guest::bindings::imports::hookyard::plugin::types;
 use crate::log::{self, Level};
-use crate::{Connection, Failure, Kv};
+use crate::{Connection, Failure, Kv, Queue};
 
 #[cfg(target_arch = "wasm32")]
 #[path = "host/guest.rs"]
@@ -148,6 +148,31 @@ impl Host {
     /// ```
     pub fn shared_kv(&self, namespace: &str) -> Kv {
         Kv::new(Scope::Shared, namespace)
+    }
+
+    /// A topic, to send messages to. The plugin names it in [`plugin!`](crate::plugin), and
+    /// config.toml grants it: `topics = ["emails"]`.
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    /// use hookyard_sdk::testing;
+    ///
+    /// /// Leaves the work to a consumer.
+    /// #[handler]
+    /// fn later(event: Event, host: Host) -> Outcome {
+    ///     host.queue("work").send_bytes(event.body());
+    ///     done()
+    /// }
+    ///
+    /// hookyard_sdk::plugin!(later, topics(work));
+    ///
+    /// # fn main() {
+    /// let run = testing::run(later, testing::event().text("hello").build());
+    /// assert_eq!(run.sent()[0].topic(), "work");
+    /// # }
+    /// ```
+    pub fn queue(&self, topic: &str) -> Queue {
+        Queue::new(topic)
     }
 
     /// Another service's HTTP API, which config.toml describes as `[connection.NAME]` and grants to the

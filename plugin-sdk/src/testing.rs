@@ -36,6 +36,7 @@ mod connection;
 mod firing;
 mod kv;
 mod message;
+mod queue;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -51,6 +52,7 @@ use kv::Kept;
 
 pub use firing::{FiringBuilder, firing};
 pub use message::{MessageBuilder, message};
+pub use queue::Sent;
 
 /// 2026-01-01T00:00:00Z, when every test happens unless it says otherwise.
 const THEN: Duration = Duration::from_secs(1_767_225_600);
@@ -128,6 +130,8 @@ pub fn host() -> HostBuilder {
             logs: Vec::new(),
             kept: Kept::default(),
             services: Services::default(),
+            sent: Vec::new(),
+            sends: 0,
         },
     }
 }
@@ -468,8 +472,9 @@ impl HostBuilder {
         let host = Host::new(self.attempt);
         let before = self.fake.kept.clone();
         let (outcome, fake) = calls::with_fake(self.fake, || handler(input, host));
-        let kept = if outcome.is_ok() { fake.kept } else { before };
-        Run { outcome, logs: fake.logs, kept, services: fake.services }
+        let (kept, sent) =
+            if outcome.is_ok() { (fake.kept, fake.sent) } else { (before, Vec::new()) };
+        Run { outcome, logs: fake.logs, kept, sent, services: fake.services }
     }
 }
 
@@ -494,6 +499,7 @@ pub struct Run {
     logs: Vec<LogLine>,
     kept: Kept,
     services: Services,
+    sent: Vec<Sent>,
 }
 
 /// A line that a handler logged.
@@ -703,6 +709,9 @@ pub(crate) struct Fake {
     logs: Vec<LogLine>,
     kept: Kept,
     services: Services,
+    sent: Vec<Sent>,
+    /// How many, those that were known included.
+    sends: u64,
 }
 
 impl Fake {

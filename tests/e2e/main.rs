@@ -22,6 +22,7 @@ mod limits;
 mod plugins;
 mod postback;
 mod powercut;
+mod queues;
 mod refusals;
 mod respond;
 mod retries;

@@ -45,12 +45,15 @@ impl Subject<'_> {
         )
     }
 
-    /// `keeps` and `asks`: whether it may use `kv` and connections.
-    fn copied(&self, keeps: bool, asks: bool) -> String {
+    /// Whether it may use `kv`, `queue` and connections.
+    fn copied(&self, keeps: bool, sends: bool, asks: bool) -> String {
         let Self { plugin, limits } = self;
         let mut bounds = vec![format!("`reply_bytes` of {}", limits.reply_bytes)];
         if keeps {
             bounds.push(format!("`kv_value_bytes` of {}", limits.kv_value_bytes));
+        }
+        if sends {
+            bounds.push(format!("`queue_message_bytes` of {}", limits.queue_message_bytes));
         }
         if asks {
             bounds.push(format!("`request_bytes` of {}", limits.request_bytes));
@@ -81,7 +84,11 @@ pub(crate) fn outcome(error: &Error, state: &State, subject: &Subject<'_>) -> Ou
     // The engine's errors for these have no public type.
     let cause = format!("{:#}", error.root_cause());
     if cause.contains("fuel allocated for hostcalls") {
-        return Outcome::Limit(subject.copied(state.kv.is_open(), state.outgoing.is_open()));
+        return Outcome::Limit(subject.copied(
+            state.kv.is_open(),
+            state.outbox.is_open(),
+            state.outgoing.is_open(),
+        ));
     }
     if cause.contains("store handle limit") || error.is::<ResourceTableError>() {
         return Outcome::Limit(format!(

@@ -13,6 +13,7 @@ use crate::connection::{self, Outgoing};
 use crate::failure::{self, Subject};
 use crate::kv::{Access, Session};
 use crate::meter::{Overrun, metered};
+use crate::queue::{Outbox, Topics};
 use crate::reply;
 use crate::secret::Secrets;
 use crate::state::{Given, Settings, State};
@@ -33,6 +34,7 @@ pub struct Plugin {
     secrets: Arc<Secrets>,
     kv: Option<Arc<Access>>,
     connections: Option<Arc<connection::Access>>,
+    topics: Option<Arc<Topics>>,
     /// One permit for each slot of the pool that attempts may use.
     slots: Arc<Semaphore>,
 }
@@ -59,6 +61,10 @@ impl Plugin {
             let granted = grant.connections;
             Arc::new(connection::Access::new(name, carrier, granted, named, &grant.limits))
         });
+        let topics = (!grant.topics.is_empty()).then(|| {
+            let named = version.manifest.uses_of("queue").map(str::to_owned).collect();
+            Arc::new(Topics::new(name, grant.topics, named, &grant.limits))
+        });
         Self {
             version,
             limits: grant.limits,
@@ -66,6 +72,7 @@ impl Plugin {
             secrets: Arc::new(Secrets::new(grant.secrets)),
             kv: access,
             connections,
+            topics,
             slots,
         }
     }
@@ -140,10 +147,11 @@ impl Plugin {
         let mut store = self.version.store(Given {
             log_bytes: limits.log_bytes,
             memory: limits.memory,
-            copied: limits.reply_bytes.max(self.most_kept()).max(self.most_sent()),
+            copied: limits.reply_bytes.max(self.most_passed()),
             settings: self.settings.clone(),
             secrets: self.secrets.clone(),
             kv: Session::new(self.kv.clone()),
+            outbox: Outbox::new(self.topics.clone()),
             outgoing: Outgoing::new(self.connections.clone(), job.to_string(), end),
         });
         let (ended, cpu) =
@@ -171,6 +179,7 @@ impl Plugin {
             memory_peak: state.memory.peak,
             kv: state.kv.into_effects(),
             requests: state.outgoing.into_made(),
+            sendings: state.outbox.into_sendings(),
             plugin_hash: self.hash(),
         }
     }
@@ -193,15 +202,14 @@ impl Plugin {
         ))
     }
 
-    /// The most bytes that one call of `kv` may rightly pass.
-    fn most_kept(&self) -> usize {
-        let Some(access) = &self.kv else { return 0 };
-        access.value_bytes.saturating_mul(2).saturating_add(access.key_bytes)
-    }
-
-    /// The most bytes that one request may rightly have.
-    fn most_sent(&self) -> usize {
-        self.connections.as_ref().map_or(0, |access| access.bytes())
+    /// The most bytes that one call of a capability may rightly pass.
+    fn most_passed(&self) -> usize {
+        let kept = self.kv.as_ref().map_or(0, |access| {
+            access.value_bytes.saturating_mul(2).saturating_add(access.key_bytes)
+        });
+        let sent = self.topics.as_ref().map_or(0, |topics| topics.most_passed());
+        let asked = self.connections.as_ref().map_or(0, |access| access.bytes());
+        kept.max(sent).max(asked)
     }
 
     async fn slot(&self, deadline: Option<Instant>) -> Option<SemaphorePermit<'_>> {
@@ -330,6 +338,7 @@ impl Plugin {
             memory_peak: 0,
             kv: KvEffects::default(),
             requests: Vec::new(),
+            sendings: Vec::new(),
             plugin_hash: self.hash(),
         }
     }

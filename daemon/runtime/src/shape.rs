@@ -18,8 +18,8 @@ pub(crate) const RULES: u32 = 4;
 /// The version of the interfaces that is compatible.
 const VERSION: &str = "0.1.";
 /// The interfaces that a plugin may import.
-const IMPORTS: [&str; 8] =
-    ["clock", "connection", "kv", "log", "random", "secret", "settings", "types"];
+const IMPORTS: [&str; 9] =
+    ["clock", "connection", "kv", "log", "queue", "random", "secret", "settings", "types"];
 
 const HOW_TO_BUILD: &str = "build it with hookyard-sdk, \
      `cargo build --release --target wasm32-unknown-unknown`";

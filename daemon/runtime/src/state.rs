@@ -10,6 +10,7 @@ use crate::bindings::{clock, log, random, settings, types};
 use crate::connection::Outgoing;
 use crate::engine::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::kv::Session;
+use crate::queue::Outbox;
 use crate::secret::Secrets;
 use crate::text::clip;
 use crate::wasi::Wasi;
@@ -34,6 +35,7 @@ pub(crate) struct State {
     started: Instant,
     pub(crate) memory: Memory,
     pub(crate) kv: Session,
+    pub(crate) outbox: Outbox,
     pub(crate) outgoing: Outgoing,
     pub(crate) wasi: Wasi,
 }
@@ -50,12 +52,13 @@ pub(crate) struct Given {
     pub(crate) settings: Settings,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) kv: Session,
+    pub(crate) outbox: Outbox,
     pub(crate) outgoing: Outgoing,
 }
 
 impl State {
     pub(crate) fn new(given: Given, started: Instant) -> Self {
-        let Given { log_bytes, memory, settings, secrets, kv, outgoing, .. } = given;
+        let Given { log_bytes, memory, settings, secrets, kv, outbox, outgoing, .. } = given;
         Self {
             log: Vec::new(),
             log_left: log_bytes,
@@ -66,6 +69,7 @@ impl State {
             started,
             memory: Memory { limit: memory, used: 0, peak: 0, refused: None, elements: 0 },
             kv,
+            outbox,
             outgoing,
             wasi: Wasi::new(started),
         }
@@ -172,6 +176,11 @@ impl random::Host for State {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct LimitReached(pub(crate) String);
+
+/// A plugin asked for what it may not have, or for what cannot be: the attempt is a failed one.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Misuse(pub(crate) String);
 
 /// Counts all of an instance's linear memories together, and its tables.
 pub(crate) struct Memory {

@@ -32,6 +32,8 @@ const DESCRIBE: Limits = Limits {
     kv_attempt_bytes: 0,
     requests: 0,
     request_bytes: 0,
+    queue_message_bytes: 0,
+    queue_attempt_bytes: 0,
 };
 
 /// Copied beyond the largest reply or value in one call: a reply's message, a log line.

@@ -44,6 +44,7 @@ pub(super) const ROOT: Keys = Keys::new(
         "outbound",
         "plugin",
         "connection",
+        "queue",
         "route",
         "schedule",
     ],
@@ -113,6 +114,8 @@ pub(super) const RUNTIME: Keys = Keys::new(
         "kv_bytes",
         "requests",
         "request_bytes",
+        "queue_message_bytes",
+        "queue_attempt_bytes",
     ],
     "{ plugins_dir = \"plugins\" }",
 );
@@ -139,6 +142,9 @@ pub(super) const PLUGIN: Keys = Keys::new(
         "connections",
         "requests",
         "request_bytes",
+        "topics",
+        "queue_message_bytes",
+        "queue_attempt_bytes",
         "settings",
     ],
     "{ timeout = \"10s\" }",
@@ -210,6 +216,18 @@ pub(super) const OAUTH2: Keys = Keys {
          client_secret = { env = \"CLIENT_SECRET\" } }",
     )
 };
+
+pub(super) const QUEUE: Keys = Keys::new(
+    "[queue.TOPIC]",
+    &["handlers", "concurrency", "retry", "max_pending"],
+    "{ handlers = \"mailer/work\" }",
+);
+
+pub(super) const CONSUMER: Keys = Keys::new(
+    "`handlers`",
+    &["handler", "retry"],
+    "{ handler = \"mailer/work\", retry = { max_attempts = 3 } }",
+);
 
 pub(super) const ROUTE: Keys = Keys::new(
     "[[route]]",
@@ -357,6 +375,7 @@ pub(super) const ALL: &[(&Keys, &str)] = &[
     (&AUTH_HEADER, "auth"),
     (&AUTH_QUERY, "auth"),
     (&OAUTH2, "auth"),
+    (&QUEUE, "[queue.TOPIC]"),
     (&ROUTE, "[[route]]"),
     (&SCHEDULE, "[[schedule]]"),
     (&HANDLER, "handlers"),

@@ -10,6 +10,7 @@ mod diagnostic;
 mod keys;
 mod model;
 mod provider;
+mod queue;
 mod reader;
 mod references;
 mod route;
@@ -202,7 +203,9 @@ fn read<B: Build>(
     let runtime = sections::runtime(&root, base, &store, problems);
     let outbound = sections::outbound(&root, base, build, problems);
     let named = connection::names(&root);
-    let plugins = sections::plugins(&root, &runtime.defaults, &named, build, problems);
+    let queues = queue::queues(&root, text, problems);
+    let granted = sections::Granted { connections: &named, queues: &queues };
+    let plugins = sections::plugins(&root, &runtime.defaults, granted, build, problems);
     let connections = connection::connections(&root, base, &outbound, build, problems);
     let context =
         route::Context { text, body: server.limits.body, public_url: server.public_url.is_some() };
@@ -220,6 +223,7 @@ fn read<B: Build>(
         secrets,
         runtime,
         outbound,
+        queues,
         plugins,
         connections,
         routes,

@@ -25,6 +25,8 @@ pub(crate) struct Config {
     pub(crate) secrets: Secrets,
     pub(crate) runtime: Runtime,
     pub(crate) outbound: Outbound,
+    /// `[queue.TOPIC]` by topic.
+    pub(crate) queues: BTreeMap<String, Queue>,
     /// `[plugin.NAME]` by name.
     pub(crate) plugins: BTreeMap<String, Plugin>,
     /// `[connection.NAME]` by name.
@@ -164,6 +166,10 @@ pub(crate) struct PluginLimits {
     pub(crate) requests: u32,
     /// Bytes of those and of their answers.
     pub(crate) request_bytes: usize,
+    /// Bytes of a message.
+    pub(crate) queue_message_bytes: usize,
+    /// Bytes of the messages of an attempt.
+    pub(crate) queue_attempt_bytes: usize,
 }
 
 /// `[plugin.NAME]`.
@@ -176,6 +182,8 @@ pub(crate) struct Plugin {
     pub(crate) connections: BTreeSet<String>,
     /// The secrets that it may read, by the names under which it asks for them.
     pub(crate) secrets: BTreeMap<String, SecretRef>,
+    /// The topics that it may send to; each has a table.
+    pub(crate) topics: BTreeSet<String>,
     pub(crate) settings: BTreeMap<String, serde_json::Value>,
 }
 
@@ -258,6 +266,18 @@ impl Auth {
             | Self::OAuth2(OAuth2 { client_secret: secret, .. }) => secret,
         }
     }
+}
+
+/// `[queue.TOPIC]`.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    /// 1-based, of its table; for messages.
+    pub(crate) line: usize,
+    pub(crate) handlers: Vec<RouteHandler>,
+    /// Attempts of the topic's messages that run at one time.
+    pub(crate) concurrency: usize,
+    /// Most messages that wait or run, for each plugin that handles them.
+    pub(crate) max_pending: u64,
 }
 
 /// `[[route]]`.
@@ -562,7 +582,12 @@ impl Config {
             line: schedule.line,
             handlers: &schedule.handlers,
         });
-        routes.chain(schedules).collect()
+        let queues = self.queues.iter().map(|(topic, queue)| Feed {
+            source: Source::Queue(topic.clone()),
+            line: queue.line,
+            handlers: &queue.handlers,
+        });
+        routes.chain(queues).chain(schedules).collect()
     }
 
     /// The plugins that get events, each once.
@@ -604,7 +629,7 @@ impl Config {
                 self.routes.iter().find(|route| route.name == *name).map(|route| &route.handlers)
             }
             Source::Schedule(name) => self.schedule(name).map(|schedule| &schedule.handlers),
-            Source::Queue(_) => None,
+            Source::Queue(topic) => self.queues.get(topic).map(|queue| &queue.handlers),
         };
         let handler = handlers.and_then(|handlers| handlers.iter().find(|h| h.name == *handler));
         handler.map(|handler| handler.retry.clone()).unwrap_or_default()

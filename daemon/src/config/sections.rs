@@ -16,9 +16,10 @@ use super::connection;
 use super::diagnostic::Span;
 use super::keys;
 use super::model::{
-    Admin, Limits, MAX_PLUGIN_MEMORY, Outbound, Plugin, PluginLimits, Runtime, SecretRef, Secrets,
-    Server, Store, Tls,
+    Admin, Limits, MAX_PLUGIN_MEMORY, Outbound, Plugin, PluginLimits, Queue, Runtime, SecretRef,
+    Secrets, Server, Store, Tls,
 };
+use super::queue;
 use super::reader::{Entry, Problems, Table, bare, nearest, show};
 use super::references;
 use super::secrets;
@@ -170,6 +171,8 @@ pub(super) fn runtime(
         kv_bytes: 16 * MIB,
         requests: 20,
         request_bytes: 4 << 20,
+        queue_message_bytes: 64 << 10,
+        queue_attempt_bytes: 256 << 10,
     };
     Runtime {
         plugins_dir,
@@ -247,10 +250,16 @@ fn hosts(entry: &Entry<'_>, problems: &mut Problems) -> BTreeMap<String, SocketA
     hosts
 }
 
+/// What a plugin can be granted by name, as the same file has it.
+pub(super) struct Granted<'a> {
+    pub(super) connections: &'a BTreeSet<&'a str>,
+    pub(super) queues: &'a BTreeMap<String, Queue>,
+}
+
 pub(super) fn plugins(
     root: &Table<'_>,
     defaults: &PluginLimits,
-    connections: &BTreeSet<&str>,
+    of: Granted<'_>,
     build: &mut impl Build,
     problems: &mut Problems,
 ) -> BTreeMap<String, Plugin> {
@@ -284,7 +293,7 @@ pub(super) fn plugins(
         let table = Table::of(entries, value.span(), &keys::PLUGIN, problems);
         let limits = plugin_limits(&table, "concurrency", defaults, problems);
         let kv = table.entry("kv").and_then(|entry| kv(&entry, problems));
-        let connections = connection::granted(&table, connections, problems);
+        let connections = connection::granted(&table, of.connections, problems);
         let granted = granted_secrets(&table, problems);
         for (secret, (reference, place)) in &granted {
             if let Err(problem) = build.plugin_secret(plugin, secret, reference) {
@@ -292,8 +301,13 @@ pub(super) fn plugins(
             }
         }
         let secrets = granted.into_iter().map(|(name, (reference, _))| (name, reference)).collect();
+        let topics = table.entry("topics").map(|entry| queue::topics(&entry, of.queues, problems));
+        let topics = topics.unwrap_or_default();
         let settings = settings(&table, problems);
-        plugins.insert(plugin.to_string(), Plugin { limits, kv, connections, secrets, settings });
+        plugins.insert(
+            plugin.to_string(),
+            Plugin { limits, kv, connections, secrets, topics, settings },
+        );
     }
     plugins
 }
@@ -368,6 +382,7 @@ fn plugin_limits(
     problems: &mut Problems,
 ) -> PluginLimits {
     let PluginLimits { timeout, cpu, memory, log_bytes, reply_bytes, .. } = *defaults;
+    let PluginLimits { queue_message_bytes, queue_attempt_bytes, .. } = *defaults;
     let PluginLimits { kv_key_bytes, kv_value_bytes, kv_attempt_bytes, kv_bytes, .. } = *defaults;
     let PluginLimits { requests, request_bytes, .. } = *defaults;
     PluginLimits {
@@ -391,6 +406,20 @@ fn plugin_limits(
         requests: u32::try_from(table.count("requests", requests as usize, 1..=1000, problems))
             .unwrap_or(requests),
         request_bytes: bytes(table, "request_bytes", request_bytes, 4 * KIB..=64 * MIB, problems),
+        queue_message_bytes: bytes(
+            table,
+            "queue_message_bytes",
+            queue_message_bytes,
+            KIB..=MIB,
+            problems,
+        ),
+        queue_attempt_bytes: bytes(
+            table,
+            "queue_attempt_bytes",
+            queue_attempt_bytes,
+            4 * KIB..=MIB,
+            problems,
+        ),
     }
 }
 

@@ -432,6 +432,8 @@ fn an_empty_file_gives_every_default() {
             kv_bytes: 16 << 20,
             requests: 20,
             request_bytes: 4 << 20,
+            queue_message_bytes: 64 << 10,
+            queue_attempt_bytes: 256 << 10,
         }
     );
 }

@@ -150,6 +150,7 @@ pub(crate) fn event(delivery: &Delivery, number: u64) -> NewEvent {
             key: DedupeKey::Delivery(id.clone()),
             window: Duration::from_secs(7 * 86_400),
         }],
+        due_at: None,
         jobs: vec![NewJob {
             target: Target::Handler("echo/echo".parse().expect("a handler's name")),
             order_key: None,
