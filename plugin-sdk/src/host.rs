@@ -18,10 +18,10 @@ pub(crate) mod calls;
 #[path = "host/native.rs"]
 pub(crate) mod calls;
 
-/// What a handler can ask of the daemon: settings, log, time, randomness, which try this is, and
-/// what it keeps.
+/// What a handler can ask of the daemon: settings, log, time, randomness, which try this is, what it
+/// keeps, and what it sends.
 ///
-/// Only the last of these needs a grant in config.toml. A plugin's import list shows which it uses.
+/// Only the last two need a grant in config.toml. A plugin's import list shows which it uses.
 ///
 /// ```
 /// use hookyard_sdk::prelude::*;
