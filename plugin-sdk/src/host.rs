@@ -19,9 +19,9 @@ pub(crate) mod calls;
 pub(crate) mod calls;
 
 /// What a handler can ask of the daemon: settings, log, time, randomness, which try this is, what it
-/// keeps, other services, and secrets.
+/// keeps, what it sends, other services, and secrets.
 ///
-/// Only the last two of these need a grant in config.toml. A plugin's import list shows which it uses.
+/// The last four need a grant in config.toml. A plugin's import list shows which it uses.
 ///
 /// ```
 /// use hookyard_sdk::prelude::*;
