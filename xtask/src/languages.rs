@@ -23,7 +23,7 @@ pub(crate) fn build(root: &Path, out: &Path) -> anyhow::Result<(Vec<PathBuf>, Ve
         match script::missing(language) {
             Some(why) => missing.push(format!("{name}: {why}")),
             None => {
-                built.push(script::build(&root.join("plugins").join(name), language, Some(out))?)
+                built.push(script::build(&root.join("plugins").join(name), language, Some(out))?);
             }
         }
     }

@@ -37,7 +37,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
         let (built, missing) = languages::build(root, &folder)?;
         let mut note = format!("({} built)", built.len());
         unbuilt = missing;
-        if let None = rust::build_wasip2(root, languages::WASIP2, &folder)? {
+        if rust::build_wasip2(root, languages::WASIP2, &folder)?.is_none() {
             unbuilt.push("worldly: rustup cannot add the target wasm32-wasip2".to_owned());
         }
         if !unbuilt.is_empty() {
