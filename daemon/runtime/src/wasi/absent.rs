@@ -57,7 +57,13 @@ fn function(instance: &mut LinkerInstance<'_, State>, name: &str) -> Result<()> 
             .func_new(name, |call, _, _, results| answer(results, Val::Resource(network(call)?)));
     }
     let called = name.to_owned();
-    instance.func_new(name, move |_, function, _, results| {
+    instance.func_new(name, move |mut call, function, arguments, results| {
+        for argument in arguments {
+            if let Val::Resource(lent) = argument {
+                // What is lent has to be given back before the call ends.
+                lent.try_into_resource::<Absent>(&mut call)?;
+            }
+        }
         match function.results().next().as_ref().and_then(refusal) {
             Some(refusal) => answer(results, refusal),
             None => bail!("called `{called}`: a plugin has no files and no sockets"),
