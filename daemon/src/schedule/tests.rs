@@ -265,6 +265,9 @@ fn look(rule: &Rule<'_>, settled: Timestamp, awake_since: Timestamp, now: Timest
 }
 
 proptest! {
+    // Each is a long walk through the calendar.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     /// Forward and backward are the same times, each once, in order.
     #[test]
     fn looking_back_finds_what_looking_forward_finds(
