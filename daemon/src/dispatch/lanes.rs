@@ -134,9 +134,12 @@ impl Lanes {
         let first = self.turn % hungry.len();
         hungry.rotate_left(first);
         self.turn = self.turn.wrapping_add(1);
+        let shares = self.shares(&hungry);
         let mut wants = Vec::with_capacity(hungry.len());
         for name in hungry {
-            let max = share.min(self.room(&name));
+            let caps = self.lanes.get(&name).map(|lane| lane.caps.as_slice()).unwrap_or_default();
+            let of_caps = caps.iter().filter_map(|cap| shares.get(cap)).min();
+            let max = share.min(self.room(&name)).min(of_caps.copied().unwrap_or(share));
             if max == 0 {
                 continue;
             }
@@ -155,6 +158,27 @@ impl Lanes {
         if let Some(lane) = self.lanes.get_mut(&want.lane) {
             lane.backlog = got == want.max || lane.missed;
         }
+    }
+
+    /// Whether another claim would look at a lane: one that got all that it asked for, or for which
+    /// the claim before had no permit left.
+    pub(crate) fn is_hungry(&self) -> bool {
+        self.lanes.iter().any(|(name, lane)| lane.backlog && self.room(name) > 0)
+    }
+
+    /// What each cap has free for each of these lanes that stands under it.
+    fn shares(&self, hungry: &[String]) -> BTreeMap<String, usize> {
+        let mut under: BTreeMap<&String, usize> = BTreeMap::new();
+        for lane in hungry.iter().filter_map(|name| self.lanes.get(name)) {
+            for cap in &lane.caps {
+                *under.entry(cap).or_default() += 1;
+            }
+        }
+        let share = |(cap, lanes): (&String, usize)| {
+            let count = self.counts.get(cap)?;
+            Some((cap.clone(), count.limit.saturating_sub(count.running).div_ceil(lanes)))
+        };
+        under.into_iter().filter_map(share).collect()
     }
 
     /// Makes the next claim look at every open lane: something may be due.
@@ -253,6 +277,23 @@ mod tests {
         assert!(lanes.reserve_first("fast/p"));
         lanes.finish("slow/p");
         assert!(lanes.reserve_first("slow/q"));
+    }
+
+    #[test]
+    fn no_lane_under_a_cap_is_left_out_of_a_claim() {
+        let mut lanes = topics();
+        let wants = lanes.begin_claim();
+        assert!(wants.iter().any(|want| want.lane == "fast/p"), "{wants:?}");
+        for want in &wants {
+            lanes.end_claim(want, 0);
+        }
+        // Where there is one permit for two, the other is looked at next.
+        while lanes.is_hungry() {
+            settle_empty(&mut lanes);
+        }
+        for lane in ["p", "slow/q", "fast/p"] {
+            assert!(lanes.reserve(lane), "{lane} was looked at");
+        }
     }
 
     #[test]

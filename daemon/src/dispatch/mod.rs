@@ -274,19 +274,17 @@ impl Dispatcher {
         Ok(Claim { next_due: claims.next_due, more })
     }
 
-    /// Gives back the permits that the claim did not use; whether a lane got all it asked for.
+    /// Gives back the permits that the claim did not use; whether there is more to claim at once.
     fn settle(&self, wants: &[LaneWant], got: &HashMap<String, usize>) -> bool {
         let mut lanes = self.lanes.lock();
-        let mut full = false;
         for want in wants {
-            let got = got.get(&want.lane).copied().unwrap_or(0);
-            lanes.end_claim(want, got);
-            full |= got == want.max;
+            lanes.end_claim(want, got.get(&want.lane).copied().unwrap_or(0));
         }
+        let more = lanes.is_hungry();
         drop(lanes);
         // For a sender that found the permits taken by this claim.
         self.room.notify_waiters();
-        full
+        more
     }
 
     fn permit(self: &Arc<Self>, lane: &str) -> Permit {
@@ -302,6 +300,6 @@ fn lane_of(claimed: &Claimed) -> String {
 struct Claim {
     /// When the next job of the lanes that it looked at will be due.
     next_due: Option<Timestamp>,
-    /// A lane got all that it asked for: there may be more.
+    /// A lane is to be looked at now: it got all that it asked for, or had no permit.
     more: bool,
 }
