@@ -19,6 +19,7 @@ mod keys;
 mod limits;
 mod plugins;
 mod powercut;
+mod queues;
 mod refusals;
 mod respond;
 mod retries;

@@ -43,20 +43,22 @@ impl Subject<'_> {
         )
     }
 
-    fn copied(&self, keeps: bool) -> String {
+    fn copied(&self, keeps: bool, sends: bool) -> String {
         let Self { plugin, limits } = self;
+        let mut of = format!("`reply_bytes` of {}", limits.reply_bytes);
         if keeps {
-            return format!(
-                "passed more data in one call than its `reply_bytes` of {} and its \
-                 `kv_value_bytes` of {} allow: pass less, or raise the one that it is under \
-                 `[plugin.{plugin}]`",
-                limits.reply_bytes, limits.kv_value_bytes
-            );
+            of += &format!(", its `kv_value_bytes` of {}", limits.kv_value_bytes);
         }
+        if sends {
+            of += &format!(", its `queue_message_bytes` of {}", limits.queue_message_bytes);
+        }
+        let (allow, raise) = match keeps || sends {
+            true => (" allow", "the one that it is"),
+            false => (" allows", "`reply_bytes`"),
+        };
         format!(
-            "passed more data in one call than its `reply_bytes` of {} allows: pass less, or raise \
-             `reply_bytes` under `[plugin.{plugin}]`",
-            limits.reply_bytes
+            "passed more data in one call than its {of}{allow}: pass less, or raise {raise} under \
+             `[plugin.{plugin}]`"
         )
     }
 }
@@ -74,7 +76,7 @@ pub(crate) fn outcome(error: &Error, state: &State, subject: &Subject<'_>) -> Ou
     }
     // The engine's error for this has no public type.
     if format!("{:#}", error.root_cause()).contains("fuel allocated for hostcalls") {
-        return Outcome::Limit(subject.copied(state.kv.is_open()));
+        return Outcome::Limit(subject.copied(state.kv.is_open(), state.outbox.is_open()));
     }
     let mut message = reason(error);
     let functions = functions(error);

@@ -9,6 +9,7 @@ mod diagnostic;
 mod keys;
 mod model;
 mod provider;
+mod queue;
 mod reader;
 mod references;
 mod route;
@@ -173,7 +174,8 @@ fn read<B: Build>(
     let store = sections::store(&root, base, problems);
     let runtime = sections::runtime(&root, base, &store, problems);
     let outbound = sections::outbound(&root, base, build, problems);
-    let plugins = sections::plugins(&root, &runtime.defaults, problems);
+    let queues = queue::queues(&root, text, problems);
+    let plugins = sections::plugins(&root, &runtime.defaults, &queues, problems);
     let context =
         route::Context { text, body: server.limits.body, public_url: server.public_url.is_some() };
     let routes = route::routes(&root, context, problems);
@@ -182,8 +184,18 @@ fn read<B: Build>(
     let built = secrets::build(&routes, build, problems);
     let routes = routes.into_iter().filter_map(|read| read.route).collect();
     let file = file.to_owned();
-    let config =
-        Config { file, server, admin, store, runtime, outbound, plugins, routes, schedules };
+    let config = Config {
+        file,
+        server,
+        admin,
+        store,
+        runtime,
+        outbound,
+        queues,
+        plugins,
+        routes,
+        schedules,
+    };
     Some((config, built))
 }
 

@@ -99,7 +99,7 @@ impl Fire {
         });
         let jobs = jobs.collect();
         let (id, fired_at) = (event.id, event.received_at);
-        let ingest = Ingest::of(NewEvent { event, dedupe: Vec::new(), jobs })?;
+        let ingest = Ingest::of(NewEvent { event, dedupe: Vec::new(), jobs, due_at: None })?;
         Ok(Self {
             schedule,
             order_key,
