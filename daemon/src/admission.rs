@@ -1,5 +1,6 @@
 //! Which plugins may serve: what config.toml says, asked by the loader.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hookyard_runtime::{Admission, Grant, KvGrant, Limits, Manifest, Plugins};
@@ -28,6 +29,7 @@ impl Admission for ConfigAdmission {
     fn admit(&self, manifest: &Manifest) -> Result<Grant, String> {
         let Self(config) = self;
         let kv = self.kv(manifest)?;
+        let topics = self.topics(manifest)?;
         let settings = config.plugins.get(&manifest.name).map(|plugin| &plugin.settings);
         for setting in manifest.settings.iter().filter(|setting| setting.required) {
             if settings.is_none_or(|settings| !settings.contains_key(&setting.name)) {
@@ -56,8 +58,11 @@ impl Admission for ConfigAdmission {
                 kv_key_bytes: limits.kv_key_bytes,
                 kv_value_bytes: limits.kv_value_bytes,
                 kv_attempt_bytes: limits.kv_attempt_bytes,
+                queue_message_bytes: limits.queue_message_bytes,
+                queue_attempt_bytes: limits.queue_attempt_bytes,
             },
             kv,
+            topics,
             settings: settings.cloned().unwrap_or_default(),
         })
     }
@@ -101,6 +106,37 @@ impl ConfigAdmission {
             ));
         }
         Ok(Some(KvGrant { shared: granted }))
+    }
+
+    /// The topics that the plugin may send to, or what it needs and is not granted.
+    fn topics(&self, manifest: &Manifest) -> Result<BTreeSet<String>, String> {
+        let Self(config) = self;
+        let (name, file) = (&manifest.name, config.file.display());
+        let granted = config.plugins.get(name).map(|plugin| &plugin.topics);
+        let granted = granted.cloned().unwrap_or_default();
+        if !manifest.imports("queue") {
+            return Ok(granted);
+        }
+        let used: BTreeSet<&str> = manifest.uses_of("queue").collect();
+        if used.is_empty() {
+            return Err(format!(
+                "plugin `{name}` sends to topics and its manifest names none: list them as \
+                 `topics(…)` in `plugin!(…)`"
+            ));
+        }
+        let Some(missing) = used.iter().find(|topic| !granted.contains(**topic)) else {
+            return Ok(granted);
+        };
+        let table = match config.queues.contains_key(*missing) {
+            true => "",
+            false => " and a table [queue.TOPIC] with its handlers",
+        };
+        let all: BTreeSet<&str> = granted.iter().map(String::as_str).chain(used.clone()).collect();
+        Err(format!(
+            "plugin `{name}` sends to the topic `{missing}`, which {file} does not grant: add \
+             `topics = {all:?}` to [plugin.{name}]{table}",
+            all = all.iter().collect::<Vec<_>>(),
+        ))
     }
 }
 

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::guest::bindings::imports::hookyard::plugin::kv::Scope;
 use crate::guest::bindings::imports::hookyard::plugin::types;
 use crate::log::{self, Level};
-use crate::{Failure, Kv};
+use crate::{Failure, Kv, Queue};
 
 #[cfg(target_arch = "wasm32")]
 #[path = "host/guest.rs"]
@@ -18,10 +18,10 @@ pub(crate) mod calls;
 #[path = "host/native.rs"]
 pub(crate) mod calls;
 
-/// What a handler can ask of the daemon: settings, log, time, randomness, which try this is, and
-/// what it keeps.
+/// What a handler can ask of the daemon: settings, log, time, randomness, which try this is, what it
+/// keeps, and what it sends.
 ///
-/// Only the last of these needs a grant in config.toml. A plugin's import list shows which it uses.
+/// Only the last two need a grant in config.toml. A plugin's import list shows which it uses.
 ///
 /// ```
 /// use hookyard_sdk::prelude::*;
@@ -148,6 +148,31 @@ impl Host {
     /// ```
     pub fn shared_kv(&self, namespace: &str) -> Kv {
         Kv::new(Scope::Shared, namespace)
+    }
+
+    /// A topic, to send messages to. The plugin names it in [`plugin!`](crate::plugin), and
+    /// config.toml grants it: `topics = ["emails"]`.
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    /// use hookyard_sdk::testing;
+    ///
+    /// /// Leaves the work to a consumer.
+    /// #[handler]
+    /// fn later(event: Event, host: Host) -> Outcome {
+    ///     host.queue("work").send_bytes(event.body());
+    ///     done()
+    /// }
+    ///
+    /// hookyard_sdk::plugin!(later, topics(work));
+    ///
+    /// # fn main() {
+    /// let run = testing::run(later, testing::event().text("hello").build());
+    /// assert_eq!(run.sent()[0].topic(), "work");
+    /// # }
+    /// ```
+    pub fn queue(&self, topic: &str) -> Queue {
+        Queue::new(topic)
     }
 
     /// The value of a setting from `settings` in the plugin's table of config.toml.

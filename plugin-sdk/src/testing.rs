@@ -35,6 +35,7 @@
 mod firing;
 mod kv;
 mod message;
+mod queue;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -48,6 +49,7 @@ use kv::Kept;
 
 pub use firing::{FiringBuilder, firing};
 pub use message::{MessageBuilder, message};
+pub use queue::Sent;
 
 /// 2026-01-01T00:00:00Z, when every test happens unless it says otherwise.
 const THEN: Duration = Duration::from_secs(1_767_225_600);
@@ -123,6 +125,8 @@ pub fn host() -> HostBuilder {
             random: 0x9e37_79b9_7f4a_7c15,
             logs: Vec::new(),
             kept: Kept::default(),
+            sent: Vec::new(),
+            sends: 0,
         },
     }
 }
@@ -444,8 +448,9 @@ impl HostBuilder {
         let host = Host::new(self.attempt);
         let before = self.fake.kept.clone();
         let (outcome, fake) = calls::with_fake(self.fake, || handler(input, host));
-        let kept = if outcome.is_ok() { fake.kept } else { before };
-        Run { outcome, logs: fake.logs, kept }
+        let (kept, sent) =
+            if outcome.is_ok() { (fake.kept, fake.sent) } else { (before, Vec::new()) };
+        Run { outcome, logs: fake.logs, kept, sent }
     }
 }
 
@@ -469,6 +474,7 @@ pub struct Run {
     outcome: Outcome,
     logs: Vec<LogLine>,
     kept: Kept,
+    sent: Vec<Sent>,
 }
 
 /// A line that a handler logged.
@@ -676,6 +682,9 @@ pub(crate) struct Fake {
     random: u64,
     logs: Vec<LogLine>,
     kept: Kept,
+    sent: Vec<Sent>,
+    /// How many, those that were known included.
+    sends: u64,
 }
 
 impl Fake {

@@ -20,6 +20,7 @@ mod languages;
 mod limits;
 mod plugins;
 mod powercut;
+mod queues;
 mod refusals;
 mod respond;
 mod retries;

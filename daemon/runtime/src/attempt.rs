@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::{ContentHash, KvEffects};
+use crate::{ContentHash, KvEffects, Sending};
 
 /// What came of one attempt, with what it cost.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Attempt {
     pub memory_peak: u64,
     /// What it saw of what plugins keep, and what it wants to change there.
     pub kv: KvEffects,
+    /// What it wants to send; to be sent with a good outcome, and not with another.
+    pub sendings: Vec<Sending>,
     /// The file that was run.
     pub plugin_hash: ContentHash,
 }

@@ -18,7 +18,7 @@ wasmtime::component::bindgen!({
     },
 });
 
-pub(crate) use hookyard::plugin::{clock, kv, log, random, settings, types};
+pub(crate) use hookyard::plugin::{clock, kv, log, queue, random, settings, types};
 
 /// The beginning of the interfaces' names.
 pub(crate) const PACKAGE: &str = "hookyard:plugin/";

@@ -45,20 +45,22 @@ impl Subject<'_> {
         )
     }
 
-    fn copied(&self, keeps: bool) -> String {
+    fn copied(&self, keeps: bool, sends: bool) -> String {
         let Self { plugin, limits } = self;
+        let mut of = format!("`reply_bytes` of {}", limits.reply_bytes);
         if keeps {
-            return format!(
-                "passed more data in one call than its `reply_bytes` of {} and its \
-                 `kv_value_bytes` of {} allow: pass less, or raise the one that it is under \
-                 `[plugin.{plugin}]`",
-                limits.reply_bytes, limits.kv_value_bytes
-            );
+            of += &format!(", its `kv_value_bytes` of {}", limits.kv_value_bytes);
         }
+        if sends {
+            of += &format!(", its `queue_message_bytes` of {}", limits.queue_message_bytes);
+        }
+        let (allow, raise) = match keeps || sends {
+            true => (" allow", "the one that it is"),
+            false => (" allows", "`reply_bytes`"),
+        };
         format!(
-            "passed more data in one call than its `reply_bytes` of {} allows: pass less, or raise \
-             `reply_bytes` under `[plugin.{plugin}]`",
-            limits.reply_bytes
+            "passed more data in one call than its {of}{allow}: pass less, or raise {raise} under \
+             `[plugin.{plugin}]`"
         )
     }
 }
@@ -77,7 +79,7 @@ pub(crate) fn outcome(error: &Error, state: &State, subject: &Subject<'_>) -> Ou
     // The engine's errors for these have no public type.
     let cause = format!("{:#}", error.root_cause());
     if cause.contains("fuel allocated for hostcalls") {
-        return Outcome::Limit(subject.copied(state.kv.is_open()));
+        return Outcome::Limit(subject.copied(state.kv.is_open(), state.outbox.is_open()));
     }
     if cause.contains("store handle limit") || error.is::<ResourceTableError>() {
         return Outcome::Limit(format!(

@@ -1,6 +1,6 @@
 //! What a plugin may do and use, and who decides it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::{KvGrant, Manifest};
@@ -26,6 +26,10 @@ pub struct Limits {
     /// Bytes that an attempt may read and change through `kv`: keys, values, 1024 for each call and
     /// 64 for each listed entry.
     pub kv_attempt_bytes: usize,
+    /// Bytes of a message.
+    pub queue_message_bytes: usize,
+    /// Bytes of the messages that an attempt sends, and 1024 for each.
+    pub queue_attempt_bytes: usize,
 }
 
 impl Default for Limits {
@@ -39,6 +43,8 @@ impl Default for Limits {
             kv_key_bytes: 512,
             kv_value_bytes: 64 << 10,
             kv_attempt_bytes: 256 << 10,
+            queue_message_bytes: 64 << 10,
+            queue_attempt_bytes: 256 << 10,
         }
     }
 }
@@ -51,6 +57,8 @@ pub struct Grant {
     pub settings: BTreeMap<String, serde_json::Value>,
     /// Whether it may keep things, and which namespaces it shares.
     pub kv: Option<KvGrant>,
+    /// The topics that it may send to; without any it cannot import `queue`.
+    pub topics: BTreeSet<String>,
 }
 
 /// Decides which plugins may serve, and with what. The daemon answers from its configuration.

@@ -12,8 +12,9 @@ use crate::bindings::{self, types};
 use crate::failure::{self, Subject};
 use crate::kv::{Access, Session};
 use crate::meter::{Overrun, metered};
+use crate::queue::{Outbox, Topics};
 use crate::reply;
-use crate::state::{Settings, State};
+use crate::state::{Capabilities, Settings, State};
 use crate::text::clip;
 use crate::version::{Input, Version};
 use crate::{Attempt, ContentHash, Grant, HandlerInfo, Kv, KvEffects, Limits, Manifest, Outcome};
@@ -27,6 +28,7 @@ pub struct Plugin {
     limits: Limits,
     settings: Settings,
     kv: Option<Arc<Access>>,
+    topics: Option<Arc<Topics>>,
     /// One permit for each slot of the pool that attempts may use.
     slots: Arc<Semaphore>,
 }
@@ -46,7 +48,19 @@ impl Plugin {
             let named = manifest.uses_of("kv").map(str::to_owned).collect();
             Arc::new(Access::new(&manifest.name, store, granted, named, &grant.limits))
         });
-        Self { version, limits: grant.limits, settings: Arc::new(settings), kv: access, slots }
+        let manifest = &version.manifest;
+        let topics = (!grant.topics.is_empty()).then(|| {
+            let named = manifest.uses_of("queue").map(str::to_owned).collect();
+            Arc::new(Topics::new(&manifest.name, grant.topics, named, &grant.limits))
+        });
+        Self {
+            topics,
+            version,
+            limits: grant.limits,
+            settings: Arc::new(settings),
+            kv: access,
+            slots,
+        }
     }
 
     /// The plugin's name in config.toml.
@@ -119,9 +133,12 @@ impl Plugin {
         let mut store = self.version.store(
             limits.log_bytes,
             limits.memory,
-            limits.reply_bytes.max(self.most_kept()),
-            self.settings.clone(),
-            Session::new(self.kv.clone()),
+            limits.reply_bytes.max(self.most_passed()),
+            Capabilities {
+                settings: self.settings.clone(),
+                kv: Session::new(self.kv.clone()),
+                outbox: Outbox::new(self.topics.clone()),
+            },
         );
         let (ended, cpu) =
             metered(self.call(&mut store, handler, event, job, attempt), limits.cpu, end).await;
@@ -147,6 +164,7 @@ impl Plugin {
             cpu,
             memory_peak: state.memory.peak,
             kv: state.kv.into_effects(),
+            sendings: state.outbox.into_sendings(),
             plugin_hash: self.hash(),
         }
     }
@@ -169,10 +187,12 @@ impl Plugin {
         ))
     }
 
-    /// The most bytes that one call of `kv` may rightly pass.
-    fn most_kept(&self) -> usize {
-        let Some(access) = &self.kv else { return 0 };
-        access.value_bytes.saturating_mul(2).saturating_add(access.key_bytes)
+    /// The most bytes that one call of `kv` or `queue` may rightly pass.
+    fn most_passed(&self) -> usize {
+        let kept = self.kv.as_ref().map_or(0, |access| {
+            access.value_bytes.saturating_mul(2).saturating_add(access.key_bytes)
+        });
+        self.topics.as_ref().map_or(0, |topics| topics.most_passed()).max(kept)
     }
 
     async fn slot(&self, deadline: Option<Instant>) -> Option<SemaphorePermit<'_>> {
@@ -289,6 +309,7 @@ impl Plugin {
             cpu: Duration::ZERO,
             memory_peak: 0,
             kv: KvEffects::default(),
+            sendings: Vec::new(),
             plugin_hash: self.hash(),
         }
     }

@@ -13,12 +13,12 @@ use crate::text::{clip, line};
 use crate::wasi;
 
 /// Changes with the rules here, so that code checked by older ones is compiled again.
-pub(crate) const RULES: u32 = 4;
+pub(crate) const RULES: u32 = 5;
 
 /// The version of the interfaces that is compatible.
 const VERSION: &str = "0.1.";
 /// The interfaces that a plugin may import.
-const IMPORTS: [&str; 6] = ["clock", "kv", "log", "random", "settings", "types"];
+const IMPORTS: [&str; 7] = ["clock", "kv", "log", "queue", "random", "settings", "types"];
 
 const HOW_TO_BUILD: &str = "build it with hookyard-sdk, \
      `cargo build --release --target wasm32-unknown-unknown`";

@@ -9,6 +9,7 @@ use wasmtime::ResourceLimiter;
 use crate::bindings::{clock, log, random, settings, types};
 use crate::engine::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::kv::Session;
+use crate::queue::Outbox;
 use crate::text::clip;
 use crate::wasi::Wasi;
 use crate::{Level, LogLine};
@@ -31,17 +32,26 @@ pub(crate) struct State {
     started: Instant,
     pub(crate) memory: Memory,
     pub(crate) kv: Session,
+    pub(crate) outbox: Outbox,
     pub(crate) wasi: Wasi,
+}
+
+/// The attempt's part of each capability that it may use.
+#[derive(Default)]
+pub(crate) struct Capabilities {
+    pub(crate) settings: Settings,
+    pub(crate) kv: Session,
+    pub(crate) outbox: Outbox,
 }
 
 impl State {
     pub(crate) fn new(
         log_bytes: usize,
         memory: u64,
-        settings: Settings,
-        kv: Session,
+        capabilities: Capabilities,
         started: Instant,
     ) -> Self {
+        let Capabilities { settings, kv, outbox } = capabilities;
         Self {
             log: Vec::new(),
             log_left: log_bytes,
@@ -52,6 +62,7 @@ impl State {
             memory: Memory { limit: memory, used: 0, peak: 0, refused: None, elements: 0 },
             kv,
             wasi: Wasi::new(started),
+            outbox,
         }
     }
 
@@ -152,6 +163,11 @@ impl random::Host for State {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct LimitReached(pub(crate) String);
+
+/// A plugin asked for what it may not have, or for what cannot be: the attempt is a failed one.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Misuse(pub(crate) String);
 
 /// Counts all of an instance's linear memories together, and its tables.
 pub(crate) struct Memory {

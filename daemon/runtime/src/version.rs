@@ -13,10 +13,9 @@ use wasmtime::{Store, UpdateDeadline};
 use crate::bindings::{self, types};
 use crate::engine::{Host, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::failure::{self, Subject};
-use crate::kv::Session;
 use crate::manifest::{HandlerInfo, InvalidManifest, Need, Setting};
 use crate::meter::{Overrun, metered};
-use crate::state::{Settings, State};
+use crate::state::{Capabilities, State};
 use crate::text::line;
 use crate::wasi;
 use crate::{ContentHash, Limits, Manifest, Outcome, Parts};
@@ -31,6 +30,8 @@ const DESCRIBE: Limits = Limits {
     kv_key_bytes: 0,
     kv_value_bytes: 0,
     kv_attempt_bytes: 0,
+    queue_message_bytes: 0,
+    queue_attempt_bytes: 0,
 };
 
 /// Copied beyond the largest reply or value in one call: a reply's message, a log line.
@@ -125,8 +126,7 @@ impl Version {
             DESCRIBE.log_bytes,
             max_memory,
             DESCRIBE.reply_bytes,
-            Arc::default(),
-            Session::default(),
+            Capabilities::default(),
         );
         let asked = async {
             let instance = instances.instantiate_async(&mut store).await?;
@@ -208,10 +208,9 @@ impl Version {
         log_bytes: usize,
         memory: u64,
         copied: usize,
-        settings: Settings,
-        kv: Session,
+        capabilities: Capabilities,
     ) -> Store<State> {
-        store(&self.host, log_bytes, memory, copied, settings, kv)
+        store(&self.host, log_bytes, memory, copied, capabilities)
     }
 
     /// Instantiates into `store` and calls the handler.
@@ -280,10 +279,9 @@ fn store(
     log_bytes: usize,
     memory: u64,
     copied: usize,
-    settings: Settings,
-    kv: Session,
+    capabilities: Capabilities,
 ) -> Store<State> {
-    let state = State::new(log_bytes, memory, settings, kv, host.started);
+    let state = State::new(log_bytes, memory, capabilities, host.started);
     let mut store = Store::new(&host.engine, state);
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(copied.saturating_add(COPY_SLACK));

@@ -35,7 +35,7 @@ impl Keys {
 
 pub(super) const ROOT: Keys = Keys::new(
     "the file",
-    &["server", "admin", "store", "runtime", "outbound", "plugin", "route"],
+    &["server", "admin", "store", "runtime", "outbound", "plugin", "queue", "route"],
     "",
 );
 
@@ -90,6 +90,8 @@ pub(super) const RUNTIME: Keys = Keys::new(
         "kv_value_bytes",
         "kv_attempt_bytes",
         "kv_bytes",
+        "queue_message_bytes",
+        "queue_attempt_bytes",
     ],
     "{ plugins_dir = \"plugins\" }",
 );
@@ -111,12 +113,27 @@ pub(super) const PLUGIN: Keys = Keys::new(
         "kv_value_bytes",
         "kv_attempt_bytes",
         "kv_bytes",
+        "topics",
+        "queue_message_bytes",
+        "queue_attempt_bytes",
         "settings",
     ],
     "{ timeout = \"10s\" }",
 );
 
 pub(super) const KV: Keys = Keys::new("`kv`", &["shared"], "{ shared = [\"customers\"] }");
+
+pub(super) const QUEUE: Keys = Keys::new(
+    "[queue.TOPIC]",
+    &["handlers", "concurrency", "retry", "max_pending"],
+    "{ handlers = \"mailer/work\" }",
+);
+
+pub(super) const CONSUMER: Keys = Keys::new(
+    "`handlers`",
+    &["handler", "retry"],
+    "{ handler = \"mailer/work\", retry = { max_attempts = 3 } }",
+);
 
 pub(super) const ROUTE: Keys = Keys::new(
     "[[route]]",
@@ -214,6 +231,7 @@ pub(super) const ALL: &[(&Keys, &str)] = &[
     (&OUTBOUND, "[outbound]"),
     (&PLUGIN, "[plugin.NAME]"),
     (&KV, "kv"),
+    (&QUEUE, "[queue.TOPIC]"),
     (&ROUTE, "[[route]]"),
     (&HANDLER, "handlers"),
     (&RETRY, "retry"),

@@ -9,6 +9,7 @@ mod diagnostic;
 mod keys;
 mod model;
 mod provider;
+mod queue;
 mod reader;
 mod references;
 mod route;
@@ -172,7 +173,8 @@ fn read<B: Build>(
     let store = sections::store(&root, base, problems);
     let runtime = sections::runtime(&root, base, &store, problems);
     let outbound = sections::outbound(&root, base, build, problems);
-    let plugins = sections::plugins(&root, &runtime.defaults, problems);
+    let queues = queue::queues(&root, text, problems);
+    let plugins = sections::plugins(&root, &runtime.defaults, &queues, problems);
     let context =
         route::Context { text, body: server.limits.body, public_url: server.public_url.is_some() };
     let routes = route::routes(&root, context, problems);
@@ -180,7 +182,7 @@ fn read<B: Build>(
     let built = secrets::build(&routes, build, problems);
     let routes = routes.into_iter().filter_map(|read| read.route).collect();
     let file = file.to_owned();
-    Some((Config { file, server, admin, store, runtime, outbound, plugins, routes }, built))
+    Some((Config { file, server, admin, store, runtime, outbound, queues, plugins, routes }, built))
 }
 
 /// Where the text is no TOML its values are not known: what follows the `=` of a key that sounds

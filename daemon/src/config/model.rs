@@ -21,6 +21,8 @@ pub(crate) struct Config {
     pub(crate) store: Store,
     pub(crate) runtime: Runtime,
     pub(crate) outbound: Outbound,
+    /// `[queue.TOPIC]` by topic.
+    pub(crate) queues: BTreeMap<String, Queue>,
     /// `[plugin.NAME]` by name.
     pub(crate) plugins: BTreeMap<String, Plugin>,
     /// In the order of the file.
@@ -141,6 +143,10 @@ pub(crate) struct PluginLimits {
     pub(crate) kv_attempt_bytes: usize,
     /// Bytes of all that it keeps, and of each shared namespace that it makes grow.
     pub(crate) kv_bytes: u64,
+    /// Bytes of a message.
+    pub(crate) queue_message_bytes: usize,
+    /// Bytes of the messages of an attempt.
+    pub(crate) queue_attempt_bytes: usize,
 }
 
 /// `[plugin.NAME]`.
@@ -149,7 +155,21 @@ pub(crate) struct Plugin {
     pub(crate) limits: PluginLimits,
     /// Whether it may keep things, and the namespaces that it shares.
     pub(crate) kv: Option<BTreeSet<String>>,
+    /// The topics that it may send to; each has a table.
+    pub(crate) topics: BTreeSet<String>,
     pub(crate) settings: BTreeMap<String, serde_json::Value>,
+}
+
+/// `[queue.TOPIC]`.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    /// 1-based, of its table; for messages.
+    pub(crate) line: usize,
+    pub(crate) handlers: Vec<RouteHandler>,
+    /// Attempts of the topic's messages that run at one time.
+    pub(crate) concurrency: usize,
+    /// Most messages that wait or run, for each plugin that handles them.
+    pub(crate) max_pending: u64,
 }
 
 /// `[[route]]`.
@@ -385,9 +405,17 @@ impl Config {
 
     /// Everything that makes events, with the handlers that get them.
     pub(crate) fn feeds(&self) -> Vec<Feed<'_>> {
-        let route = |route: &'_ Route| -> Source { Source::Route(route.name.clone()) };
-        let routes = self.routes.iter();
-        routes.map(|r| Feed { source: route(r), line: r.line, handlers: &r.handlers }).collect()
+        let routes = self.routes.iter().map(|route| Feed {
+            source: Source::Route(route.name.clone()),
+            line: route.line,
+            handlers: &route.handlers,
+        });
+        let queues = self.queues.iter().map(|(topic, queue)| Feed {
+            source: Source::Queue(topic.clone()),
+            line: queue.line,
+            handlers: &queue.handlers,
+        });
+        routes.chain(queues).collect()
     }
 
     /// The plugins that get events, each once.
@@ -404,7 +432,8 @@ impl Config {
             Source::Route(name) => {
                 self.routes.iter().find(|route| route.name == *name).map(|route| &route.handlers)
             }
-            Source::Queue(_) | Source::Schedule(_) => None,
+            Source::Queue(topic) => self.queues.get(topic).map(|queue| &queue.handlers),
+            Source::Schedule(_) => None,
         };
         let handler = handlers.and_then(|handlers| handlers.iter().find(|h| h.name == *handler));
         handler.map(|handler| handler.retry.clone()).unwrap_or_default()

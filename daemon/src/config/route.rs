@@ -122,7 +122,8 @@ fn route<'a>(
         verify.as_ref().map(|verify| verify.handshake_methods(&methods)).unwrap_or_default();
     let mode = mode(table, problems);
     let kinds = kinds(table, problems);
-    let handlers = handlers(table, &kinds, problems);
+    let what = Handlers { of: "route", keys: &keys::HANDLER, taken: &kinds };
+    let handlers = handlers(table, what, problems);
     if let (Mode::Respond(_), Some(entry)) = (&mode, table.entry("handlers"))
         && handlers.len() > 1
     {
@@ -328,18 +329,31 @@ fn kinds<'a>(table: &Table<'a>, problems: &mut Problems) -> Vec<(&'a str, Entry<
     kinds
 }
 
-fn handlers(
+/// Whose handlers are read.
+#[derive(Clone, Copy)]
+pub(super) struct Handlers<'h, 'a> {
+    /// In one word.
+    pub(super) of: &'static str,
+    /// Of an entry that is a table.
+    pub(super) keys: &'static keys::Keys,
+    /// The kinds that come at all; none for all.
+    pub(super) taken: &'h [(&'a str, Entry<'a>)],
+}
+
+/// Reads `handlers`, and the `retry` that they have unless one says otherwise.
+pub(super) fn handlers(
     table: &Table<'_>,
-    taken: &[(&str, Entry<'_>)],
+    what: Handlers<'_, '_>,
     problems: &mut Problems,
 ) -> Vec<RouteHandler> {
+    let Handlers { of, keys, taken } = what;
     const EXAMPLE: &str = "[\"github-push/record\"]";
     let built_in = Retry::default();
     let default =
         table.entry("retry").map_or(built_in.clone(), |entry| retry(&entry, &built_in, problems));
     let Some(entry) = table.entry("handlers") else {
         problems
-            .error(table.span.clone(), "the route has no `handlers`")
+            .error(table.span.clone(), format!("the {of} has no `handlers`"))
             .help(format!("name a plugin and its handler: `handlers = {EXAMPLE}`"));
         return Vec::new();
     };
@@ -348,8 +362,11 @@ fn handlers(
         let (name, kinds, retry) = match element.value {
             DeValue::String(_) => (element.clone(), Vec::new(), default.clone()),
             DeValue::Table(_) => {
-                let Some(table) = Table::open(&element, &keys::HANDLER, problems) else { continue };
-                let kinds = kinds(&table, problems);
+                let Some(table) = Table::open(&element, keys, problems) else { continue };
+                let kinds = match keys.contains("kinds") {
+                    true => kinds(&table, problems),
+                    false => Vec::new(),
+                };
                 for (kind, element) in &kinds {
                     if taken.is_empty() || taken.iter().any(|(taken, _)| taken == kind) {
                         continue;
@@ -365,9 +382,9 @@ fn handlers(
                 let retry =
                     table.entry("retry").map_or(default.clone(), |e| retry(&e, &default, problems));
                 let Some(name) = table.entry("handler") else {
-                    problems.error(element.span, "this entry of `handlers` has no `handler`").help(
-                        "for example `{ handler = \"github-push/record\", kinds = [\"push\"] }`",
-                    );
+                    problems
+                        .error(element.span, "this entry of `handlers` has no `handler`")
+                        .help(format!("for example `{}`", keys.example));
                     continue;
                 };
                 (name, kinds, retry)
@@ -394,9 +411,12 @@ fn handlers(
         if let Some((_, first)) = handlers.iter().find(|(seen, _)| seen.name == handler) {
             let first = first.clone();
             problems
-                .error(name.span, format!("the route lists `{handler}` twice"))
+                .error(name.span, format!("the {of} lists `{handler}` twice"))
                 .also(first, "first here")
-                .help("put all its `kinds` into one entry");
+                .help(match keys.contains("kinds") {
+                    true => "put all its `kinds` into one entry",
+                    false => "one entry is enough",
+                });
             continue;
         }
         handlers.push((RouteHandler { name: handler, kinds, retry }, name.span));

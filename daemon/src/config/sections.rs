@@ -14,8 +14,10 @@ use toml::de::DeValue;
 use super::Build;
 use super::keys;
 use super::model::{
-    Admin, Limits, MAX_PLUGIN_MEMORY, Outbound, Plugin, PluginLimits, Runtime, Server, Store, Tls,
+    Admin, Limits, MAX_PLUGIN_MEMORY, Outbound, Plugin, PluginLimits, Queue, Runtime, Server,
+    Store, Tls,
 };
+use super::queue;
 use super::reader::{Entry, Problems, Table, bare, nearest, show};
 use super::references;
 use super::secrets;
@@ -126,6 +128,8 @@ pub(super) fn runtime(
         kv_value_bytes: 64 << 10,
         kv_attempt_bytes: 256 << 10,
         kv_bytes: 16 * MIB,
+        queue_message_bytes: 64 << 10,
+        queue_attempt_bytes: 256 << 10,
     };
     Runtime {
         plugins_dir,
@@ -206,6 +210,7 @@ fn hosts(entry: &Entry<'_>, problems: &mut Problems) -> BTreeMap<String, SocketA
 pub(super) fn plugins(
     root: &Table<'_>,
     defaults: &PluginLimits,
+    queues: &BTreeMap<String, Queue>,
     problems: &mut Problems,
 ) -> BTreeMap<String, Plugin> {
     let mut plugins = BTreeMap::new();
@@ -238,8 +243,10 @@ pub(super) fn plugins(
         let table = Table::of(entries, value.span(), &keys::PLUGIN, problems);
         let limits = plugin_limits(&table, "concurrency", defaults, problems);
         let kv = table.entry("kv").and_then(|entry| kv(&entry, problems));
+        let topics = table.entry("topics").map(|entry| queue::topics(&entry, queues, problems));
+        let topics = topics.unwrap_or_default();
         let settings = settings(&table, problems);
-        plugins.insert(plugin.to_string(), Plugin { limits, kv, settings });
+        plugins.insert(plugin.to_string(), Plugin { limits, kv, topics, settings });
     }
     plugins
 }
@@ -280,6 +287,7 @@ fn plugin_limits(
     problems: &mut Problems,
 ) -> PluginLimits {
     let PluginLimits { timeout, cpu, memory, log_bytes, reply_bytes, .. } = *defaults;
+    let PluginLimits { queue_message_bytes, queue_attempt_bytes, .. } = *defaults;
     let PluginLimits { kv_key_bytes, kv_value_bytes, kv_attempt_bytes, kv_bytes, .. } = *defaults;
     PluginLimits {
         timeout: table.duration("timeout", timeout, 10 * MS..=HOUR, problems),
@@ -298,6 +306,20 @@ fn plugin_limits(
             problems,
         ),
         kv_bytes: table.size("kv_bytes", kv_bytes, 4 * KIB..=1 << 40, problems),
+        queue_message_bytes: bytes(
+            table,
+            "queue_message_bytes",
+            queue_message_bytes,
+            KIB..=MIB,
+            problems,
+        ),
+        queue_attempt_bytes: bytes(
+            table,
+            "queue_attempt_bytes",
+            queue_attempt_bytes,
+            4 * KIB..=MIB,
+            problems,
+        ),
     }
 }
 

@@ -391,6 +391,8 @@ fn an_empty_file_gives_every_default() {
             kv_value_bytes: 64 << 10,
             kv_attempt_bytes: 256 << 10,
             kv_bytes: 16 << 20,
+            queue_message_bytes: 64 << 10,
+            queue_attempt_bytes: 256 << 10,
         }
     );
 }

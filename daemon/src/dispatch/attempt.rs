@@ -94,7 +94,7 @@ impl Dispatcher {
                 }
                 return Ran::Failed;
             };
-            let run = self.to_commit(&name, &attempt, &reruns, held, end_at).await;
+            let run = self.to_commit(&name, &event, &mut attempt, &reruns, held, end_at).await;
             let (effects, held) = match run {
                 Run::Commit(effects, held) => (effects, held),
                 Run::Again if reruns.again(&attempt) => continue,
@@ -182,6 +182,7 @@ fn unwanted(event: &Event, name: &HandlerName, plugin_hash: ContentHash) -> Atte
         cpu: Duration::ZERO,
         memory_peak: 0,
         kv: KvEffects::default(),
+        sendings: Vec::new(),
         plugin_hash,
     }
 }
@@ -305,7 +306,10 @@ impl LeaseGuard {
                     tracing::warn!(job = %lease.job(), "the lease was lost; the outcome is dropped");
                     break Recorded::No;
                 }
-                Err(StoreError::Full(_)) if !completion.effects.writes.is_empty() => {
+                Err(StoreError::Full(_))
+                    if !completion.effects.writes.is_empty()
+                        || !completion.effects.messages.is_empty() =>
+                {
                     return Recorded::Refused(Refusal::NoRoom);
                 }
                 Err(StoreError::Full(_) | StoreError::Busy) => tokio::time::sleep(STORE_REST).await,
@@ -401,7 +405,8 @@ mod tests {
         let target = Target::Handler("p/h".parse().expect("a name"));
         let ingest = async || {
             let job = NewJob { target: target.clone(), order_key: None, lease: true };
-            let new = NewEvent { event: event(), dedupe: Vec::new(), jobs: vec![job] };
+            let new =
+                NewEvent { event: event(), dedupe: Vec::new(), jobs: vec![job], due_at: None };
             match store.ingest(new).await.expect("stores") {
                 Ingested::Stored(stored) => {
                     (stored.id(), stored.into_leases().remove(0).expect("is leased"))

@@ -108,7 +108,7 @@ impl Receiver {
                 self.spend_tokens(&event, dedupe, config, client).await?;
                 return Ok(ignored(config));
             }
-            let new = NewEvent { event, dedupe, jobs: Vec::new() };
+            let new = NewEvent { event, dedupe, jobs: Vec::new(), due_at: None };
             return match self.store.ingest(new).await.map_err(store_problem)? {
                 Ingested::Stored(_) | Ingested::Duplicate(_) => Ok(ignored(config)),
                 Ingested::TokenReused => Err(token_reused(config, client)),
@@ -182,7 +182,7 @@ impl Receiver {
             return answer(ran.map_err(unavailable)?, route);
         }
         let job = NewJob { target: target.clone(), order_key: None, lease: true };
-        let new = NewEvent { event, dedupe, jobs: vec![job] };
+        let new = NewEvent { event, dedupe, jobs: vec![job], due_at: None };
         match self.dispatcher.respond(new, target, respond.clone()).await.map_err(unavailable)? {
             Respond::Ran(ran) => answer(ran, route),
             Respond::Again(Some(reply)) => Ok(again(&reply)),

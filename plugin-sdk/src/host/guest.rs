@@ -1,7 +1,7 @@
 //! The calls inside the sandbox: the imported interfaces.
 
 use crate::guest::bindings::imports::hookyard::plugin::{
-    clock, kv, log as imported, random, settings,
+    clock, kv, log as imported, queue, random, settings,
 };
 use crate::log::Level;
 
@@ -73,4 +73,13 @@ pub(crate) fn kv_compare_and_set(
     ttl_ms: Option<u64>,
 ) -> bool {
     kv::compare_and_set(namespace, key, expected, value, ttl_ms)
+}
+
+pub(crate) fn queue_send(
+    topic: &str,
+    body: &[u8],
+    due: queue::Due,
+    dedupe: Option<&queue::Dedupe>,
+) -> String {
+    queue::send(topic, body, due, dedupe)
 }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::guest::bindings::imports::hookyard::plugin::kv;
+use crate::guest::bindings::imports::hookyard::plugin::{kv, queue};
 use crate::log::Level;
 use crate::testing::Fake;
 
@@ -110,4 +110,13 @@ pub(crate) fn kv_compare_and_set(
         }
         same
     })
+}
+
+pub(crate) fn queue_send(
+    topic: &str,
+    body: &[u8],
+    due: queue::Due,
+    dedupe: Option<&queue::Dedupe>,
+) -> String {
+    ask(|fake| fake.queue_send(topic, body, due, dedupe))
 }

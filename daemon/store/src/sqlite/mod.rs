@@ -10,6 +10,7 @@ mod jobs;
 mod kv;
 mod learn;
 mod lock;
+mod messages;
 mod open;
 mod reader;
 mod resend;
@@ -256,7 +257,7 @@ impl Store for SqliteStore {
     }
 
     async fn commit(&self, effects: Effects) -> Result<Completed, StoreError> {
-        self.submit(kv::Commit { effects }).await
+        self.submit(kv::Commit::of(effects)?).await
     }
 
     async fn kv_get(

@@ -3,6 +3,7 @@
 #![allow(clippy::indexing_slicing, reason = "a panic is the failure that a test reports")]
 
 mod kv;
+mod messages;
 mod resend;
 
 use std::collections::HashSet;
@@ -14,6 +15,7 @@ use hookyard_store::*;
 use hookyard_types::{Event, EventId, Headers, Source, Target, Timestamp};
 
 pub(crate) use kv::*;
+pub(crate) use messages::*;
 pub(crate) use resend::*;
 
 /// A place where a store is kept, for one test.
@@ -72,7 +74,7 @@ pub(crate) fn ordered(name: &str, key: &str) -> NewJob {
 }
 
 pub(crate) fn new_event(body: &str, jobs: Vec<NewJob>) -> NewEvent {
-    NewEvent { event: event(body), dedupe: Vec::new(), jobs }
+    NewEvent { event: event(body), dedupe: Vec::new(), jobs, due_at: None }
 }
 
 pub(crate) fn keyed(key: &str, received_at: Timestamp) -> NewEvent {
@@ -568,7 +570,8 @@ pub(crate) async fn each_lane_gets_its_share<B: Backend>() {
     stored(&*store, late).await;
     let claims =
         store.claim(vec![want("busy", 5), want("quiet", 5)], after(100)).await.expect("claims");
-    let lanes: Vec<&str> = claims.jobs.iter().map(|claimed| claimed.target.lane()).collect();
+    let lanes: Vec<String> =
+        claims.jobs.iter().map(|claimed| claimed.target.lane(&claimed.event.source)).collect();
     assert_eq!(lanes, ["busy", "busy", "busy", "busy", "busy", "quiet"]);
     let bodies: Vec<_> = claims.jobs.iter().map(|claimed| claimed.event.body.clone()).collect();
     assert_eq!(bodies, ["0", "1", "2", "3", "4", "late"], "not the longest due first");
@@ -824,6 +827,10 @@ macro_rules! store_contract {
             a_list_is_compared_as_far_as_it_was_seen
             pages_of_keys_follow_one_another
             increments_need_no_read_and_never_conflict
+            messages_are_stored_with_the_outcome_that_sends_them
+            a_delayed_message_is_due_at_its_time
+            a_message_whose_key_is_known_is_not_stored
+            a_topic_holds_no_more_than_its_limit
             an_expired_key_is_gone_and_is_swept
             no_commit_removes_more_than_some_hundreds_of_expired_keys
             a_plugin_keeps_no_more_than_it_may
