@@ -1,5 +1,6 @@
 //! Which plugins may serve: what config.toml says, asked by the loader.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hookyard_runtime::{Admission, Grant, KvGrant, Limits, Manifest, Plugins};
@@ -28,6 +29,7 @@ impl Admission for ConfigAdmission {
     fn admit(&self, manifest: &Manifest) -> Result<Grant, String> {
         let Self(config) = self;
         let kv = self.kv(manifest)?;
+        let connections = self.connections(manifest)?;
         let settings = config.plugins.get(&manifest.name).map(|plugin| &plugin.settings);
         for setting in manifest.settings.iter().filter(|setting| setting.required) {
             if settings.is_none_or(|settings| !settings.contains_key(&setting.name)) {
@@ -56,8 +58,11 @@ impl Admission for ConfigAdmission {
                 kv_key_bytes: limits.kv_key_bytes,
                 kv_value_bytes: limits.kv_value_bytes,
                 kv_attempt_bytes: limits.kv_attempt_bytes,
+                requests: limits.requests,
+                request_bytes: limits.request_bytes,
             },
             kv,
+            connections,
             settings: settings.cloned().unwrap_or_default(),
         })
     }
@@ -68,6 +73,35 @@ impl Admission for ConfigAdmission {
 }
 
 impl ConfigAdmission {
+    /// The connections that the plugin may use, or what it needs and is not granted.
+    fn connections(&self, manifest: &Manifest) -> Result<BTreeSet<String>, String> {
+        let Self(config) = self;
+        let name = &manifest.name;
+        let granted = config.plugins.get(name).map(|plugin| plugin.connections.clone());
+        let granted = granted.unwrap_or_default();
+        let file = config.file.display();
+        if manifest.imports("connection") {
+            let named = || manifest.uses_of("connection");
+            if let Some(missing) = named().find(|named| !granted.contains(*named)) {
+                let all: BTreeSet<&str> =
+                    granted.iter().map(String::as_str).chain(named()).collect();
+                return Err(format!(
+                    "plugin `{name}` uses the connection `{missing}`, which {file} does not grant: \
+                     write `connections = {all:?}` in [plugin.{name}]",
+                    all = all.iter().collect::<Vec<_>>(),
+                ));
+            }
+            if granted.is_empty() {
+                return Err(format!(
+                    "plugin `{name}` makes requests through connections, and {file} grants it none: \
+                     add `connections = [\"NAME\"]` to [plugin.{name}], and name it in the plugin's \
+                     manifest, `connections(NAME)`"
+                ));
+            }
+        }
+        Ok(granted)
+    }
+
     /// What the plugin may do with `kv`, or what it needs and is not granted.
     fn kv(&self, manifest: &Manifest) -> Result<Option<KvGrant>, String> {
         let Self(config) = self;
@@ -92,7 +126,7 @@ impl ConfigAdmission {
         let missing = shared.iter().find(|shared| !granted.contains(**shared));
         if let Some(missing) = missing.filter(|_| manifest.imports("kv")) {
             let granted = granted.iter().map(String::as_str);
-            let all: std::collections::BTreeSet<&str> = granted.chain(shared.clone()).collect();
+            let all: BTreeSet<&str> = granted.chain(shared.clone()).collect();
             return Err(format!(
                 "plugin `{name}` uses the shared namespace `{missing}`, which {file} does not grant: \
                  write `kv = {{ shared = {all:?} }}` in [plugin.{name}]",

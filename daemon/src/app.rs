@@ -21,6 +21,7 @@ use crate::admin::{Admin, Guard};
 use crate::admission::{LiveAdmission, missing_plugins};
 use crate::cli::EXIT_BAD_CONFIG;
 use crate::config::{Config, Limits, MAX_PLUGIN_MEMORY};
+use crate::connections::LiveConnections;
 use crate::dispatch::Dispatcher;
 use crate::ingress::{self, Drain, Listener, Receiver, ServeOptions, TlsReloader};
 use crate::keys::{KeyCache, Online};
@@ -254,6 +255,7 @@ async fn start_plugins(
     options.compile_timeout = runtime.compile_timeout;
     options.compile_memory = runtime.compile_memory;
     options.kv = Some(Arc::new(StoredKv(Arc::clone(store))));
+    options.connections = Some(Arc::new(LiveConnections(Arc::clone(live))));
     let admission = Arc::new(LiveAdmission(Arc::clone(live)));
     // Blocks while plugins compile.
     let started = tokio::task::spawn_blocking(move || Plugins::start(options, admission));

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
+use rustls::RootCertStore;
 
 use crate::admin::{self, Token};
 use crate::config::{self, Config, ConfigError, Diagnostic, RouteProblem, SecretProblem};
+use crate::connections::{self, Connection};
 use crate::outbound;
 use crate::route::{RouteChecks, Routes};
 use crate::secret::{self, Stamp};
@@ -24,6 +26,7 @@ pub(crate) struct Live {
 pub(crate) struct Generation {
     pub(crate) config: Arc<Config>,
     pub(crate) routes: Routes,
+    pub(crate) connections: connections::Set,
     /// The admin API's, when the configuration names one.
     pub(crate) admin_token: Option<Token>,
     /// The states of its own file and of the secrets' files when they were read.
@@ -39,12 +42,18 @@ impl Generation {
         let base = file.parent().unwrap_or(Path::new(""));
         // Each is looked at before it is read: a change in between is then seen as one more.
         let stamps = vec![secret::stamp_of(file)];
-        let mut builder = Builder { base, stamps, admin_token: None };
+        let mut builder = Builder {
+            base,
+            stamps,
+            admin_token: None,
+            connections: Default::default(),
+            roots: None,
+        };
         let loaded = config::load_with(file, &mut builder)?;
-        let Builder { stamps, admin_token, .. } = builder;
+        let Builder { stamps, admin_token, connections, .. } = builder;
         let config = Arc::new(loaded.config);
         let routes = Routes::new(&config, loaded.built);
-        Ok((Self { config, routes, admin_token, stamps }, loaded.warnings))
+        Ok((Self { config, routes, connections, admin_token, stamps }, loaded.warnings))
     }
 }
 
@@ -53,6 +62,9 @@ struct Builder<'b> {
     base: &'b Path,
     stamps: Vec<Option<Stamp>>,
     admin_token: Option<Token>,
+    connections: connections::Set,
+    /// The platform's, read for the first connection.
+    roots: Option<RootCertStore>,
 }
 
 impl config::Build for Builder<'_> {
@@ -69,6 +81,19 @@ impl config::Build for Builder<'_> {
         Ok(())
     }
 
+    fn connection(
+        &mut self,
+        name: &str,
+        connection: &config::Connection,
+        outbound: &config::Outbound,
+    ) -> Result<(), (&'static str, SecretProblem)> {
+        self.stamps.extend(connections::stamps(connection, self.base));
+        let roots = self.roots.get_or_insert_with(outbound::platform_roots);
+        let built = Connection::build(name, connection, outbound, roots, self.base)?;
+        self.connections.insert(name.to_owned(), Arc::new(built));
+        Ok(())
+    }
+
     fn outbound(&mut self, outbound: &config::Outbound) -> Result<(), String> {
         outbound::extra_roots(outbound).map(drop).map_err(|error| error.to_string())
     }
@@ -81,6 +106,7 @@ pub(crate) fn stamps(config: &Config) -> Vec<Option<Stamp>> {
     let routes = config.routes.iter().flat_map(|route| route_stamps(route, base));
     std::iter::once(secret::stamp_of(&config.file))
         .chain(admin_stamp(&config.admin, base))
+        .chain(config.connections.values().flat_map(|one| connections::stamps(one, base)))
         .chain(routes)
         .collect()
 }

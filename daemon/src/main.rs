@@ -7,6 +7,7 @@ mod app;
 mod budget;
 mod cli;
 mod config;
+mod connections;
 mod dispatch;
 mod event;
 mod ingress;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Command::Init { folder } => cli::init::run(&folder),
         Command::Events { command } => cli::events::run(command),
         Command::Kv { command } => cli::kv::run(command),
+        Command::Connections { command } => cli::connections::run(command),
         Command::Routes { command } => cli::routes::run(command),
         Command::Send(arguments) => cli::send::run(&arguments),
         Command::Verify { request, json } => cli::verify::run(&request, json),

@@ -14,6 +14,7 @@ use tokio::task::block_in_place;
 
 use crate::admission::{ConfigAdmission, missing_plugins};
 use crate::config::{Config, ConfigError, Limits};
+use crate::connections;
 use crate::dispatch::Dispatcher;
 use crate::live::{self, Generation, Live};
 use crate::secret::Stamp;
@@ -117,7 +118,8 @@ impl Reloader {
         );
     }
 
-    fn take(&self, generation: Generation) -> Result<(), String> {
+    fn take(&self, mut generation: Generation) -> Result<(), String> {
+        connections::inherit(&mut generation.connections, &self.live.load().connections);
         let config = Arc::clone(&generation.config);
         let stranded = self.plugins.check(&ConfigAdmission(Arc::clone(&config)));
         if !stranded.is_empty() {

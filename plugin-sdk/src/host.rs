@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::guest::bindings::imports::hookyard::plugin::kv::Scope;
 use crate::guest::bindings::imports::hookyard::plugin::types;
 use crate::log::{self, Level};
-use crate::{Failure, Kv};
+use crate::{Connection, Failure, Kv};
 
 #[cfg(target_arch = "wasm32")]
 #[path = "host/guest.rs"]
@@ -18,10 +18,10 @@ pub(crate) mod calls;
 #[path = "host/native.rs"]
 pub(crate) mod calls;
 
-/// What a handler can ask of the daemon: settings, log, time, randomness, which try this is, and
-/// what it keeps.
+/// What a handler can ask of the daemon: settings, log, time, randomness, which try this is,
+/// what it keeps, and other services.
 ///
-/// Only the last of these needs a grant in config.toml. A plugin's import list shows which it uses.
+/// Only the last two of these need a grant in config.toml. A plugin's import list shows which it uses.
 ///
 /// ```
 /// use hookyard_sdk::prelude::*;
@@ -148,6 +148,25 @@ impl Host {
     /// ```
     pub fn shared_kv(&self, namespace: &str) -> Kv {
         Kv::new(Scope::Shared, namespace)
+    }
+
+    /// Another service's HTTP API, which config.toml describes as `[connection.NAME]` and grants to the
+    /// plugin: `connections = ["slack"]`. Without the grant the attempt ends.
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    /// use hookyard_sdk::testing;
+    ///
+    /// fn price(_event: Event, host: Host) -> Outcome {
+    ///     let rates: Value = host.connection("rates").get("latest").send()?.expect_success()?.json()?;
+    ///     done().message(&rates["eur"])
+    /// }
+    ///
+    /// let host = testing::host().answer("rates", testing::response(200).json(&json!({ "eur": 2 })));
+    /// assert_eq!(host.run(price, testing::event().build()).expect_done().message(), Some("2"));
+    /// ```
+    pub fn connection(&self, name: &str) -> Connection {
+        Connection::new(name)
     }
 
     /// The value of a setting from `settings` in the plugin's table of config.toml.

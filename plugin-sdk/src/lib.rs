@@ -35,6 +35,7 @@
 //! [`ignore`](outcome::ignore), [`retry`](outcome::retry) or [`reject`](outcome::reject). A panic is
 //! a failed attempt, which is tried again; its message is logged.
 
+mod connection;
 mod event;
 mod firing;
 mod guest;
@@ -47,6 +48,7 @@ mod plugin;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 
+pub use connection::{Connection, ConnectionError, NextPage, Pages, RequestBuilder, Response};
 pub use event::{Event, Form};
 pub use firing::Firing;
 pub use hookyard_sdk_macros::{handler, plugin};
@@ -87,7 +89,8 @@ pub mod prelude {
         Done, Failure, OrFail, Outcome, OutcomeExt, Reply, done, ignore, reject, reply, retry,
     };
     pub use crate::{
-        Attempt, Event, Firing, Form, Host, Kv, Message, debug, error, handler, info, warn,
+        Attempt, Connection, ConnectionError, Event, Firing, Form, Host, Kv, Message, NextPage,
+        Response, debug, error, handler, info, warn,
     };
 }
 

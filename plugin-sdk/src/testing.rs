@@ -32,6 +32,7 @@
 //! assert_eq!(host().run(record, push("dev")).expect_ignored(), "another branch");
 //! ```
 
+mod connection;
 mod firing;
 mod kv;
 mod message;
@@ -44,6 +45,8 @@ use serde::Serialize;
 use crate::guest::bindings::imports::hookyard::plugin::types;
 use crate::log::Level;
 use crate::{Done, Event, Failure, Host, Outcome, Reply, host::calls};
+use connection::Services;
+pub use connection::{Request, ResponseBuilder, response};
 use kv::Kept;
 
 pub use firing::{FiringBuilder, firing};
@@ -123,6 +126,7 @@ pub fn host() -> HostBuilder {
             random: 0x9e37_79b9_7f4a_7c15,
             logs: Vec::new(),
             kept: Kept::default(),
+            services: Services::default(),
         },
     }
 }
@@ -445,7 +449,7 @@ impl HostBuilder {
         let before = self.fake.kept.clone();
         let (outcome, fake) = calls::with_fake(self.fake, || handler(input, host));
         let kept = if outcome.is_ok() { fake.kept } else { before };
-        Run { outcome, logs: fake.logs, kept }
+        Run { outcome, logs: fake.logs, kept, services: fake.services }
     }
 }
 
@@ -469,6 +473,7 @@ pub struct Run {
     outcome: Outcome,
     logs: Vec<LogLine>,
     kept: Kept,
+    services: Services,
 }
 
 /// A line that a handler logged.
@@ -676,6 +681,7 @@ pub(crate) struct Fake {
     random: u64,
     logs: Vec<LogLine>,
     kept: Kept,
+    services: Services,
 }
 
 impl Fake {

@@ -10,6 +10,7 @@
 mod answers;
 mod arming;
 mod configuration;
+mod connections;
 mod deliveries;
 mod full;
 mod handshakes;

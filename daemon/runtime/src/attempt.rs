@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use hookyard_types::OutgoingRequest;
+
 use crate::{ContentHash, KvEffects};
 
 /// What came of one attempt, with what it cost.
@@ -21,6 +23,9 @@ pub struct Attempt {
     pub memory_peak: u64,
     /// What it saw of what plugins keep, and what it wants to change there.
     pub kv: KvEffects,
+    /// The requests that it made through connections, in their order; those happened, whatever the
+    /// outcome is.
+    pub requests: Vec<OutgoingRequest>,
     /// The file that was run.
     pub plugin_hash: ContentHash,
 }

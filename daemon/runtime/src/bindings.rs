@@ -14,11 +14,12 @@ wasmtime::component::bindgen!({
         "hookyard:plugin/kv.list": async | trappable,
         "hookyard:plugin/kv.increment-and-get": async | trappable,
         "hookyard:plugin/kv.compare-and-set": async | trappable,
+        "hookyard:plugin/connection.request": async | trappable,
         default: trappable,
     },
 });
 
-pub(crate) use hookyard::plugin::{clock, kv, log, random, settings, types};
+pub(crate) use hookyard::plugin::{clock, connection, kv, log, random, settings, types};
 
 /// The beginning of the interfaces' names.
 pub(crate) const PACKAGE: &str = "hookyard:plugin/";

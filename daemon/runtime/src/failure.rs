@@ -43,20 +43,24 @@ impl Subject<'_> {
         )
     }
 
-    fn copied(&self, keeps: bool) -> String {
+    /// `keeps` and `asks`: whether it may use `kv` and connections.
+    fn copied(&self, keeps: bool, asks: bool) -> String {
         let Self { plugin, limits } = self;
+        let mut bounds = vec![format!("`reply_bytes` of {}", limits.reply_bytes)];
         if keeps {
-            return format!(
-                "passed more data in one call than its `reply_bytes` of {} and its \
-                 `kv_value_bytes` of {} allow: pass less, or raise the one that it is under \
-                 `[plugin.{plugin}]`",
-                limits.reply_bytes, limits.kv_value_bytes
-            );
+            bounds.push(format!("`kv_value_bytes` of {}", limits.kv_value_bytes));
         }
+        if asks {
+            bounds.push(format!("`request_bytes` of {}", limits.request_bytes));
+        }
+        let (allow, raise) = match bounds.len() {
+            1 => ("allows", "`reply_bytes`"),
+            _ => ("allow", "the one that it is"),
+        };
         format!(
-            "passed more data in one call than its `reply_bytes` of {} allows: pass less, or raise \
-             `reply_bytes` under `[plugin.{plugin}]`",
-            limits.reply_bytes
+            "passed more data in one call than its {} {allow}: pass less, or raise {raise} under \
+             `[plugin.{plugin}]`",
+            bounds.join(" and its ")
         )
     }
 }
@@ -74,7 +78,7 @@ pub(crate) fn outcome(error: &Error, state: &State, subject: &Subject<'_>) -> Ou
     }
     // The engine's error for this has no public type.
     if format!("{:#}", error.root_cause()).contains("fuel allocated for hostcalls") {
-        return Outcome::Limit(subject.copied(state.kv.is_open()));
+        return Outcome::Limit(subject.copied(state.kv.is_open(), state.outgoing.is_open()));
     }
     let mut message = reason(error);
     let functions = functions(error);

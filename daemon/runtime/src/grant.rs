@@ -1,6 +1,6 @@
 //! What a plugin may do and use, and who decides it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::{KvGrant, Manifest};
@@ -26,6 +26,11 @@ pub struct Limits {
     /// Bytes that an attempt may read and change through `kv`: keys, values, 1024 for each call and
     /// 64 for each listed entry.
     pub kv_attempt_bytes: usize,
+    /// Requests that an attempt may make through connections.
+    pub requests: u32,
+    /// Bytes of all their requests and answers together: paths, queries, headers and bodies, as the
+    /// plugin gives and gets them.
+    pub request_bytes: usize,
 }
 
 impl Default for Limits {
@@ -39,6 +44,8 @@ impl Default for Limits {
             kv_key_bytes: 512,
             kv_value_bytes: 64 << 10,
             kv_attempt_bytes: 256 << 10,
+            requests: 20,
+            request_bytes: 4 << 20,
         }
     }
 }
@@ -51,6 +58,8 @@ pub struct Grant {
     pub settings: BTreeMap<String, serde_json::Value>,
     /// Whether it may keep things, and which namespaces it shares.
     pub kv: Option<KvGrant>,
+    /// The connections that it may use.
+    pub connections: BTreeSet<String>,
 }
 
 /// Decides which plugins may serve, and with what. The daemon answers from its configuration.

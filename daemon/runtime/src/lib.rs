@@ -11,6 +11,7 @@ mod attempt;
 mod bindings;
 mod cache;
 mod compile;
+mod connection;
 mod engine;
 mod failure;
 mod folder;
@@ -33,6 +34,7 @@ mod watch;
 
 pub use attempt::{Attempt, Level, LogLine, Outcome, Reply};
 pub use compile::compile_main;
+pub use connection::{Answer, Call, CallError, Called, Connections};
 pub use grant::{Admission, Grant, Limits};
 pub use hash::ContentHash;
 pub use kv::{Kv, KvEffects, KvGrant};

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Kv;
+use crate::{Connections, Kv};
 
 /// How the engine is set up. It cannot be changed while it runs.
 #[derive(Debug)]
@@ -31,6 +31,9 @@ pub struct Options {
     pub compiler: Compiler,
     /// What plugins that are granted `kv` read; without it their calls fail.
     pub kv: Option<Arc<dyn Kv>>,
+    /// What carries out the requests of plugins that are granted connections; without it their calls
+    /// fail.
+    pub connections: Option<Arc<dyn Connections>>,
 }
 
 impl Options {
@@ -51,6 +54,7 @@ impl Options {
             start_patience: Duration::from_secs(30),
             compiler,
             kv: None,
+            connections: None,
         }
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::Store;
 
 use crate::bindings::{self, types};
+use crate::connection::{self, Outgoing};
 use crate::failure::{self, Subject};
 use crate::kv::{Access, Session};
 use crate::meter::{Overrun, metered};
@@ -16,7 +17,9 @@ use crate::reply;
 use crate::state::{Settings, State};
 use crate::text::clip;
 use crate::version::{Input, Version};
-use crate::{Attempt, ContentHash, Grant, HandlerInfo, Kv, KvEffects, Limits, Manifest, Outcome};
+use crate::{
+    Attempt, Connections, ContentHash, Grant, HandlerInfo, Kv, KvEffects, Limits, Manifest, Outcome,
+};
 
 /// The longest message of an outcome, in bytes.
 const MAX_MESSAGE: usize = 4096;
@@ -27,6 +30,7 @@ pub struct Plugin {
     limits: Limits,
     settings: Settings,
     kv: Option<Arc<Access>>,
+    connections: Option<Arc<connection::Access>>,
     /// One permit for each slot of the pool that attempts may use.
     slots: Arc<Semaphore>,
 }
@@ -37,6 +41,7 @@ impl Plugin {
         mut grant: Grant,
         slots: Arc<Semaphore>,
         kv: Option<Arc<dyn Kv>>,
+        carrier: Option<Arc<dyn Connections>>,
     ) -> Self {
         grant.limits.memory = grant.limits.memory.min(version.max_memory);
         let settings =
@@ -46,7 +51,14 @@ impl Plugin {
             let named = manifest.uses_of("kv").map(str::to_owned).collect();
             Arc::new(Access::new(&manifest.name, store, granted, named, &grant.limits))
         });
-        Self { version, limits: grant.limits, settings: Arc::new(settings), kv: access, slots }
+        let name = &version.manifest.name;
+        let connections = carrier.filter(|_| !grant.connections.is_empty()).map(|carrier| {
+            let named = version.manifest.uses_of("connection").map(str::to_owned).collect();
+            let granted = grant.connections;
+            Arc::new(connection::Access::new(name, carrier, granted, named, &grant.limits))
+        });
+        let (limits, settings) = (grant.limits, Arc::new(settings));
+        Self { version, limits, settings, kv: access, connections, slots }
     }
 
     /// The plugin's name in config.toml.
@@ -119,9 +131,10 @@ impl Plugin {
         let mut store = self.version.store(
             limits.log_bytes,
             limits.memory,
-            limits.reply_bytes.max(self.most_kept()),
+            limits.reply_bytes.max(self.most_kept()).max(self.most_sent()),
             self.settings.clone(),
             Session::new(self.kv.clone()),
+            Outgoing::new(self.connections.clone(), job.to_string(), end),
         );
         let (ended, cpu) =
             metered(self.call(&mut store, handler, event, job, attempt), limits.cpu, end).await;
@@ -146,6 +159,7 @@ impl Plugin {
             cpu,
             memory_peak: state.memory.peak,
             kv: state.kv.into_effects(),
+            requests: state.outgoing.into_made(),
             plugin_hash: self.hash(),
         }
     }
@@ -172,6 +186,11 @@ impl Plugin {
     fn most_kept(&self) -> usize {
         let Some(access) = &self.kv else { return 0 };
         access.value_bytes.saturating_mul(2).saturating_add(access.key_bytes)
+    }
+
+    /// The most bytes that one request may rightly have.
+    fn most_sent(&self) -> usize {
+        self.connections.as_ref().map_or(0, |access| access.bytes())
     }
 
     async fn slot(&self, deadline: Option<Instant>) -> Option<SemaphorePermit<'_>> {
@@ -288,6 +307,7 @@ impl Plugin {
             cpu: Duration::ZERO,
             memory_peak: 0,
             kv: KvEffects::default(),
+            requests: Vec::new(),
             plugin_hash: self.hash(),
         }
     }

@@ -15,7 +15,7 @@ use crate::engine::{self, Host};
 use crate::folder::{Folder, Message};
 use crate::loader::Loader;
 use crate::version::Version;
-use crate::{Admission, Grant, Kv, Options, Plugin, PluginStatus};
+use crate::{Admission, Connections, Grant, Kv, Options, Plugin, PluginStatus};
 
 /// Why the runtime could not be started. A bad plugin is never a reason.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) ended: AtomicBool,
     slots: Arc<Semaphore>,
     kv: Option<Arc<dyn Kv>>,
+    connections: Option<Arc<dyn Connections>>,
     /// Held by whoever changes what serves, never while something is loaded or run.
     served: Mutex<HashMap<String, Served>>,
     serving: ArcSwap<HashMap<String, Arc<Plugin>>>,
@@ -83,6 +84,7 @@ impl Plugins {
             ended: AtomicBool::new(false),
             slots: Arc::new(Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS))),
             kv: options.kv,
+            connections: options.connections,
             served: Mutex::default(),
             serving: ArcSwap::default(),
             status: ArcSwap::default(),
@@ -181,7 +183,9 @@ impl fmt::Debug for Plugins {
 
 impl Shared {
     pub(crate) fn plugin(&self, version: Arc<Version>, grant: Grant) -> Arc<Plugin> {
-        Arc::new(Plugin::new(version, grant, self.slots.clone(), self.kv.clone()))
+        let (slots, kv, connections) =
+            (self.slots.clone(), self.kv.clone(), self.connections.clone());
+        Arc::new(Plugin::new(version, grant, slots, kv, connections))
     }
 
     pub(crate) fn served(&self) -> MutexGuard<'_, HashMap<String, Served>> {

@@ -17,7 +17,7 @@ pub(crate) const RULES: u32 = 3;
 /// The version of the interfaces that is compatible.
 const VERSION: &str = "0.1.";
 /// The interfaces that a plugin may import.
-const IMPORTS: [&str; 6] = ["clock", "kv", "log", "random", "settings", "types"];
+const IMPORTS: [&str; 7] = ["clock", "connection", "kv", "log", "random", "settings", "types"];
 
 const HOW_TO_BUILD: &str = "build it with hookyard-sdk, \
      `cargo build --release --target wasm32-unknown-unknown`";

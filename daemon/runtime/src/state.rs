@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use wasmtime::ResourceLimiter;
 
 use crate::bindings::{clock, log, random, settings, types};
+use crate::connection::Outgoing;
 use crate::engine::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::kv::Session;
 use crate::text::clip;
@@ -30,6 +31,7 @@ pub(crate) struct State {
     started: Instant,
     pub(crate) memory: Memory,
     pub(crate) kv: Session,
+    pub(crate) outgoing: Outgoing,
 }
 
 impl State {
@@ -38,6 +40,7 @@ impl State {
         memory: u64,
         settings: Settings,
         kv: Session,
+        outgoing: Outgoing,
         started: Instant,
     ) -> Self {
         Self {
@@ -49,6 +52,7 @@ impl State {
             started,
             memory: Memory { limit: memory, used: 0, peak: 0, refused: None, elements: 0 },
             kv,
+            outgoing,
         }
     }
 }

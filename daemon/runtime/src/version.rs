@@ -11,6 +11,7 @@ use wasmtime::component::{
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::bindings::{self, types};
+use crate::connection::Outgoing;
 use crate::engine::{Host, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::failure::{self, Subject};
 use crate::kv::Session;
@@ -30,6 +31,8 @@ const DESCRIBE: Limits = Limits {
     kv_key_bytes: 0,
     kv_value_bytes: 0,
     kv_attempt_bytes: 0,
+    requests: 0,
+    request_bytes: 0,
 };
 
 /// Copied beyond the largest reply or value in one call: a reply's message, a log line.
@@ -126,6 +129,7 @@ impl Version {
             DESCRIBE.reply_bytes,
             Arc::default(),
             Session::default(),
+            Outgoing::default(),
         );
         let asked = async {
             let instance = instances.instantiate_async(&mut store).await?;
@@ -188,8 +192,9 @@ impl Version {
         copied: usize,
         settings: Settings,
         kv: Session,
+        outgoing: Outgoing,
     ) -> Store<State> {
-        store(&self.host, log_bytes, memory, copied, settings, kv)
+        store(&self.host, log_bytes, memory, copied, settings, kv, outgoing)
     }
 
     /// Instantiates into `store` and calls the handler.
@@ -253,8 +258,9 @@ fn store(
     copied: usize,
     settings: Settings,
     kv: Session,
+    outgoing: Outgoing,
 ) -> Store<State> {
-    let state = State::new(log_bytes, memory, settings, kv, host.started);
+    let state = State::new(log_bytes, memory, settings, kv, outgoing, host.started);
     let mut store = Store::new(&host.engine, state);
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(copied.saturating_add(COPY_SLACK));

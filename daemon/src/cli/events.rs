@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use hookyard_store::sqlite::{SqliteReader, SqliteStore};
 use hookyard_store::{EventDetail, EventQuery, EventSummary, JobDetail};
-use hookyard_types::{EventId, Source};
+use hookyard_types::{EventId, OutgoingRequest, Source};
 use serde_json::{Value, json};
 
 use super::ConfigArgument;
@@ -172,6 +172,7 @@ fn job(job: &JobDetail) -> Value {
                 "plugin_hash": record.plugin_hash,
                 "log": log,
                 "log_dropped": record.log_dropped,
+                "requests": record.requests.iter().map(request).collect::<Vec<_>>(),
             })
         })
         .collect();
@@ -182,6 +183,41 @@ fn job(job: &JobDetail) -> Value {
         "due_at": job.due_at.map(text),
         "attempts": attempts,
     })
+}
+
+fn request(request: &OutgoingRequest) -> Value {
+    json!({
+        "run": request.run,
+        "number": request.number,
+        "connection": request.connection,
+        "method": request.method,
+        "url": request.url,
+        "status": request.status,
+        "error": request.error,
+        "tries": request.tries,
+        "started_at": text(request.started_at),
+        "duration_ms": request.duration.as_secs_f64() * 1000.0,
+        "sent": request.sent,
+        "received": request.received,
+    })
+}
+
+/// A request as one line.
+fn request_line(request: &OutgoingRequest) -> String {
+    let OutgoingRequest { run, number, connection, method, url, sent, received, .. } = request;
+    let result = match (request.status, &request.error) {
+        (Some(status), None) => status.to_string(),
+        (Some(status), Some(error)) => format!("{status}, {error}"),
+        (None, error) => error.clone().unwrap_or_default(),
+    };
+    let run = if *run > 1 { format!(" (run {run})") } else { String::new() };
+    let tries =
+        if request.tries == 1 { String::new() } else { format!("  {} tries", request.tries) };
+    let ms = request.duration.as_secs_f64() * 1000.0;
+    one_line(&format!(
+        "request {number}{run}  {connection}  {method} {url}  {result}  {ms:.1} ms  {sent} bytes out, \
+         {received} in{tries}"
+    ))
 }
 
 fn print_json(value: &Value) -> anyhow::Result<()> {
@@ -263,6 +299,9 @@ fn print_event(detail: &EventDetail) -> anyhow::Result<()> {
                 outcome.as_str().unwrap_or_default(),
                 one_line(&record.message),
             )?;
+            for request in &record.requests {
+                writeln!(out, "    {}", request_line(request))?;
+            }
             for line in &record.log {
                 let level = serde_json::to_value(line.level)?;
                 let level = level.as_str().unwrap_or_default();

@@ -3,6 +3,7 @@
 mod api;
 mod captured;
 pub(crate) mod check;
+pub(crate) mod connections;
 pub(crate) mod events;
 pub(crate) mod init;
 pub(crate) mod kv;
@@ -71,6 +72,11 @@ pub(crate) enum Command {
     Kv {
         #[command(subcommand)]
         command: kv::KvCommand,
+    },
+    /// Look at connections to other services, and try one.
+    Connections {
+        #[command(subcommand)]
+        command: connections::ConnectionsCommand,
     },
     /// Look at routes, and let one learn its secret.
     Routes {

@@ -35,7 +35,7 @@ impl Keys {
 
 pub(super) const ROOT: Keys = Keys::new(
     "the file",
-    &["server", "admin", "store", "runtime", "outbound", "plugin", "route"],
+    &["server", "admin", "store", "runtime", "outbound", "plugin", "connection", "route"],
     "",
 );
 
@@ -90,6 +90,8 @@ pub(super) const RUNTIME: Keys = Keys::new(
         "kv_value_bytes",
         "kv_attempt_bytes",
         "kv_bytes",
+        "requests",
+        "request_bytes",
     ],
     "{ plugins_dir = \"plugins\" }",
 );
@@ -111,12 +113,80 @@ pub(super) const PLUGIN: Keys = Keys::new(
         "kv_value_bytes",
         "kv_attempt_bytes",
         "kv_bytes",
+        "connections",
+        "requests",
+        "request_bytes",
         "settings",
     ],
     "{ timeout = \"10s\" }",
 );
 
 pub(super) const KV: Keys = Keys::new("`kv`", &["shared"], "{ shared = [\"customers\"] }");
+
+pub(super) const CONNECTION: Keys = Keys::new(
+    "[connection.NAME]",
+    &[
+        "base_url",
+        "auth",
+        "timeout",
+        "retry",
+        "rate",
+        "max_response",
+        "redirects",
+        "headers",
+        "allow",
+        "allow_private",
+        "ca",
+        "client_cert",
+        "client_key",
+    ],
+    "{ base_url = \"https://api.example.com/\" }",
+);
+
+pub(super) const CONNECTION_RETRY: Keys =
+    Keys::new("`retry` of a connection", &["max_attempts", "idempotent"], "{ max_attempts = 3 }");
+
+pub(super) const AUTH: Keys = Keys {
+    secret: true,
+    ..Keys::new(
+        "`auth`",
+        &["bearer", "basic", "header", "query", "oauth2"],
+        "{ bearer = { env = \"API_TOKEN\" } }",
+    )
+};
+
+pub(super) const AUTH_BASIC: Keys = Keys {
+    secret: true,
+    ..Keys::new(
+        "`basic`",
+        &["user", "password"],
+        "{ user = \"me\", password = { env = \"API_PASSWORD\" } }",
+    )
+};
+
+pub(super) const AUTH_HEADER: Keys = Keys {
+    secret: true,
+    ..Keys::new(
+        "`header`",
+        &["name", "value", "prefix"],
+        "{ name = \"x-api-key\", value = { env = \"API_KEY\" } }",
+    )
+};
+
+pub(super) const AUTH_QUERY: Keys = Keys {
+    secret: true,
+    ..Keys::new("`query`", &["name", "value"], "{ name = \"key\", value = { env = \"API_KEY\" } }")
+};
+
+pub(super) const OAUTH2: Keys = Keys {
+    secret: true,
+    ..Keys::new(
+        "`oauth2`",
+        &["token_url", "client_id", "client_secret", "scopes", "audience", "client_auth"],
+        "{ token_url = \"https://login.example.com/token\", client_id = \"hookyard\", \
+         client_secret = { env = \"CLIENT_SECRET\" } }",
+    )
+};
 
 pub(super) const ROUTE: Keys = Keys::new(
     "[[route]]",
@@ -214,6 +284,13 @@ pub(super) const ALL: &[(&Keys, &str)] = &[
     (&OUTBOUND, "[outbound]"),
     (&PLUGIN, "[plugin.NAME]"),
     (&KV, "kv"),
+    (&CONNECTION, "[connection.NAME]"),
+    (&CONNECTION_RETRY, "[connection.NAME] retry"),
+    (&AUTH, "auth"),
+    (&AUTH_BASIC, "auth"),
+    (&AUTH_HEADER, "auth"),
+    (&AUTH_QUERY, "auth"),
+    (&OAUTH2, "auth"),
     (&ROUTE, "[[route]]"),
     (&HANDLER, "handlers"),
     (&RETRY, "retry"),

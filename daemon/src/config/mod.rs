@@ -5,6 +5,7 @@
 //! ([`reader`]), and what comes out is [`model`].
 
 mod conflicts;
+mod connection;
 mod diagnostic;
 mod keys;
 mod model;
@@ -53,6 +54,16 @@ pub(crate) trait Build {
 
     /// What is wrong with the `token`.
     fn admin(&mut self, _: &Admin) -> Result<(), SecretProblem> {
+        Ok(())
+    }
+
+    /// What is wrong with which key of the connection. `outbound` is the same file's.
+    fn connection(
+        &mut self,
+        _name: &str,
+        _: &Connection,
+        _outbound: &Outbound,
+    ) -> Result<(), (&'static str, SecretProblem)> {
         Ok(())
     }
 
@@ -172,7 +183,9 @@ fn read<B: Build>(
     let store = sections::store(&root, base, problems);
     let runtime = sections::runtime(&root, base, &store, problems);
     let outbound = sections::outbound(&root, base, build, problems);
-    let plugins = sections::plugins(&root, &runtime.defaults, problems);
+    let named = connection::names(&root);
+    let plugins = sections::plugins(&root, &runtime.defaults, &named, problems);
+    let connections = connection::connections(&root, base, &outbound, build, problems);
     let context =
         route::Context { text, body: server.limits.body, public_url: server.public_url.is_some() };
     let routes = route::routes(&root, context, problems);
@@ -180,7 +193,10 @@ fn read<B: Build>(
     let built = secrets::build(&routes, build, problems);
     let routes = routes.into_iter().filter_map(|read| read.route).collect();
     let file = file.to_owned();
-    Some((Config { file, server, admin, store, runtime, outbound, plugins, routes }, built))
+    Some((
+        Config { file, server, admin, store, runtime, outbound, plugins, connections, routes },
+        built,
+    ))
 }
 
 /// Where the text is no TOML its values are not known: what follows the `=` of a key that sounds

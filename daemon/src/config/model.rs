@@ -11,6 +11,8 @@ use hookyard_types::{HandlerName, Source};
 use hookyard_verify::{Location, Profile, Scheme, SuccessBody};
 use ipnet::IpNet;
 
+use crate::outbound::BaseUrl;
+
 /// A whole, valid config.toml.
 #[derive(Debug)]
 pub(crate) struct Config {
@@ -23,6 +25,8 @@ pub(crate) struct Config {
     pub(crate) outbound: Outbound,
     /// `[plugin.NAME]` by name.
     pub(crate) plugins: BTreeMap<String, Plugin>,
+    /// `[connection.NAME]` by name.
+    pub(crate) connections: BTreeMap<String, Connection>,
     /// In the order of the file.
     pub(crate) routes: Vec<Route>,
 }
@@ -42,7 +46,7 @@ pub(crate) struct Server {
 }
 
 /// `[server.tls]`: PEM files, read again when they change.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tls {
     pub(crate) cert: PathBuf,
     pub(crate) key: PathBuf,
@@ -141,6 +145,10 @@ pub(crate) struct PluginLimits {
     pub(crate) kv_attempt_bytes: usize,
     /// Bytes of all that it keeps, and of each shared namespace that it makes grow.
     pub(crate) kv_bytes: u64,
+    /// Requests through connections, of an attempt.
+    pub(crate) requests: u32,
+    /// Bytes of those and of their answers.
+    pub(crate) request_bytes: usize,
 }
 
 /// `[plugin.NAME]`.
@@ -149,7 +157,90 @@ pub(crate) struct Plugin {
     pub(crate) limits: PluginLimits,
     /// Whether it may keep things, and the namespaces that it shares.
     pub(crate) kv: Option<BTreeSet<String>>,
+    /// The connections that it may use.
+    pub(crate) connections: BTreeSet<String>,
     pub(crate) settings: BTreeMap<String, serde_json::Value>,
+}
+
+/// `[connection.NAME]`: another service, and how it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Connection {
+    pub(crate) base_url: BaseUrl,
+    pub(crate) auth: Option<Auth>,
+    /// Of one try, from the look-up of the name to the last byte.
+    pub(crate) timeout: Duration,
+    /// How often a request is sent at most.
+    pub(crate) max_attempts: u32,
+    /// Whether the service knows requests again by their `Idempotency-Key`.
+    pub(crate) idempotent: bool,
+    pub(crate) rate: Option<Rate>,
+    /// Bytes of an answer's body.
+    pub(crate) max_response: usize,
+    /// How many redirects are followed.
+    pub(crate) redirects: u32,
+    /// Sent with every request; names in lower case.
+    pub(crate) headers: BTreeMap<String, String>,
+    /// Networks that are no public ones and may be reached.
+    pub(crate) allow: Vec<IpNet>,
+    /// Whether every private address may be.
+    pub(crate) allow_private: bool,
+    /// A PEM file of trust roots beside the platform's.
+    pub(crate) ca: Option<PathBuf>,
+    /// PEM files that prove who asks.
+    pub(crate) client: Option<Tls>,
+}
+
+/// So many requests in any span of this length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rate {
+    pub(crate) requests: usize,
+    pub(crate) per: Duration,
+}
+
+/// How a connection proves who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Auth {
+    Bearer(SecretRef),
+    Basic {
+        user: String,
+        password: SecretRef,
+    },
+    /// The value after `prefix`.
+    Header {
+        name: String,
+        prefix: String,
+        value: SecretRef,
+    },
+    Query {
+        name: String,
+        value: SecretRef,
+    },
+    OAuth2(OAuth2),
+}
+
+/// OAuth 2 client credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OAuth2 {
+    pub(crate) token_url: BaseUrl,
+    pub(crate) client_id: String,
+    pub(crate) client_secret: SecretRef,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) audience: Option<String>,
+    /// Whether id and secret are sent in the form; else as the header of Basic.
+    pub(crate) in_body: bool,
+}
+
+impl Auth {
+    /// Where its secret is.
+    pub(crate) fn secret(&self) -> &SecretRef {
+        match self {
+            Self::Bearer(secret)
+            | Self::Basic { password: secret, .. }
+            | Self::Header { value: secret, .. }
+            | Self::Query { value: secret, .. }
+            | Self::OAuth2(OAuth2 { client_secret: secret, .. }) => secret,
+        }
+    }
 }
 
 /// `[[route]]`.

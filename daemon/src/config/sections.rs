@@ -12,6 +12,7 @@ use rustls::pki_types::DnsName;
 use toml::de::DeValue;
 
 use super::Build;
+use super::connection;
 use super::keys;
 use super::model::{
     Admin, Limits, MAX_PLUGIN_MEMORY, Outbound, Plugin, PluginLimits, Runtime, Server, Store, Tls,
@@ -126,6 +127,8 @@ pub(super) fn runtime(
         kv_value_bytes: 64 << 10,
         kv_attempt_bytes: 256 << 10,
         kv_bytes: 16 * MIB,
+        requests: 20,
+        request_bytes: 4 << 20,
     };
     Runtime {
         plugins_dir,
@@ -206,6 +209,7 @@ fn hosts(entry: &Entry<'_>, problems: &mut Problems) -> BTreeMap<String, SocketA
 pub(super) fn plugins(
     root: &Table<'_>,
     defaults: &PluginLimits,
+    connections: &BTreeSet<&str>,
     problems: &mut Problems,
 ) -> BTreeMap<String, Plugin> {
     let mut plugins = BTreeMap::new();
@@ -238,8 +242,9 @@ pub(super) fn plugins(
         let table = Table::of(entries, value.span(), &keys::PLUGIN, problems);
         let limits = plugin_limits(&table, "concurrency", defaults, problems);
         let kv = table.entry("kv").and_then(|entry| kv(&entry, problems));
+        let granted = connection::granted(&table, connections, problems);
         let settings = settings(&table, problems);
-        plugins.insert(plugin.to_string(), Plugin { limits, kv, settings });
+        plugins.insert(plugin.to_string(), Plugin { limits, kv, connections: granted, settings });
     }
     plugins
 }
@@ -281,6 +286,7 @@ fn plugin_limits(
 ) -> PluginLimits {
     let PluginLimits { timeout, cpu, memory, log_bytes, reply_bytes, .. } = *defaults;
     let PluginLimits { kv_key_bytes, kv_value_bytes, kv_attempt_bytes, kv_bytes, .. } = *defaults;
+    let PluginLimits { requests, request_bytes, .. } = *defaults;
     PluginLimits {
         timeout: table.duration("timeout", timeout, 10 * MS..=HOUR, problems),
         cpu: table.duration("cpu", cpu, 10 * MS..=HOUR, problems),
@@ -298,6 +304,9 @@ fn plugin_limits(
             problems,
         ),
         kv_bytes: table.size("kv_bytes", kv_bytes, 4 * KIB..=1 << 40, problems),
+        requests: u32::try_from(table.count("requests", requests as usize, 1..=1000, problems))
+            .unwrap_or(requests),
+        request_bytes: bytes(table, "request_bytes", request_bytes, 4 * KIB..=64 * MIB, problems),
     }
 }
 
@@ -397,7 +406,7 @@ fn trusted_proxies(server: &Table<'_>, problems: &mut Problems) -> Vec<IpNet> {
 }
 
 /// A path in the file is relative to the file's folder.
-fn path(
+pub(super) fn path(
     table: &Table<'_>,
     key: &'static str,
     base: &Path,
@@ -410,6 +419,7 @@ fn path(
         "cache_dir" => "\"data/plugin-cache\"",
         "cert" => "\"tls/cert.pem\"",
         "ca" => "\"ca.pem\"",
+        "client_cert" => "\"tls/client.pem\"",
         _ => "\"tls/key.pem\"",
     };
     let text = problems.text(&entry, example)?;
@@ -425,7 +435,7 @@ fn path(
 }
 
 /// A size that is held in memory.
-fn bytes(
+pub(super) fn bytes(
     table: &Table<'_>,
     key: &'static str,
     default: usize,

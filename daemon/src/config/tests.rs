@@ -9,6 +9,8 @@ use hookyard_verify::SuccessBody;
 
 use super::*;
 
+mod connections;
+
 const ROUTE: &str = "[[route]]\npath = \"/hooks/github\"\nprovider = \"github\"\nsecret = { env \
      = \"S\" }\nhandlers = \"a/b\"\n";
 
@@ -391,6 +393,8 @@ fn an_empty_file_gives_every_default() {
             kv_value_bytes: 64 << 10,
             kv_attempt_bytes: 256 << 10,
             kv_bytes: 16 << 20,
+            requests: 20,
+            request_bytes: 4 << 20,
         }
     );
 }
@@ -648,6 +652,17 @@ fn every_listed_key_is_read() {
                 }
                 "[[route]]" => without(&format!("{key} "), &format!("{key} = {wrong}")),
                 "kv" => format!("[plugin.a]\nkv = {{ {key} = {wrong} }}\n"),
+                "auth" => {
+                    let api = "[connection.a]\nbase_url = \"https://a.test\"\nauth =";
+                    match keys.table.trim_matches('`') {
+                        "auth" => format!("{api} {{ {key} = {wrong} }}\n"),
+                        way => format!("{api} {{ {way} = {{ {key} = {wrong} }} }}\n"),
+                    }
+                }
+                "[connection.NAME] retry" => {
+                    let api = "[connection.a]\nbase_url = \"https://a.test\"\n";
+                    format!("{api}retry = {{ {key} = {wrong} }}\n")
+                }
                 "[plugin.NAME]" => format!("[plugin.a]\n{key} = {wrong}\n"),
                 table => format!("{table}\n{key} = {wrong}\n"),
             };

@@ -8,7 +8,7 @@ use hookyard_store::{
     AttemptOutcome, AttemptRecord, Claimed, Completed, Completion, Effects, Lease, Next, Refusal,
     Store, StoreError,
 };
-use hookyard_types::{Event, HandlerName, JobId, Target, Timestamp};
+use hookyard_types::{Event, HandlerName, JobId, OutgoingRequest, Target, Timestamp};
 use tokio::time::Instant;
 
 use super::effects::{Run, before, end_late, give_up};
@@ -63,6 +63,9 @@ impl Dispatcher {
         let mut guard = LeaseGuard::new(Arc::clone(&self.store), lease, retry.clone());
         let end_at = waited.and_then(|waited| waited.end_at);
         let mut reruns = Reruns::default();
+        // Those of all runs: they happened, whatever becomes of the run.
+        let mut requests = Vec::new();
+        let mut runs = 0;
         // Each turn is a run of the handler; almost always there is one.
         let ran = loop {
             let run = async {
@@ -94,6 +97,8 @@ impl Dispatcher {
                 }
                 return Ran::Failed;
             };
+            runs += 1;
+            collect(&mut requests, &mut attempt, runs);
             let run = self.to_commit(&name, &attempt, &reruns, held, end_at).await;
             let (effects, held) = match run {
                 Run::Commit(effects, held) => (effects, held),
@@ -182,8 +187,18 @@ fn unwanted(event: &Event, name: &HandlerName, plugin_hash: ContentHash) -> Atte
         cpu: Duration::ZERO,
         memory_peak: 0,
         kv: KvEffects::default(),
+        requests: Vec::new(),
         plugin_hash,
     }
+}
+
+/// Puts the requests of earlier runs before those of this one.
+fn collect(requests: &mut Vec<OutgoingRequest>, attempt: &mut Attempt, run: u32) {
+    for request in &mut attempt.requests {
+        request.run = run;
+    }
+    requests.append(&mut attempt.requests);
+    attempt.requests.clone_from(requests);
 }
 
 /// Whether the event was not handled, and was not rejected either.
@@ -215,6 +230,7 @@ fn record(started_at: Timestamp, attempt: &Attempt) -> AttemptRecord {
         plugin_hash: attempt.plugin_hash.to_string(),
         log: attempt.log.iter().map(stored_line).collect(),
         log_dropped: u32::try_from(attempt.log_dropped).unwrap_or(u32::MAX),
+        requests: attempt.requests.clone(),
     }
 }
 
@@ -228,6 +244,7 @@ fn interrupted(started_at: Timestamp, message: &str) -> AttemptRecord {
         plugin_hash: String::new(),
         log: Vec::new(),
         log_dropped: 0,
+        requests: Vec::new(),
     }
 }
 

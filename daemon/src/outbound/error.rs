@@ -66,21 +66,28 @@ impl FetchError {
 
     /// Whether the same request can succeed later without anybody mending something first.
     pub(crate) fn is_transient(&self) -> bool {
-        match &self.failure {
-            Failure::Lookup(_)
-            | Failure::NoAddress
-            | Failure::Connect { .. }
-            | Failure::ConnectTimeout { .. }
-            | Failure::Handshake(_)
-            | Failure::Deadline { .. }
-            | Failure::Broken(_) => true,
-            Failure::NotHttps
-            | Failure::Refused(_)
-            | Failure::Certificate(_)
-            | Failure::HeadersTooLarge { .. }
-            | Failure::BodyTooLarge { .. }
-            | Failure::Malformed(_) => false,
-            Failure::Status(status) => match *status {
+        self.failure.is_transient()
+    }
+}
+
+impl Failure {
+    /// As [`FetchError::is_transient`].
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Lookup(_)
+            | Self::NoAddress
+            | Self::Connect { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::Handshake(_)
+            | Self::Deadline { .. }
+            | Self::Broken(_) => true,
+            Self::NotHttps
+            | Self::Refused(_)
+            | Self::Certificate(_)
+            | Self::HeadersTooLarge { .. }
+            | Self::BodyTooLarge { .. }
+            | Self::Malformed(_) => false,
+            Self::Status(status) => match *status {
                 StatusCode::REQUEST_TIMEOUT
                 | StatusCode::TOO_EARLY
                 | StatusCode::TOO_MANY_REQUESTS => true,
@@ -96,7 +103,7 @@ fn redirects(status: StatusCode) -> &'static str {
 }
 
 /// hyper's errors leave what caused them to `source`, and that is what a person can act on.
-struct Chain<'a>(&'a hyper::Error);
+pub(super) struct Chain<'a>(pub(super) &'a hyper::Error);
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -15,7 +15,10 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 #[derive(Clone, Debug)]
 pub(crate) struct AddressPolicy {
     allowed: Vec<IpNet>,
+    private: bool,
     setting: Option<&'static str>,
+    /// Whether the setting is about addresses in URLs too.
+    literals: bool,
 }
 
 /// An address that the policy does not let a request go to.
@@ -32,13 +35,26 @@ pub(crate) struct Refused {
 impl AddressPolicy {
     /// Only addresses that everybody reaches.
     pub(crate) fn public_only() -> Self {
-        Self { allowed: Vec::new(), setting: None }
+        Self { allowed: Vec::new(), private: false, setting: None, literals: false }
     }
 
     /// Every address in `networks` too, whatever it is.
     pub(crate) fn allowing(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
         self.allowed.extend(networks);
         self
+    }
+
+    /// What a network of one's own has: loopback, private, shared and unique local addresses. Not
+    /// link-local ones and those of metadata services, which `allowing` has to name.
+    pub(crate) fn allowing_private(mut self) -> Self {
+        self.private = true;
+        self
+    }
+
+    /// As [`naming`](Self::naming), about addresses in URLs too.
+    pub(crate) fn naming_for_all(mut self, setting: &'static str) -> Self {
+        self.literals = true;
+        self.naming(setting)
     }
 
     /// Errors about names say that `setting` can allow the address.
@@ -59,9 +75,12 @@ impl AddressPolicy {
         if self.allowed.iter().any(|network| network.contains(&address)) {
             return Ok(());
         }
-        // The setting is about names: for an address in the URL there is none.
+        if self.private && OWN_NETWORK.contains(&kind) && !is_nat64(address) {
+            return Ok(());
+        }
+        // A setting that is about names is none for an address in the URL.
         let literal = host.parse::<IpAddr>().is_ok();
-        let setting = self.setting.filter(|_| !literal);
+        let setting = self.setting.filter(|_| self.literals || !literal);
         Err(Refused { host: host.to_owned(), address, kind, setting })
     }
 }
@@ -75,13 +94,18 @@ impl fmt::Display for Refused {
             write!(f, "{host} is at {address}, {kind}")?;
         }
         match setting {
-            Some(setting) => write!(f, "; if that is meant, `{setting}` can allow it"),
+            Some(setting) => write!(f, "; if that is meant, {setting} can allow it"),
             None => f.write_str(", and no setting allows that"),
         }
     }
 }
 
 impl std::error::Error for Refused {}
+
+/// Whether a gateway makes another address of it.
+fn is_nat64(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if NAT64.contains(&address))
+}
 
 /// What an address is that is not public.
 fn not_public(address: IpAddr) -> Option<&'static str> {
@@ -114,8 +138,13 @@ const LINK_LOCAL: &str = "a link-local address";
 const LOOPBACK: &str = "a loopback address";
 const MULTICAST: &str = "a multicast address";
 const PRIVATE: &str = "a private address";
+const SHARED: &str = "a shared (carrier-grade NAT) address";
+const UNIQUE_LOCAL: &str = "a unique local address";
 const RESERVED: &str = "a reserved address";
 const UNSPECIFIED: &str = "an unspecified address";
+
+/// Kinds of addresses that a network of one's own has.
+const OWN_NETWORK: [&str; 4] = [LOOPBACK, PRIVATE, SHARED, UNIQUE_LOCAL];
 
 /// After IANA's registry of special-purpose addresses. The first that contains an address names it.
 const NOT_PUBLIC_V4: [(Ipv4Net, &str); 21] = [
@@ -128,7 +157,7 @@ const NOT_PUBLIC_V4: [(Ipv4Net, &str); 21] = [
     (v4([168, 63, 129, 16], 32), METADATA),
     (v4([0, 0, 0, 0], 8), UNSPECIFIED),
     (v4([10, 0, 0, 0], 8), PRIVATE),
-    (v4([100, 64, 0, 0], 10), "a shared (carrier-grade NAT) address"),
+    (v4([100, 64, 0, 0], 10), SHARED),
     (v4([127, 0, 0, 0], 8), LOOPBACK),
     (v4([169, 254, 0, 0], 16), LINK_LOCAL),
     (v4([172, 16, 0, 0], 12), PRIVATE),
@@ -148,8 +177,8 @@ const NOT_PUBLIC_V4: [(Ipv4Net, &str); 21] = [
 /// are given up (compatible, 6to4, Teredo), or where in the address it is depends on the network
 /// (local NAT64).
 const NOT_PUBLIC_V6: [(Ipv6Net, &str); 18] = [
-    // Amazon, Google.
-    (v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128), METADATA),
+    // Amazon, whose other services for one machine are in the same network; Google.
+    (v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0], 32), METADATA),
     (v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128), METADATA),
     (v6([0; 8], 128), UNSPECIFIED),
     (v6([0, 0, 0, 0, 0, 0, 0, 1], 128), LOOPBACK),
@@ -163,7 +192,7 @@ const NOT_PUBLIC_V6: [(Ipv6Net, &str); 18] = [
     (v6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16), "a 6to4 address"),
     (v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20), DOCUMENTATION),
     (v6([0x5f00, 0, 0, 0, 0, 0, 0, 0], 16), RESERVED),
-    (v6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7), "a unique local address"),
+    (v6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7), UNIQUE_LOCAL),
     (v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10), LINK_LOCAL),
     (v6([0xfec0, 0, 0, 0, 0, 0, 0, 0], 10), "a site-local address"),
     (v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8), MULTICAST),

@@ -1,21 +1,24 @@
-//! Requests that the daemon makes: for the keys that senders sign with, and to confirm their
-//! subscriptions.
+//! Requests that the daemon makes: for the keys that senders sign with, to confirm their
+//! subscriptions, and for plugins through connections ([`pool`], [`base`]).
 //!
 //! The way of one request: [`message`] (a [`Request`] with a parsed [`target`]) → [`resolve`] (the
 //! host's addresses, each checked by [`guard`]) → [`connect`] (TCP and TLS to one of them, trusting
-//! [`roots`]) → [`exchange`] (one response, within limits). Nothing is followed, kept or taken from
-//! the environment: no redirects, cookies, proxies or connections for another request.
+//! [`roots`]) → [`exchange`] (one response, within limits). Nothing is followed or taken from
+//! the environment: no redirects, cookies or proxies. Connections are kept for another request by the
+//! [`pool`] alone, whose connections are opened by the same look-up and check.
 
+mod base;
 mod connect;
 mod error;
 mod exchange;
 mod guard;
 mod message;
+mod pool;
 mod resolve;
 mod roots;
 mod target;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,11 +29,16 @@ use tokio_rustls::TlsConnector;
 
 use crate::config;
 
+pub(crate) use base::{BaseUrl, without_values};
 pub(crate) use error::{Failure, FetchError};
 pub(crate) use guard::AddressPolicy;
 pub(crate) use message::{Request, Response};
+pub(crate) use pool::{NoAnswer, Peer, Pool, PoolParts};
+#[cfg(test)]
+pub(crate) use resolve::{Lookup, Resolve};
 pub(crate) use resolve::{Resolver, SystemResolver};
-pub(crate) use roots::{RootsError, platform as platform_roots};
+pub(crate) use roots::{RootsError, client_config, identity, of_file, platform as platform_roots};
+pub(crate) use target::Target;
 
 /// Makes requests. A clone is the same client.
 #[derive(Clone)]
@@ -87,7 +95,7 @@ impl Client {
     /// When rustls cannot be set up.
     pub(crate) fn new(parts: ClientParts) -> Result<Self, RootsError> {
         let ClientParts { resolver, policy, plain_http, roots, limits } = parts;
-        let tls = TlsConnector::from(roots::client_config(roots)?);
+        let tls = TlsConnector::from(roots::client_config(roots, None)?);
         Ok(Self { resolver, policy, plain_http, tls, limits })
     }
 
@@ -103,7 +111,7 @@ impl Client {
     ) -> Result<Self, RootsError> {
         Self::new(ClientParts {
             resolver: Resolver::new(Arc::new(SystemResolver)).naming(config.resolve.clone()),
-            policy: AddressPolicy::public_only().naming("[outbound] resolve"),
+            policy: AddressPolicy::public_only().naming("`[outbound] resolve`"),
             plain_http: false,
             roots,
             limits: FetchLimits::default(),

@@ -5,9 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ProtocolVersion, RootCertStore};
 
 /// Why the client's TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -68,14 +68,62 @@ pub(crate) fn of_file(path: &Path) -> Result<RootCertStore, RootsError> {
     Ok(roots)
 }
 
-/// TLS 1.2 and 1.3 with `roots`, for HTTP/1.1.
-pub(super) fn client_config(roots: RootCertStore) -> Result<Arc<ClientConfig>, RootsError> {
+/// A certificate with those that vouch for it, and its key.
+pub(crate) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// What proves who asks, from two PEM files. Blocks on the file system.
+///
+/// # Errors
+///
+/// One that names the file.
+pub(crate) fn identity(cert: &Path, key: &Path) -> Result<Identity, RootsError> {
+    let read = |path: &Path| {
+        fs::read(path).map_err(|source| RootsError::Read { path: path.to_owned(), source })
+    };
+    let not_pem = |path: &Path| {
+        let path = path.to_owned();
+        move |source| RootsError::NotPem { path, source }
+    };
+    let text = read(cert)?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let chain = chain.map_err(not_pem(cert))?;
+    if chain.is_empty() {
+        return Err(RootsError::NoCertificate { path: cert.to_owned() });
+    }
+    let text = zeroize::Zeroizing::new(read(key)?);
+    let key = PrivateKeyDer::from_pem_slice(&text).map_err(not_pem(key))?;
+    Ok((chain, key))
+}
+
+/// The version as people write it.
+pub(super) fn version_name(version: ProtocolVersion) -> &'static str {
+    match version {
+        ProtocolVersion::TLSv1_2 => "TLS 1.2",
+        ProtocolVersion::TLSv1_3 => "TLS 1.3",
+        _ => "TLS",
+    }
+}
+
+/// TLS 1.2 and 1.3 with `roots`, for HTTP/1.1, showing an identity if there is one.
+///
+/// # Errors
+///
+/// When rustls cannot be set up, or a key is not that of its certificate.
+pub(crate) fn client_config(
+    roots: RootCertStore,
+    identity: Option<Identity>,
+) -> Result<Arc<ClientConfig>, RootsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(RootsError::Setup)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match identity {
+        Some((chain, key)) => {
+            config.with_client_auth_cert(chain, key).map_err(RootsError::Setup)?
+        }
+        None => config.with_no_client_auth(),
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

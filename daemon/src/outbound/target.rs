@@ -74,6 +74,64 @@ impl Target {
         }
     }
 
+    /// `https://api.example.com`, with the port unless it is the scheme's own: equal for two URLs of
+    /// one origin.
+    pub(crate) fn origin(&self) -> String {
+        let scheme = if self.https { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority())
+    }
+
+    pub(super) fn path(&self) -> &str {
+        self.path.path()
+    }
+
+    pub(crate) fn query(&self) -> Option<&str> {
+        self.path.query()
+    }
+
+    /// The same server at this path and query.
+    pub(super) fn at(&self, path_and_query: &str) -> Result<Self, BadUrl> {
+        let path = path_and_query.parse().map_err(|_| BadUrl("it is malformed"))?;
+        Ok(Self { path, ..self.clone() })
+    }
+
+    pub(crate) fn is_https(&self) -> bool {
+        self.https
+    }
+
+    /// With one parameter more in its query, both parts of it encoded.
+    pub(crate) fn with_parameter(&self, name: &str, value: &str) -> Result<Self, BadUrl> {
+        let begun = if self.query().is_some() { '&' } else { '?' };
+        self.at(&format!("{}{begun}{name}={value}", self.path))
+    }
+
+    /// Where the answer's `location` leads from here. A fragment is dropped.
+    pub(crate) fn redirected(&self, location: &str) -> Result<Self, BadUrl> {
+        let location = location.split('#').next().unwrap_or_default();
+        if location.contains("://") && !location.starts_with(['/', '?']) {
+            return Self::parse(location);
+        }
+        if location.starts_with("//") {
+            let scheme = if self.https { "https" } else { "http" };
+            return Self::parse(&format!("{scheme}:{location}"));
+        }
+        if location.starts_with('/') {
+            return self.at(location);
+        }
+        let path = self.path();
+        if location.starts_with('?') || location.is_empty() {
+            return self.at(&format!("{path}{location}"));
+        }
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        self.at(&format!("{folder}/{location}"))
+    }
+
+    /// The whole of it, for the client.
+    pub(super) fn to_uri(&self) -> Result<Uri, BadUrl> {
+        let whole = format!("{}{}", self.origin(), self.path);
+        whole.parse().map_err(|_| BadUrl("it is malformed"))
+    }
+
     /// What stands in the request line.
     pub(super) fn path_and_query(&self) -> Uri {
         Uri::from(self.path.clone())

@@ -31,10 +31,10 @@ const SOON: Duration = Duration::from_millis(300);
 const HOST: &str = "keys.test";
 
 /// A certificate authority.
-struct Ca(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Ca(CertifiedIssuer<'static, KeyPair>);
 
 impl Ca {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
@@ -46,8 +46,40 @@ impl Ca {
         roots
     }
 
+    pub(crate) fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// A certificate that proves who asks, and its key, in PEM.
+    pub(crate) fn client(&self) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(Vec::new()).unwrap();
+        (params.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
+    }
+
+    /// As [`server`](Self::server), for those alone who prove who they are.
+    pub(crate) fn server_for_known(&self, names: &[&str]) -> TlsAcceptor {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let roots = Arc::new(self.roots());
+        let known = rustls::server::WebPkiClientVerifier::builder_with_provider(
+            roots,
+            Arc::clone(&provider),
+        );
+        let key = KeyPair::generate().unwrap();
+        let cert = CertificateParams::new(names).unwrap().signed_by(&key, &self.0).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(known.build().unwrap())
+            .with_single_cert(vec![cert.der().clone()], key)
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
     /// The TLS of a server with a certificate for `names`.
-    fn server(&self, names: &[&str]) -> TlsAcceptor {
+    pub(crate) fn server(&self, names: &[&str]) -> TlsAcceptor {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         self.signed(CertificateParams::new(names).unwrap())
     }
@@ -187,10 +219,10 @@ async fn received<I: AsyncRead + Unpin>(io: &mut I) -> io::Result<String> {
 
 /// Name servers by table.
 #[derive(Debug, Default)]
-struct Names(BTreeMap<&'static str, Vec<IpAddr>>);
+pub(crate) struct Names(BTreeMap<&'static str, Vec<IpAddr>>);
 
 impl Names {
-    fn of<const N: usize>(names: [(&'static str, &[&str]); N]) -> Arc<Self> {
+    pub(crate) fn of<const N: usize>(names: [(&'static str, &[&str]); N]) -> Arc<Self> {
         let parse = |text: &&str| text.parse().unwrap();
         let names = names.map(|(host, addresses)| (host, addresses.iter().map(parse).collect()));
         Arc::new(Self(names.into_iter().collect()))

@@ -147,6 +147,7 @@ fn done() -> Completion {
             plugin_hash: "ab".repeat(32),
             log: Vec::new(),
             log_dropped: 0,
+            requests: Vec::new(),
         },
         effects: Effects::default(),
     }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookyard_types::{
-    Event, EventId, Headers, JobId, KvRead, KvWrite, Namespace, Source, Target, Timestamp,
+    Event, EventId, Headers, JobId, KvRead, KvWrite, Namespace, OutgoingRequest, Source, Target,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -256,6 +257,8 @@ pub struct AttemptRecord {
     pub log: Vec<LogLine>,
     /// Lines past the limit, not kept.
     pub log_dropped: u32,
+    /// What it asked other services, in order. That happened, whatever the outcome is.
+    pub requests: Vec<OutgoingRequest>,
 }
 
 /// How an attempt ended, for lists and metrics.

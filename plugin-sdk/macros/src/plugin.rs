@@ -7,7 +7,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{Error, Ident, LitStr, Path, Result, Token};
 
-const ARGUMENTS: &str = "`plugin!` takes handlers, `consumers(…)`, `schedules(…)`, `name = \"…\"`, `version = \"…\"`, `settings(required …, optional …)`, `topics(…)` and `shared(…)`";
+const ARGUMENTS: &str = "`plugin!` takes handlers, `consumers(…)`, `schedules(…)`, `name = \"…\"`, `version = \"…\"`, `settings(required …, optional …)`, `topics(…)`, `connections(…)` and `shared(…)`";
 const SETTINGS: &str = "write the settings as `settings(required channel, optional branch)`";
 
 pub(crate) fn expand(arguments: TokenStream) -> TokenStream {
@@ -50,7 +50,7 @@ struct Named {
     how: &'static str,
 }
 
-const NAMED: [Named; 2] = [
+const NAMED: [Named; 3] = [
     Named {
         list: "shared",
         capability: "kv",
@@ -62,6 +62,12 @@ const NAMED: [Named; 2] = [
         capability: "queue",
         what: "topic",
         how: "write the topics that the plugin sends to as `topics(emails)`",
+    },
+    Named {
+        list: "connections",
+        capability: "connection",
+        what: "connection",
+        how: "write the connections that the plugin uses as `connections(slack)`",
     },
 ];
 

@@ -1,7 +1,7 @@
 //! The calls inside the sandbox: the imported interfaces.
 
 use crate::guest::bindings::imports::hookyard::plugin::{
-    clock, kv, log as imported, random, settings,
+    clock, connection, kv, log as imported, random, settings,
 };
 use crate::log::Level;
 
@@ -73,4 +73,11 @@ pub(crate) fn kv_compare_and_set(
     ttl_ms: Option<u64>,
 ) -> bool {
     kv::compare_and_set(namespace, key, expected, value, ttl_ms)
+}
+
+pub(crate) fn connection_request(
+    name: &str,
+    call: &connection::Call,
+) -> Result<connection::Response, connection::Error> {
+    connection::request(name, call)
 }

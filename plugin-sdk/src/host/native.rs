@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::guest::bindings::imports::hookyard::plugin::kv;
+use crate::guest::bindings::imports::hookyard::plugin::{connection, kv};
 use crate::log::Level;
 use crate::testing::Fake;
 
@@ -110,4 +110,11 @@ pub(crate) fn kv_compare_and_set(
         }
         same
     })
+}
+
+pub(crate) fn connection_request(
+    name: &str,
+    call: &connection::Call,
+) -> Result<connection::Response, connection::Error> {
+    ask(|fake| fake.connection_request(name, call))
 }

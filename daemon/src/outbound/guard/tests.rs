@@ -221,6 +221,33 @@ fn a_network_that_was_allowed_is() {
 }
 
 #[test]
+fn what_is_of_one_machine_is_no_private_network() {
+    let policy = AddressPolicy::public_only().allowing_private();
+    let check = |text: &str| policy.check("host.test", text.parse().expect("an address"));
+    for address in
+        ["10.1.2.3", "127.0.0.1", "::1", "192.168.1.1", "100.64.0.1", "fd12::1", "8.8.8.8"]
+    {
+        assert_eq!(check(address), Ok(()), "{address}");
+    }
+    for address in [
+        "169.254.169.254",
+        "169.254.170.23",
+        "fd00:ec2::254",
+        "fd00:ec2::23",
+        "100.100.100.200",
+        "168.63.129.16",
+        "fe80::1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "64:ff9b::10.1.2.3",
+        "2002:a01:203::",
+    ] {
+        check(address).expect_err(address);
+    }
+}
+
+#[test]
 fn the_message_says_what_was_asked_for_and_what_can_be_set() {
     let policy = AddressPolicy::public_only();
     let error = |policy: &AddressPolicy, host: &str, address: &str| {
@@ -230,7 +257,7 @@ fn the_message_says_what_was_asked_for_and_what_can_be_set() {
         error(&policy, "keys.test", "::ffff:10.0.0.1"),
         "keys.test is at 10.0.0.1, a private address, and no setting allows that"
     );
-    let named = policy.naming("[outbound] resolve");
+    let named = policy.naming("`[outbound] resolve`");
     assert_eq!(
         error(&named, "keys.test", "10.0.0.1"),
         "keys.test is at 10.0.0.1, a private address; if that is meant, `[outbound] resolve` can \

@@ -146,17 +146,19 @@ pub(super) struct Complete {
     lease: Lease,
     completion: Completion,
     log: String,
+    requests: String,
     reply_headers: Option<String>,
 }
 
 impl Complete {
     pub(super) fn of(lease: Lease, completion: Completion) -> Result<Self, StoreError> {
         let log = rows::json(&completion.record.log)?;
+        let requests = rows::json(&completion.record.requests)?;
         let reply_headers = match &completion.next {
             Next::Succeeded { reply: Some(reply) } => Some(rows::headers_to_json(&reply.headers)?),
             _ => None,
         };
-        Ok(Self { lease, completion, log, reply_headers })
+        Ok(Self { lease, completion, log, requests, reply_headers })
     }
 
     fn is_held(&self, conn: &Connection) -> rusqlite::Result<bool> {
@@ -175,7 +177,7 @@ impl Verb for Complete {
     type Output = Completed;
 
     fn size(&self) -> usize {
-        kv::size(&self.completion.effects)
+        kv::size(&self.completion.effects).saturating_add(self.requests.len())
     }
 
     fn grows(&self) -> bool {
@@ -227,7 +229,8 @@ impl Verb for Complete {
         let record = &self.completion.record;
         conn.prepare_cached(
             "INSERT INTO attempts (job, number, tenant, started_at, duration, outcome, message, \
-             plugin_hash, log, log_dropped) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             plugin_hash, log, log_dropped, requests) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             job,
@@ -240,6 +243,7 @@ impl Verb for Complete {
             record.plugin_hash,
             self.log,
             record.log_dropped,
+            self.requests,
         ])?;
         if let Some(plan) = plan {
             plan.apply(conn)?;

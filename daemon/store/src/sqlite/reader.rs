@@ -262,13 +262,15 @@ fn jobs(conn: &Connection, seq: i64) -> Result<Vec<JobDetail>, Fault> {
 
 fn attempts(conn: &Connection, job: i64) -> Result<Vec<AttemptDetail>, Fault> {
     let mut statement = conn.prepare_cached(
-        "SELECT number, started_at, duration, outcome, message, plugin_hash, log, log_dropped \
+        "SELECT number, started_at, duration, outcome, message, plugin_hash, log, log_dropped, \
+         requests \
          FROM attempts WHERE job = ?1 ORDER BY number",
     )?;
     let mut found = statement.query([job])?;
     let mut attempts = Vec::new();
     while let Some(row) = found.next()? {
         let (outcome, log): (String, String) = (row.get(3)?, row.get(6)?);
+        let requests: String = row.get(8)?;
         let micros: i64 = row.get(2)?;
         attempts.push(AttemptDetail {
             number: row.get(0)?,
@@ -280,6 +282,7 @@ fn attempts(conn: &Connection, job: i64) -> Result<Vec<AttemptDetail>, Fault> {
                 plugin_hash: row.get(5)?,
                 log: rows::from_json("log lines", &log)?,
                 log_dropped: row.get(7)?,
+                requests: rows::from_json("requests", &requests)?,
             },
         });
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookyard_store::*;
-use hookyard_types::{Event, EventId, Headers, Source, Target, Timestamp};
+use hookyard_types::{Event, EventId, Headers, OutgoingRequest, Source, Target, Timestamp};
 
 pub(crate) use kv::*;
 pub(crate) use resend::*;
@@ -112,6 +112,20 @@ pub(crate) fn record(outcome: AttemptOutcome) -> AttemptRecord {
             fields: vec![("k".to_owned(), "v".to_owned())],
         }],
         log_dropped: 3,
+        requests: vec![OutgoingRequest {
+            run: 1,
+            number: 1,
+            connection: "slack".to_owned(),
+            method: "POST".to_owned(),
+            url: "https://slack.com/api/chat.postMessage?a=…".to_owned(),
+            status: Some(200),
+            error: None,
+            tries: 2,
+            started_at: after(6),
+            duration: Duration::from_micros(1234),
+            sent: 10,
+            received: 20,
+        }],
     }
 }
 

@@ -1,0 +1,80 @@
+//! Why a try of a request gave no answer, and whether the next one may.
+
+use std::time::Duration;
+
+use hookyard_runtime::CallError;
+
+use crate::outbound::{Failure, NoAnswer};
+
+/// Why there is no answer. No text here holds a credential or a value of a query.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Refused(String),
+    /// Whether something may have been sent, and whether it can go better the next time.
+    Network {
+        message: String,
+        sent: bool,
+        transient: bool,
+    },
+    Timeout(Duration),
+    /// The answer is larger than the connection's `max_response`.
+    TooLarge(usize),
+    /// The answer is larger than the call has room for.
+    OverLimit,
+    Credential(String),
+}
+
+impl Fault {
+    pub(super) fn message(&self) -> String {
+        match self {
+            Self::Refused(message) | Self::Network { message, .. } | Self::Credential(message) => {
+                message.clone()
+            }
+            Self::Timeout(within) => {
+                format!("no whole answer within the connection's `timeout` of {within:?}")
+            }
+            Self::TooLarge(most) => {
+                format!("the answer is more than the connection's `max_response` of {most} bytes")
+            }
+            Self::OverLimit => "the answer is more than `request_bytes` has room for".to_owned(),
+        }
+    }
+
+    /// Whether the same request can be sent again, given that it `repeats` without harm.
+    pub(super) fn can_repeat(&self, repeats: bool) -> bool {
+        match self {
+            Self::Network { sent: false, transient, .. } => *transient,
+            Self::Network { transient, .. } => *transient && repeats,
+            Self::Timeout(_) => repeats,
+            Self::Refused(_) | Self::TooLarge(_) | Self::OverLimit | Self::Credential(_) => false,
+        }
+    }
+
+    pub(super) fn into_error(self) -> CallError {
+        let message = self.message();
+        match self {
+            Self::Refused(_) => CallError::Refused(message),
+            Self::Network { .. } => CallError::Network(message),
+            Self::Timeout(_) => CallError::Timeout(message),
+            Self::TooLarge(_) => CallError::TooLarge(message),
+            Self::OverLimit => CallError::OverLimit,
+            Self::Credential(_) => CallError::Credential(message),
+        }
+    }
+}
+
+pub(super) fn of_no_answer(no: &NoAnswer) -> Fault {
+    match no {
+        NoAnswer::Unsent(failure) => match failure.as_ref() {
+            Failure::Refused(refused) => Fault::Refused(refused.to_string()),
+            failure => Fault::Network {
+                message: failure.to_string(),
+                sent: false,
+                transient: failure.is_transient(),
+            },
+        },
+        NoAnswer::Broken(message) => {
+            Fault::Network { message: message.clone(), sent: true, transient: true }
+        }
+    }
+}
