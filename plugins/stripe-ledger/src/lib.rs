@@ -68,7 +68,12 @@ fn record(event: Event, host: Host) -> Outcome {
         return ignore(format!("{} is about neither a customer nor an invoice", notice.r#type));
     };
     let id = object::id(&notice.data.object)?;
-    let moment = Moment::of(notice.id, notice.r#type, notice.created, &notice.data.object)?;
+    // All that is kept of an event is bounded.
+    let account = notice.account.as_deref().unwrap_or_default();
+    if [notice.id.as_str(), notice.r#type.as_str(), account].iter().any(|text| text.len() > 255) {
+        return reject("the event's `id`, `type` or `account` has more than 255 bytes");
+    }
+    let moment = Moment::of(notice.id, notice.r#type, notice.created, &notice.data.object);
 
     let records = host.shared_kv(sort.namespace());
     if let Some(kept) = records.get_json::<Record>(id)?

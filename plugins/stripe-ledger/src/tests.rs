@@ -244,7 +244,10 @@ fn what_is_no_customer_or_invoice_is_not_recorded() {
     );
     let long = "e".repeat(256);
     let run = testing::run(record, event(&long, "customer.updated", 100, &customer("a")));
-    assert_eq!(run.expect_rejected(), "the event's `id` or `type` has more than 255 bytes");
+    assert_eq!(
+        run.expect_rejected(),
+        "the event's `id`, `type` or `account` has more than 255 bytes"
+    );
     let run = testing::run(record, testing::event().text("{}").build());
     assert!(run.expect_rejected().contains("missing field `id`"));
 }
