@@ -25,5 +25,6 @@ mod respond;
 mod retries;
 mod send;
 mod senders;
+mod shipped;
 mod stopping;
 mod tls;
