@@ -10,6 +10,7 @@ use hookyard_verify::SuccessBody;
 use super::*;
 
 mod connections;
+mod snippets;
 
 const ROUTE: &str = "[[route]]\npath = \"/hooks/github\"\nprovider = \"github\"\nsecret = { env \
      = \"S\" }\nhandlers = \"a/b\"\n";
