@@ -11,6 +11,7 @@ use super::*;
 use crate::schedule::Missed;
 
 mod connections;
+mod snippets;
 
 const ROUTE: &str = "[[route]]\npath = \"/hooks/github\"\nprovider = \"github\"\nsecret = { env \
      = \"S\" }\nhandlers = \"a/b\"\n";
