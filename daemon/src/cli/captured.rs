@@ -41,6 +41,11 @@ const FOR_FETCHING: &[(&str, &str)] = &[
     ("secret", "not-needed"),
 ];
 
+/// The file tells of a request that HTTP cannot carry, so that no sender can have made it.
+#[derive(Debug, thiserror::Error)]
+#[error("no such request can arrive: {0}")]
+pub(super) struct CannotArrive(String);
+
 /// A captured request, read.
 #[derive(Debug)]
 pub(super) struct Captured {
@@ -150,9 +155,11 @@ pub(super) fn text(file: &Path) -> anyhow::Result<Vec<u8>> {
 
 fn request(object: &Map<String, Value>) -> anyhow::Result<Request> {
     let url = string(object, "url")?.unwrap_or("https://localhost/").to_owned();
-    let uri: http::Uri = url.parse().context("`url` is not a URL")?;
+    let uri: http::Uri =
+        url.parse().map_err(|error| CannotArrive(format!("`url` is not a URL: {error}")))?;
     let method = string(object, "method")?.unwrap_or("POST");
-    let method: Method = method.parse().context("`method` is not a method")?;
+    let method: Method =
+        method.parse().map_err(|_| CannotArrive("`method` is not a method".to_owned()))?;
     let body = match (string(object, "body_base64")?, string(object, "body_utf8")?) {
         (Some(text), _) => BASE64.decode(text.as_bytes()).context("`body_base64` is not base64")?,
         (None, text) => text.unwrap_or_default().as_bytes().to_vec(),
@@ -180,11 +187,13 @@ fn headers(object: &Map<String, Value>) -> anyhow::Result<HeaderMap> {
             Value::Array(lines) => lines.as_slice(),
             one => std::slice::from_ref(one),
         };
-        let wrong = || format!("the header `{name}`");
-        let header = HeaderName::from_bytes(name.as_bytes()).with_context(wrong)?;
+        let wrong = |error: http::Error| CannotArrive(format!("the header `{name}`: {error}"));
+        let header = HeaderName::from_bytes(name.as_bytes()).map_err(|error| wrong(error.into()))?;
         for line in lines {
-            let line = line.as_str().with_context(|| format!("{} is not a text", wrong()))?;
-            let value = HeaderValue::from_bytes(line.as_bytes()).with_context(wrong)?;
+            let line =
+                line.as_str().with_context(|| format!("the header `{name}` is not a text"))?;
+            let value =
+                HeaderValue::from_bytes(line.as_bytes()).map_err(|error| wrong(error.into()))?;
             headers.append(&header, value);
         }
     }
@@ -290,8 +299,11 @@ mod tests {
             (r#"{"provider": "github", "body_base64": "?"}"#, "`body_base64` is not base64"),
             (r#"{"provider": "github", "now_unix": "1"}"#, "`now_unix` is a whole number"),
         ] {
-            let error = format!("{:#}", read(text).expect_err(text));
-            assert!(error.contains(part), "{text}: {error}");
+            let error = read(text).expect_err(text);
+            let shown = format!("{error:#}");
+            assert!(shown.contains(part), "{text}: {shown}");
+            let unsendable = part.contains("URL") || part.contains("a b");
+            assert_eq!(error.is::<CannotArrive>(), unsendable, "{text}");
         }
     }
 }

@@ -12,19 +12,20 @@ use hookyard_verify::{
 };
 use serde_json::{Value, json};
 
-use super::captured::Captured;
+use super::captured::{CannotArrive, Captured};
 use super::{EXIT_USAGE, now};
 
 /// Judges the request in `file` and prints every check and what went wrong.
 ///
-/// Exit code 0 for a request that is let in or answered, 1 for one that is refused, 2 for a file
-/// that is no captured request.
+/// Exit code 0 for a request that is let in or answered, 1 for one that is refused or that HTTP cannot
+/// carry, 2 for a file that is no captured request.
 pub(crate) fn run(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let captured = match Captured::read(file, now()) {
         Ok(captured) => captured,
         Err(error) => {
             eprintln!("hookyard: {error:#}");
-            return Ok(ExitCode::from(EXIT_USAGE));
+            let refused = error.is::<CannotArrive>();
+            return Ok(if refused { ExitCode::FAILURE } else { ExitCode::from(EXIT_USAGE) });
         }
     };
     let judged = judge(&captured);
