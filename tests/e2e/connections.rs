@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 const RESPOND: &str = r#"mode = "respond""#;
 const SOON: &str = r#"retry = { max_attempts = 3, first = "20ms", max = "50ms" }"#;
+/// Room for what a service's `Retry-After` asks for.
+const LATER: &str = r#"retry = { max_attempts = 6, first = "20ms", max = "5s" }"#;
 const CREDENTIAL: &str = "t0ken-that-nobody-sees";
 
 /// A daemon's folder with a service that it can ask.
@@ -36,7 +38,7 @@ impl Place {
             .set("plugin.caller", r#"connections = ["api", "other"]"#)
             .set("plugin.caller", "kv = true")
             .route("ask", "caller/ask", &[RESPOND])
-            .route("forward", "caller/forward", &[SOON])
+            .route("forward", "caller/forward", &[LATER])
             .route("count", "caller/count", &[SOON])
     }
 }
@@ -295,7 +297,7 @@ fn requests_are_bounded_and_the_message_says_by_what() {
 fn a_service_that_is_busy_is_asked_again_by_the_queue() {
     let place = Place::new();
     let daemon = place.yard.start(&place.config());
-    place.api.answer("/v1/items", 503, &[("retry-after", "1")], "busy");
+    place.api.answer("/v1/items", 503, &[("retry-after", "4")], "busy");
     let id = daemon.send(&Request::github("/forward", "push", "f", "{}")).accepted();
     let shown = place.yard.until_state(&id, "retrying");
     assert_eq!(attempts(&shown)[0]["message"], "the connection `api` answered 503: busy");

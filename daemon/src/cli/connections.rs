@@ -2,6 +2,7 @@
 //! needed: the request is made by this process, with the loader and the guard that the daemon has.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,9 @@ use hookyard_runtime::Call;
 use serde_json::{Value, json};
 
 use super::ConfigArgument;
-use crate::config::{Auth, Connection, Rate};
-use crate::connections::Done;
-use crate::live::Generation;
+use crate::config::{self, Auth, Rate};
+use crate::connections::{Connection, Done};
+use crate::outbound::platform_roots;
 
 /// Longer than anybody waits at a terminal.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -84,33 +85,74 @@ pub(crate) fn run(command: ConnectionsCommand) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         ConnectionsCommand::Test { name, method, path, config, json } => {
-            let generation = match Generation::load(&config.config) {
-                Ok((generation, _)) => generation,
+            let file = &config.config;
+            let base = file.parent().unwrap_or(Path::new(""));
+            let mut wanted = Wanted { name: &name, base, built: None };
+            let config = match config::load_with(file, &mut wanted) {
+                Ok(loaded) => loaded.config,
                 Err(error) => {
                     eprintln!("{error}");
                     return Ok(ExitCode::from(super::EXIT_BAD_CONFIG));
                 }
             };
-            test(&generation, name, method, path, json)
+            match wanted.built {
+                Some(connection) => test(&connection, name, method, path, json),
+                None => {
+                    let known: Vec<&str> = config.connections.keys().map(String::as_str).collect();
+                    match config::nearest(&name, known.iter().copied()) {
+                        Some(near) => {
+                            eprintln!("there is no connection `{name}`; did you mean `{near}`?");
+                        }
+                        None if known.is_empty() => eprintln!("there is no connection at all"),
+                        None => {
+                            eprintln!(
+                                "there is no connection `{name}`; there are {}",
+                                known.join(", ")
+                            );
+                        }
+                    }
+                    Ok(ExitCode::from(super::EXIT_USAGE))
+                }
+            }
         }
     }
 }
 
+/// Makes the one connection that is asked for: whoever tries it need not have the secrets of all.
+struct Wanted<'w> {
+    name: &'w str,
+    base: &'w Path,
+    built: Option<Connection>,
+}
+
+impl config::Build for Wanted<'_> {
+    type Route = ();
+
+    fn route(&mut self, _: &config::Route) -> Result<(), Vec<config::RouteProblem>> {
+        Ok(())
+    }
+
+    fn connection(
+        &mut self,
+        name: &str,
+        connection: &config::Connection,
+        outbound: &config::Outbound,
+    ) -> Result<(), (&'static str, config::SecretProblem)> {
+        if name == self.name {
+            let roots = platform_roots();
+            self.built = Some(Connection::build(name, connection, outbound, &roots, self.base)?);
+        }
+        Ok(())
+    }
+}
+
 fn test(
-    generation: &Generation,
+    connection: &Connection,
     name: String,
     method: String,
     path: String,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let Some(connection) = generation.connections.get(&name) else {
-        let known: Vec<&str> = generation.connections.keys().map(String::as_str).collect();
-        match crate::config::nearest(&name, known.iter().copied()) {
-            Some(near) => eprintln!("there is no connection `{name}`; did you mean `{near}`?"),
-            None => eprintln!("there is no connection `{name}`; there are: {}", known.join(", ")),
-        }
-        return Ok(ExitCode::from(super::EXIT_USAGE));
-    };
     let begun = Instant::now();
     let call = Call {
         connection: name,
@@ -136,7 +178,7 @@ fn test(
         serde_json::to_writer_pretty(&mut out, &shown)?;
         writeln!(out)?;
     } else {
-        let text = |key: &str| match &shown[key] {
+        let text = |key: &str| match shown.get(key).unwrap_or(&Value::Null) {
             Value::Null => "-".to_owned(),
             Value::String(text) => text.clone(),
             other => other.to_string(),
@@ -152,7 +194,7 @@ fn test(
             ("bytes", "received"),
             ("error", "error"),
         ] {
-            if key != "error" || !shown[key].is_null() {
+            if key != "error" || done.called.outcome.is_err() {
                 writeln!(out, "{label:8}  {}", text(key))?;
             }
         }
@@ -181,7 +223,7 @@ fn result(method: &str, done: &Done, took: Duration) -> Value {
     })
 }
 
-fn described(name: &str, one: &Connection, users: &[&String]) -> Value {
+fn described(name: &str, one: &config::Connection, users: &[&String]) -> Value {
     json!({
         "name": name,
         "base_url": one.base_url.to_string(),

@@ -21,7 +21,7 @@ pub(super) enum Credential {
     None,
     Header { name: HeaderName, value: HeaderValue },
     Query { name: String, value: Zeroizing<String> },
-    OAuth(OAuth),
+    OAuth(Box<OAuth>),
 }
 
 /// A credential, with what must not come back to a plugin.
@@ -73,7 +73,7 @@ impl Resolved {
             }
             Auth::OAuth2(config) => {
                 text(&secret, reference, base)?;
-                Credential::OAuth(OAuth::new(config.clone(), secret.clone()))
+                Credential::OAuth(Box::new(OAuth::new(config.clone(), secret.clone())))
             }
         };
         Ok(Self { credential, secret, sent })
