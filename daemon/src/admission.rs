@@ -1,35 +1,43 @@
 //! Which plugins may serve: what config.toml says, asked by the loader.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hookyard_runtime::{ANY_CONNECTION, Admission, Grant, KvGrant, Limits, Manifest, Plugins};
+use hookyard_runtime::{
+    ANY_CONNECTION, Admission, Grant, KvGrant, Limits, Manifest, Plugins, SecretText,
+};
 use hookyard_types::{HandlerName, Trigger};
 
 use crate::config::{Config, Feed};
-use crate::live::Live;
+use crate::granted::Granted;
+use crate::live::{Generation, Live};
 
 /// Answers from the configuration in force at each question.
 pub(crate) struct LiveAdmission(pub(crate) Arc<Live>);
 
 impl Admission for LiveAdmission {
     fn admit(&self, manifest: &Manifest) -> Result<Grant, String> {
-        ConfigAdmission(self.0.config()).admit(manifest)
+        ConfigAdmission::of(&self.0.load()).admit(manifest)
     }
 
     fn wanted(&self) -> Vec<String> {
-        ConfigAdmission(self.0.config()).wanted()
+        ConfigAdmission::of(&self.0.load()).wanted()
     }
 }
 
 /// Answers from one configuration: to try it before it is in force.
-pub(crate) struct ConfigAdmission(pub(crate) Arc<Config>);
+pub(crate) struct ConfigAdmission {
+    config: Arc<Config>,
+    granted: Arc<Granted>,
+}
 
 impl Admission for ConfigAdmission {
     fn admit(&self, manifest: &Manifest) -> Result<Grant, String> {
-        let Self(config) = self;
+        let Self { config, .. } = self;
         let kv = self.kv(manifest)?;
         let connections = self.connections(manifest)?;
+        self.secrets(manifest)?;
+        let topics = self.topics(manifest)?;
         let settings = config.plugins.get(&manifest.name).map(|plugin| &plugin.settings);
         for setting in manifest.settings.iter().filter(|setting| setting.required) {
             if settings.is_none_or(|settings| !settings.contains_key(&setting.name)) {
@@ -60,22 +68,26 @@ impl Admission for ConfigAdmission {
                 kv_attempt_bytes: limits.kv_attempt_bytes,
                 requests: limits.requests,
                 request_bytes: limits.request_bytes,
+                queue_message_bytes: limits.queue_message_bytes,
+                queue_attempt_bytes: limits.queue_attempt_bytes,
             },
+            secrets: self.named_secrets(manifest),
             kv,
             connections,
+            topics,
             settings: settings.cloned().unwrap_or_default(),
         })
     }
 
     fn wanted(&self) -> Vec<String> {
-        self.0.plugins_used()
+        self.config.plugins_used()
     }
 }
 
 impl ConfigAdmission {
     /// The connections that the plugin may use, or what it needs and is not granted.
     fn connections(&self, manifest: &Manifest) -> Result<BTreeSet<String>, String> {
-        let Self(config) = self;
+        let Self { config, .. } = self;
         let name = &manifest.name;
         let granted = config.plugins.get(name).map(|plugin| plugin.connections.clone());
         let granted = granted.unwrap_or_default();
@@ -103,9 +115,52 @@ impl ConfigAdmission {
         Ok(granted)
     }
 
+    /// By a configuration whose secrets were not read: what it admits has none.
+    pub(crate) fn unresolved(config: Config) -> Self {
+        Self { config: Arc::new(config), granted: Arc::default() }
+    }
+
+    pub(crate) fn of(generation: &Generation) -> Self {
+        Self { config: Arc::clone(&generation.config), granted: Arc::clone(&generation.granted) }
+    }
+
+    /// Whether every secret that the plugin uses is granted to it.
+    fn secrets(&self, manifest: &Manifest) -> Result<(), String> {
+        let Self { config, .. } = self;
+        let name = &manifest.name;
+        let file = config.file.display();
+        let uses: Vec<&str> = manifest.uses_of("secret").collect();
+        if manifest.imports("secret") && uses.is_empty() {
+            return Err(format!(
+                "plugin `{name}` imports `secret`, and its manifest names no secret that it reads, \
+                 so that {file} cannot grant it one: name them in `plugin!(…, secrets(api_key))`"
+            ));
+        }
+        let granted = config.plugins.get(name).map(|plugin| &plugin.secrets);
+        let missing = uses
+            .into_iter()
+            .find(|used| granted.is_none_or(|granted| !granted.contains_key(*used)));
+        match missing {
+            None => Ok(()),
+            Some(missing) => Err(format!(
+                "plugin `{name}` uses the secret `{missing}`, which {file} does not grant: say where \
+                 it is, `secrets = {{ {missing} = {{ env = \"…\" }} }}` in [plugin.{name}]"
+            )),
+        }
+    }
+
+    /// The values of the secrets that both the manifest and the configuration name.
+    fn named_secrets(&self, manifest: &Manifest) -> BTreeMap<String, SecretText> {
+        let granted = self.granted.get(&manifest.name);
+        let granted = granted.into_iter().flatten();
+        let named =
+            granted.filter(|(name, _)| manifest.uses_of("secret").any(|used| used == *name));
+        named.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     /// What the plugin may do with `kv`, or what it needs and is not granted.
     fn kv(&self, manifest: &Manifest) -> Result<Option<KvGrant>, String> {
-        let Self(config) = self;
+        let Self { config, .. } = self;
         let name = &manifest.name;
         let shared: Vec<&str> = manifest.uses_of("kv").collect();
         let granted = config.plugins.get(name).and_then(|plugin| plugin.kv.clone());
@@ -136,6 +191,37 @@ impl ConfigAdmission {
             ));
         }
         Ok(Some(KvGrant { shared: granted }))
+    }
+
+    /// The topics that the plugin may send to, or what it needs and is not granted.
+    fn topics(&self, manifest: &Manifest) -> Result<BTreeSet<String>, String> {
+        let Self { config, .. } = self;
+        let (name, file) = (&manifest.name, config.file.display());
+        let granted = config.plugins.get(name).map(|plugin| &plugin.topics);
+        let granted = granted.cloned().unwrap_or_default();
+        if !manifest.imports("queue") {
+            return Ok(granted);
+        }
+        let used: BTreeSet<&str> = manifest.uses_of("queue").collect();
+        if used.is_empty() {
+            return Err(format!(
+                "plugin `{name}` sends to topics and its manifest names none: list them as \
+                 `topics(…)` in `plugin!(…)`"
+            ));
+        }
+        let Some(missing) = used.iter().find(|topic| !granted.contains(**topic)) else {
+            return Ok(granted);
+        };
+        let table = match config.queues.contains_key(*missing) {
+            true => "",
+            false => " and a table [queue.TOPIC] with its handlers",
+        };
+        let all: BTreeSet<&str> = granted.iter().map(String::as_str).chain(used.clone()).collect();
+        Err(format!(
+            "plugin `{name}` sends to the topic `{missing}`, which {file} does not grant: add \
+             `topics = {all:?}` to [plugin.{name}]{table}",
+            all = all.iter().collect::<Vec<_>>(),
+        ))
     }
 }
 

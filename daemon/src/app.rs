@@ -24,12 +24,14 @@ use crate::config::{Config, Limits, MAX_PLUGIN_MEMORY};
 use crate::connections::LiveConnections;
 use crate::dispatch::Dispatcher;
 use crate::ingress::{self, Drain, Listener, Receiver, ServeOptions, TlsReloader};
-use crate::keys::{KeyCache, Online};
+use crate::keeping::SecretKeeper;
+use crate::keys::{Inquiries, KeyCache, Online};
 use crate::kv::{self, StoredKv};
 use crate::learned::Learned;
 use crate::live::Live;
 use crate::outbound;
 use crate::reload::{self, Followed, Reloader};
+use crate::schedule::Scheduler;
 use crate::supervise::Tasks;
 
 /// Runs the daemon with the configuration in `file` until a signal ends it.
@@ -88,6 +90,7 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
         }
     };
     let dispatcher = Dispatcher::new(Arc::clone(&store), Arc::clone(&plugins), Arc::clone(&live));
+    let scheduler = Scheduler::new(Arc::clone(&store), Arc::clone(&live));
     let limits = Arc::new(ArcSwap::from_pointee(config.server.limits.clone()));
     let proxies = Arc::new(ArcSwap::from_pointee(config.server.trusted_proxies.clone()));
 
@@ -104,6 +107,7 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
         plugins: Arc::clone(&plugins),
         dispatcher: Arc::clone(&dispatcher),
         keys: KeyCache::new(Arc::new(Online::new(outbound.clone())), keyring),
+        inquiries: Inquiries::new(outbound.clone()),
         learned: Arc::clone(&learned),
         outbound,
     };
@@ -119,12 +123,22 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
     };
     tasks.start("public listener", ingress::serve(public, public_options, Arc::new(receiver)));
 
+    // One place: what is asked for while one waits is answered by the same reload.
+    let (ask_reload, reload_asked) = mpsc::channel(1);
+    let secrets = Arc::new(SecretKeeper {
+        live: Arc::clone(&live),
+        store: Arc::clone(&store),
+        plugins: Arc::clone(&plugins),
+        reload: ask_reload.clone(),
+    });
     let admin_service = Admin {
         live: Arc::clone(&live),
         store: Arc::clone(&store),
         plugins: Arc::clone(&plugins),
         draining: Arc::clone(&draining),
         learned,
+        scheduler: Arc::clone(&scheduler),
+        secrets,
         guard,
     };
     let admin_drain = Drain::new();
@@ -141,16 +155,16 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
     admin_tasks.start("admin listener", admin_listener);
 
     tasks.start("dispatcher", Arc::clone(&dispatcher).run(stopped.clone()));
+    tasks.start("schedules", Arc::clone(&scheduler).run(stopped.clone()));
     tasks.start("expiry", kv::sweep(Arc::clone(&store), stopped.clone()));
     let reloader = Reloader {
         live: Arc::clone(&live),
         plugins: Arc::clone(&plugins),
         dispatcher: Arc::clone(&dispatcher),
+        scheduler,
         limits,
         proxies,
     };
-    // One place: a SIGHUP that comes while one waits is answered by the same reload.
-    let (ask_reload, reload_asked) = mpsc::channel(1);
     tasks.start("reload", reloader.run(followed, reload_asked, stopped));
 
     for missing in missing_plugins(&config, &plugins) {
@@ -224,7 +238,8 @@ async fn outbound(config: &Arc<Config>) -> anyhow::Result<(outbound::Client, Key
     made.await?.map_err(|error: outbound::RootsError| error).context("failed to set up [outbound]")
 }
 
-async fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {
+/// Opens the store for writing; makes it, and its folder, when there is none.
+pub(crate) async fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {
     let path = &config.store.path;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         // Events can hold personal data: the folder is the daemon's alone.

@@ -1,13 +1,17 @@
-//! From a verified request to a new event. Nothing else makes one.
+//! From a verified request, a committed send or a schedule that fires to a new event. Nothing else
+//! makes one.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
+use hookyard_runtime::{SendKey, Sending};
 use hookyard_store::{Dedupe, DedupeKey};
-use hookyard_types::{Event, EventId, Headers, Source, Timestamp};
+use hookyard_types::{Event, EventId, Firing, Headers, Source, Timestamp};
 use hookyard_verify::{Part, Verified};
 
+use crate::config::Schedule;
 use crate::route::Route;
+use crate::schedule::Reason;
 
 /// For how long a one-time token is remembered at least. A route's `dedupe` says how long honest
 /// repetitions are recognised; making it shorter must not let forgeries in.
@@ -73,6 +77,62 @@ pub(crate) fn from_verified(
         traceparent,
     };
     New { event, dedupe }
+}
+
+/// Makes the event of a schedule that fires.
+pub(crate) fn from_schedule(
+    schedule: &Schedule,
+    scheduled_at: Timestamp,
+    reason: Reason,
+    fired_at: Timestamp,
+) -> Event {
+    let source = Source::Schedule(schedule.name.clone());
+    Event {
+        body: schedule.data.as_ref().map(ToString::to_string).unwrap_or_default().into(),
+        firing: Some(Firing { scheduled_at, reason: reason.as_str().to_owned() }),
+        ..without_request(source, fired_at)
+    }
+}
+
+/// Makes the message of a committed send, of an attempt of the event `cause`.
+pub(crate) fn from_send(sending: &Sending, cause: EventId, tenant: &str, at: Timestamp) -> New {
+    let dedupe = sending.dedupe.iter().map(|SendKey { key, window }| Dedupe {
+        scope: String::new(),
+        key: DedupeKey::Delivery(key.clone()),
+        window: *window,
+    });
+    let source = Source::Queue(sending.topic.clone());
+    let event = Event {
+        id: sending.id,
+        tenant: tenant.to_owned(),
+        body: sending.body.clone(),
+        caused_by: Some(cause),
+        ..without_request(source, at)
+    };
+    New { event, dedupe: dedupe.collect() }
+}
+
+/// An event that no request made.
+fn without_request(source: Source, at: Timestamp) -> Event {
+    Event {
+        id: EventId::new(),
+        source,
+        kind: String::new(),
+        delivery_id: None,
+        tenant: String::new(),
+        received_at: at,
+        method: String::new(),
+        path: String::new(),
+        query: None,
+        params: Vec::new(),
+        headers: Headers::default(),
+        body: bytes::Bytes::new(),
+        client: None,
+        unauthenticated: Vec::new(),
+        caused_by: None,
+        firing: None,
+        traceparent: None,
+    }
 }
 
 /// A one-time token and for how long it is remembered at least.

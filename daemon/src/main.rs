@@ -10,7 +10,9 @@ mod config;
 mod connections;
 mod dispatch;
 mod event;
+mod granted;
 mod ingress;
+mod keeping;
 mod keys;
 mod kv;
 mod learned;
@@ -19,6 +21,7 @@ mod moment;
 mod outbound;
 mod reload;
 mod route;
+mod schedule;
 mod secret;
 mod supervise;
 mod telemetry;
@@ -33,7 +36,7 @@ use cli::{Arguments, Command};
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve { config, log } => {
-            telemetry::start(log);
+            let _written_at_the_end = telemetry::start(log);
             app::serve(&config.config)
         }
         Command::Check { config, json } => cli::check::run(&config.config, json),
@@ -41,7 +44,10 @@ fn main() -> ExitCode {
         Command::Events { command } => cli::events::run(command),
         Command::Kv { command } => cli::kv::run(command),
         Command::Connections { command } => cli::connections::run(command),
+        Command::Plugins { command } => cli::plugins::run(command),
         Command::Routes { command } => cli::routes::run(command),
+        Command::Schedules { command } => cli::schedules::run(command),
+        Command::Secrets { command } => cli::secrets::run(command),
         Command::Send(arguments) => cli::send::run(&arguments),
         Command::Verify { request, json } => cli::verify::run(&request, json),
         Command::CompilePlugin { arguments } => {

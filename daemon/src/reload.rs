@@ -17,6 +17,7 @@ use crate::config::{Config, ConfigError, Limits};
 use crate::connections;
 use crate::dispatch::Dispatcher;
 use crate::live::{self, Generation, Live};
+use crate::schedule::Scheduler;
 use crate::secret::Stamp;
 
 /// Editors write a file in several steps; a change is looked at once it has rested for this long.
@@ -31,6 +32,7 @@ pub(crate) struct Reloader {
     pub(crate) live: Arc<Live>,
     pub(crate) plugins: Arc<Plugins>,
     pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) scheduler: Arc<Scheduler>,
     pub(crate) limits: Arc<ArcSwap<Limits>>,
     pub(crate) proxies: Arc<ArcSwap<Vec<IpNet>>>,
 }
@@ -94,6 +96,7 @@ impl Reloader {
     }
 
     async fn reload(&self, file: &Path) {
+        let _alone = self.live.changing.lock().await;
         let path = file.to_owned();
         let loaded = tokio::task::spawn_blocking(move || prepare(&path)).await;
         let refusal = match loaded {
@@ -121,14 +124,15 @@ impl Reloader {
     fn take(&self, mut generation: Generation) -> Result<(), String> {
         connections::inherit(&mut generation.connections, &self.live.load().connections);
         let config = Arc::clone(&generation.config);
-        let stranded = self.plugins.check(&ConfigAdmission(Arc::clone(&config)));
+        let stranded = self.plugins.check(&ConfigAdmission::of(&generation));
         if !stranded.is_empty() {
             return Err(stranded.join("; "));
         }
-        let before = self.live.swap(Arc::new(generation));
+        let generation = Arc::new(generation);
+        let before = self.live.swap(Arc::clone(&generation));
         // From here on plugins are admitted under the new configuration; one that came in under the
         // old one, after the check above, is found by a second look.
-        let stranded = self.plugins.check(&ConfigAdmission(Arc::clone(&config)));
+        let stranded = self.plugins.check(&ConfigAdmission::of(&generation));
         if !stranded.is_empty() {
             self.live.swap(before);
             return Err(stranded.join("; "));
@@ -142,6 +146,7 @@ impl Reloader {
             tracing::warn!("{refused}");
         }
         self.dispatcher.configure();
+        self.scheduler.configure();
         Ok(())
     }
 }

@@ -3,19 +3,20 @@
 mod checks;
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hookyard_store::{StoreError, Teaching};
 use hookyard_verify::Secret;
 use http::Method;
+use parking_lot::Mutex;
 
 use crate::budget::{Budget, ClientBudgets, SharedBudget};
 use crate::config::{self, Config};
 use crate::event;
 use crate::learned::{Learned, teacher};
-use crate::secret;
+use crate::secret::{self, Places};
+use checks::TenantChecks;
 pub(crate) use checks::{Checks, RouteChecks};
 
 /// Handshakes of a route that make the daemon fetch or keep something: many at once when somebody
@@ -25,6 +26,12 @@ const HANDSHAKES: (u32, Duration) = (20, Duration::from_millis(100));
 /// Other handshakes, which cost no more than their answer, of one client. Most are not signed: a
 /// stranger who sends them must not be why a sender is not answered and turns the webhook off.
 const CLIENT_HANDSHAKES: (u32, Duration) = (100, Duration::from_millis(50));
+
+/// Questions about single requests that a route's senders are asked: each costs them and us a call.
+const INQUIRIES: (u32, Duration) = (400, Duration::from_millis(20));
+
+/// The share of one client in these. A genuine sender has few addresses and many events.
+const CLIENT_INQUIRIES: (u32, Duration) = (200, Duration::from_millis(40));
 
 /// Documents with keys that a route's requests have fetched and that were not known: who sends has
 /// a say in which ones there are.
@@ -49,13 +56,15 @@ type Paths = HashMap<Method, matchit::Router<Arc<Route>>>;
 pub(crate) struct Route {
     config: Arc<Config>,
     index: usize,
-    checks: RouteChecks,
+    checks: Arc<RouteChecks>,
     /// For handshakes that confirm or teach something.
     pub(crate) handshakes: Budget,
     /// For all others.
     pub(crate) client_handshakes: ClientBudgets,
     /// For fetches of keys.
     pub(crate) key_fetches: SharedBudget,
+    /// For questions about single requests, which a forged one asks as well.
+    pub(crate) inquiries: SharedBudget,
 }
 
 /// The route that a request is for, and what its parameters matched.
@@ -82,7 +91,7 @@ pub(crate) enum NoChecks {
 
 impl Routes {
     /// Every route with what checks its requests, of which there is one for each, in their order.
-    pub(crate) fn new(config: &Arc<Config>, checks: Vec<RouteChecks>) -> Self {
+    pub(crate) fn new(config: &Arc<Config>, checks: Vec<Arc<RouteChecks>>) -> Self {
         let mut hosts: HashMap<String, Paths> = HashMap::new();
         let mut any_host = Paths::new();
         for ((index, route), checks) in config.routes.iter().enumerate().zip(checks) {
@@ -95,6 +104,10 @@ impl Routes {
                 key_fetches: SharedBudget::new(
                     ClientBudgets::new(CLIENT_KEY_FETCHES.0, CLIENT_KEY_FETCHES.1),
                     Budget::new(KEY_FETCHES.0, KEY_FETCHES.1),
+                ),
+                inquiries: SharedBudget::new(
+                    ClientBudgets::new(CLIENT_INQUIRIES.0, CLIENT_INQUIRIES.1),
+                    Budget::new(INQUIRIES.0, INQUIRIES.1),
                 ),
             });
             let paths = match &route.host {
@@ -174,9 +187,12 @@ impl Route {
         params: &[(String, String)],
         learned: &Learned,
     ) -> Result<Arc<Checks>, NoChecks> {
-        let checks = match &self.checks {
+        let checks = match &*self.checks {
             RouteChecks::Fixed(checks) => Arc::clone(checks),
-            RouteChecks::PerTenant(_) => self.tenant_checks(params).await?,
+            RouteChecks::PerTenant(places, kept) => {
+                self.tenant_checks(places, kept, params).await?
+            }
+            RouteChecks::Closed(why) => return Err(NoChecks::NoSecret(why.clone())),
         };
         let config = self.config();
         let Some(provider) = teacher(config) else { return Ok(checks) };
@@ -202,20 +218,18 @@ impl Route {
 
     async fn tenant_checks(
         self: &Arc<Self>,
+        places: &Places,
+        kept: &Mutex<TenantChecks>,
         params: &[(String, String)],
     ) -> Result<Arc<Checks>, NoChecks> {
-        let RouteChecks::PerTenant(kept) = &self.checks else {
-            return Err(NoChecks::NoSecret("the route's secret is fixed".to_owned()));
-        };
         let now = Instant::now();
         if let Some(checks) = kept.lock().get(params, now) {
             return Ok(checks);
         }
-        let route = Arc::clone(self);
+        let (route, places) = (Arc::clone(self), places.clone());
         let owned = params.to_vec();
         let built = tokio::task::spawn_blocking(move || {
-            let base = route.config.file.parent().unwrap_or(Path::new(""));
-            Checks::of_tenant(route.config(), &owned, base).map(Arc::new)
+            Checks::of_tenant(route.config(), &owned, &places).map(Arc::new)
         });
         let built = match built.await {
             Ok(Ok(built)) => built,
@@ -236,6 +250,8 @@ pub(crate) fn fill(text: &str, params: &[(String, String)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use hookyard_store::Store;
     use hookyard_store::sqlite::{SqliteOptions, SqliteStore};
     use hookyard_verify::{Request, UnixTime};
@@ -247,9 +263,9 @@ mod tests {
     }
 
     fn routes_of(file: &Path, text: &str) -> Routes {
-        let base = file.parent().expect("a folder");
-        let loaded =
-            config::parse_with(file, text, &mut |route: &_| RouteChecks::build(route, base));
+        let places = Places::without_store(file.parent().expect("a folder"));
+        let mut build = |route: &_| RouteChecks::build(route, &places).map(Arc::new);
+        let loaded = config::parse_with(file, text, &mut build);
         let loaded = loaded.unwrap_or_else(|error| panic!("{error}"));
         Routes::new(&Arc::new(loaded.config), loaded.built)
     }

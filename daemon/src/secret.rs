@@ -2,6 +2,8 @@
 //! part of an error.
 
 mod advice;
+mod seal;
+mod vault;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,9 +13,11 @@ use zeroize::Zeroizing;
 
 use crate::config::SecretRef;
 pub(crate) use advice::cannot_be_right;
+pub(crate) use seal::MasterKey;
+pub(crate) use vault::{CannotKeep, Places, Vault, check_name};
 
 /// No secret's file is larger, in bytes.
-const LARGEST: usize = 64 << 10;
+pub(crate) const LARGEST: usize = 64 << 10;
 
 /// Why a secret cannot be had. `Display` names the reference and never the value.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +32,25 @@ pub(crate) enum SecretError {
     Empty { reference: SecretRef },
     #[error("{reference:?}: $CREDENTIALS_DIRECTORY is not set")]
     NoCredentials { reference: SecretRef },
+    #[error("{reference:?} is not set")]
+    NotStored {
+        reference: SecretRef,
+        /// The name of one that is.
+        near: Option<String>,
+    },
+    #[error("{reference:?} cannot be opened: [secrets] has no key to open it with")]
+    NoKey { reference: SecretRef },
+    #[error("{reference:?} was encrypted with the key {sealed_by}, and [secrets] key is {key}")]
+    OtherKey {
+        reference: SecretRef,
+        /// Fingerprints.
+        sealed_by: String,
+        key: String,
+    },
+    #[error(
+        "{reference:?} cannot be opened: what is stored under its name is not what was encrypted"
+    )]
+    Tampered { reference: SecretRef },
     #[error("{reference:?}: the request has no parameter {{{param}}}")]
     NoParam { reference: SecretRef, param: String },
     #[error(
@@ -47,15 +70,14 @@ impl SecretError {
 /// A secret's bytes, wiped when they go.
 pub(crate) type SecretValue = Zeroizing<Vec<u8>>;
 
-/// Reads the secret. `params` are what the route's path matched, decoded; `base` is the folder of
-/// config.toml, to which a relative file is relative. Blocks on the file system.
+/// Reads the secret. `params` are what the route's path matched, decoded. Blocks on the file system.
 ///
 /// One line break at the end of a file or credential is not part of the secret. An empty one is an
 /// error.
 pub(crate) fn resolve(
     reference: &SecretRef,
     params: &[(String, String)],
-    base: &Path,
+    places: &Places,
 ) -> Result<SecretValue, SecretError> {
     let value = match reference {
         SecretRef::Env(name) => {
@@ -64,12 +86,17 @@ pub(crate) fn resolve(
                 .ok_or_else(|| SecretError::NotSet { reference: reference.clone() })?;
             Zeroizing::new(value.into_vec())
         }
-        SecretRef::File(path) => read(&base.join(substitute(reference, path, params)?), reference)?,
+        SecretRef::File(path) => {
+            read(&places.base.join(substitute(reference, path, params)?), reference)?
+        }
         SecretRef::Credential(name) => {
             let folder = std::env::var_os("CREDENTIALS_DIRECTORY")
                 .map(PathBuf::from)
                 .ok_or_else(|| SecretError::NoCredentials { reference: reference.clone() })?;
             read(&folder.join(name), reference)?
+        }
+        SecretRef::Stored(name) => {
+            places.vault.open(&substitute(reference, name, params)?, reference)?
         }
     };
     if value.is_empty() {
@@ -173,6 +200,10 @@ mod tests {
         vec![("tenant".to_owned(), value.to_owned())]
     }
 
+    fn places(base: &Path) -> Places {
+        Places::without_store(base)
+    }
+
     fn file(path: &str) -> SecretRef {
         SecretRef::File(path.to_owned())
     }
@@ -184,7 +215,8 @@ mod tests {
             [("s3cret\n", "s3cret"), ("s3cret\r\n", "s3cret"), ("a\n\n", "a\n"), ("a ", "a ")]
         {
             std::fs::write(folder.path().join("acme"), content).expect("written");
-            let read = resolve(&file("{tenant}"), &params("acme"), folder.path()).expect("read");
+            let read =
+                resolve(&file("{tenant}"), &params("acme"), &places(folder.path())).expect("read");
             assert_eq!(*read, secret.as_bytes());
         }
     }
@@ -195,7 +227,7 @@ mod tests {
         std::fs::write(folder.path().join("empty"), "\n").expect("written");
         std::fs::write(folder.path().join("large"), vec![b'x'; LARGEST + 1]).expect("written");
         let error = |reference: &SecretRef| {
-            resolve(reference, &[], folder.path()).expect_err("an error").to_string()
+            resolve(reference, &[], &places(folder.path())).expect_err("an error").to_string()
         };
         assert_eq!(error(&file("empty")), "file empty is empty");
         assert_eq!(error(&file("large")), "file large is larger than 64 KiB");
@@ -214,8 +246,9 @@ mod tests {
     #[test]
     fn a_parameter_cannot_leave_the_folder() {
         for value in ["", ".", "..", "a/b", "../etc/passwd", "a\0", "a b", "é", "%2e%2e"] {
-            let error = resolve(&file("/run/secrets/{tenant}"), &params(value), Path::new(""))
-                .expect_err(value);
+            let nowhere = places(Path::new(""));
+            let error =
+                resolve(&file("/run/secrets/{tenant}"), &params(value), &nowhere).expect_err(value);
             assert!(matches!(error, SecretError::BadParam { .. }), "{value}: {error}");
         }
     }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::guest::bindings::imports::hookyard::plugin::kv::Scope;
 use crate::guest::bindings::imports::hookyard::plugin::types;
 use crate::log::{self, Level};
-use crate::{Connection, Failure, Kv};
+use crate::{Connection, Failure, Kv, Queue};
 
 #[cfg(target_arch = "wasm32")]
 #[path = "host/guest.rs"]
@@ -18,10 +18,10 @@ pub(crate) mod calls;
 #[path = "host/native.rs"]
 pub(crate) mod calls;
 
-/// What a handler can ask of the daemon: settings, log, time, randomness, which try this is,
-/// what it keeps, and other services.
+/// What a handler can ask of the daemon: settings, log, time, randomness, which try this is, what it
+/// keeps, what it sends, other services, and secrets.
 ///
-/// Only the last two of these need a grant in config.toml. A plugin's import list shows which it uses.
+/// The last four need a grant in config.toml. A plugin's import list shows which it uses.
 ///
 /// ```
 /// use hookyard_sdk::prelude::*;
@@ -150,6 +150,31 @@ impl Host {
         Kv::new(Scope::Shared, namespace)
     }
 
+    /// A topic, to send messages to. The plugin names it in [`plugin!`](crate::plugin), and
+    /// config.toml grants it: `topics = ["emails"]`.
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    /// use hookyard_sdk::testing;
+    ///
+    /// /// Leaves the work to a consumer.
+    /// #[handler]
+    /// fn later(event: Event, host: Host) -> Outcome {
+    ///     host.queue("work").send_bytes(event.body());
+    ///     done()
+    /// }
+    ///
+    /// hookyard_sdk::plugin!(later, topics(work));
+    ///
+    /// # fn main() {
+    /// let run = testing::run(later, testing::event().text("hello").build());
+    /// assert_eq!(run.sent()[0].topic(), "work");
+    /// # }
+    /// ```
+    pub fn queue(&self, topic: &str) -> Queue {
+        Queue::new(topic)
+    }
+
     /// Another service's HTTP API, which config.toml describes as `[connection.NAME]` and grants to the
     /// plugin: `connections = ["slack"]`. Without the grant the attempt ends.
     ///
@@ -167,6 +192,44 @@ impl Host {
     /// ```
     pub fn connection(&self, name: &str) -> Connection {
         Connection::new(name)
+    }
+
+    /// A secret, for code that must have one. The plugin names it in [`plugin!`](crate::plugin), and
+    /// config.toml grants it: `secrets = { api_key = { env = "API_KEY" } }` in the plugin's table.
+    /// What calls an API needs none: a connection brings its credentials itself.
+    ///
+    /// The value is kept out of log lines, of messages and of what is said of a panic: `[secret]`
+    /// stands in its place. Nothing keeps it out of replies and of what the plugin sends or keeps.
+    ///
+    /// One that is not there is a retry: a plugin is not loaded without a secret that it names, so the
+    /// operator has taken it away since.
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    /// use hookyard_sdk::testing;
+    ///
+    /// /// Lets in what shows the key.
+    /// #[handler]
+    /// fn guarded(event: Event, host: Host) -> Outcome {
+    ///     let key = host.secret("api_key")?;
+    ///     if event.header("x-api-key") == Some(key.as_str()) { done() } else { reject("another key") }
+    /// }
+    ///
+    /// hookyard_sdk::plugin!(guarded, secrets(api_key));
+    ///
+    /// # fn main() {
+    /// let event = testing::event().header("x-api-key", "correct horse").build();
+    /// testing::host().secret("api_key", "correct horse").run(guarded, event.clone()).expect_done();
+    /// testing::run(guarded, event).expect_retry();
+    /// # }
+    /// ```
+    pub fn secret(&self, name: &str) -> Result<String, Failure> {
+        calls::secret(name).ok_or_else(|| {
+            Failure::retry(format!(
+                "the secret `{name}` is not there: name it in `plugin!(…, secrets({name}))`, and grant \
+                 it in the plugin's table of config.toml"
+            ))
+        })
     }
 
     /// The value of a setting from `settings` in the plugin's table of config.toml.

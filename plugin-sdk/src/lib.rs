@@ -45,6 +45,7 @@ pub mod log;
 mod message;
 pub mod outcome;
 mod plugin;
+mod queue;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 
@@ -56,6 +57,7 @@ pub use host::{Attempt, Host};
 pub use kv::{Entry, Kv, Page};
 pub use message::Message;
 pub use outcome::{Done, Failure, Outcome, Reply};
+pub use queue::Queue;
 /// The serde that the SDK uses, for `#[serde(crate = "hookyard_sdk::serde")]`.
 pub use serde;
 /// The serde_json that the SDK uses.

@@ -36,6 +36,7 @@ mod connection;
 mod firing;
 mod kv;
 mod message;
+mod queue;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -51,6 +52,7 @@ use kv::Kept;
 
 pub use firing::{FiringBuilder, firing};
 pub use message::{MessageBuilder, message};
+pub use queue::Sent;
 
 /// 2026-01-01T00:00:00Z, when every test happens unless it says otherwise.
 const THEN: Duration = Duration::from_secs(1_767_225_600);
@@ -121,12 +123,15 @@ pub fn host() -> HostBuilder {
         },
         fake: Fake {
             settings: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             now: THEN,
             ticks: 0,
             random: 0x9e37_79b9_7f4a_7c15,
             logs: Vec::new(),
             kept: Kept::default(),
             services: Services::default(),
+            sent: Vec::new(),
+            sends: 0,
         },
     }
 }
@@ -329,6 +334,25 @@ pub struct HostBuilder {
 }
 
 impl HostBuilder {
+    /// Grants a secret, as config.toml would.
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    /// use hookyard_sdk::testing;
+    ///
+    /// fn sign(event: Event, host: Host) -> Outcome {
+    ///     let key = host.secret("signing_key")?;
+    ///     reply(200).text(format!("{} bytes", key.len() + event.body().len()))
+    /// }
+    ///
+    /// let run = testing::host().secret("signing_key", "k3y-of-12-by").run(sign, testing::event().build());
+    /// assert_eq!(run.expect_reply().text(), "12 bytes");
+    /// ```
+    pub fn secret(mut self, name: &str, value: &str) -> Self {
+        self.fake.secrets.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// Sets a setting, as config.toml would.
     ///
     /// # Panics
@@ -448,8 +472,9 @@ impl HostBuilder {
         let host = Host::new(self.attempt);
         let before = self.fake.kept.clone();
         let (outcome, fake) = calls::with_fake(self.fake, || handler(input, host));
-        let kept = if outcome.is_ok() { fake.kept } else { before };
-        Run { outcome, logs: fake.logs, kept, services: fake.services }
+        let (kept, sent) =
+            if outcome.is_ok() { (fake.kept, fake.sent) } else { (before, Vec::new()) };
+        Run { outcome, logs: fake.logs, kept, sent, services: fake.services }
     }
 }
 
@@ -474,6 +499,7 @@ pub struct Run {
     logs: Vec<LogLine>,
     kept: Kept,
     services: Services,
+    sent: Vec<Sent>,
 }
 
 /// A line that a handler logged.
@@ -674,6 +700,7 @@ impl Run {
 pub(crate) struct Fake {
     /// JSON text by name, as the daemon gives them.
     settings: BTreeMap<String, String>,
+    secrets: BTreeMap<String, String>,
     /// Since the Unix epoch.
     now: Duration,
     /// How often the monotonic clock was asked.
@@ -682,11 +709,18 @@ pub(crate) struct Fake {
     logs: Vec<LogLine>,
     kept: Kept,
     services: Services,
+    sent: Vec<Sent>,
+    /// How many, those that were known included.
+    sends: u64,
 }
 
 impl Fake {
     pub(crate) fn log(&mut self, level: Level, message: String, fields: Vec<(String, String)>) {
         self.logs.push(LogLine { level, message, fields });
+    }
+
+    pub(crate) fn secret(&self, name: &str) -> Option<String> {
+        self.secrets.get(name).cloned()
     }
 
     pub(crate) fn setting_text(&self, name: &str) -> Option<String> {

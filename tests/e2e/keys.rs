@@ -1,4 +1,5 @@
-//! Keys that senders publish: fetched from where they are, kept, and never taken from elsewhere.
+//! Keys that senders publish: fetched from where they are, kept, and never taken from elsewhere. And
+//! the public key of a sender that the configuration describes.
 
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -384,4 +385,29 @@ fn ebay_gives_a_key_out_for_a_token_of_the_application() {
     assert_eq!((keys.len(), keys[0].header("authorization")), (1, Some("Bearer v^1.1#token")));
     let log = daemon.stop().join("\n");
     assert!(!log.contains("v^1.1#token"), "the token is in the log");
+}
+
+#[test]
+fn a_key_pair_of_ones_own_is_checked_as_the_configuration_says() {
+    let yard = Yard::with_plugins(&["misbehave"]);
+    let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+    let daemon = yard.start(&yard.config().raw_route(&format!(
+        "path = \"/own\"\npublic_key = \"{}\"\nverify = {{ key_pair = \"ed25519\", header = \
+         \"x-signature\", encoding = \"hex\", prefix = \"v1=\", signed = \"{{timestamp}}.{{body}}\", \
+         timestamp_header = \"x-timestamp\" }}\nhandlers = \"misbehave/ok\"\n",
+        HEXLOWER.encode(key.der_bytes())
+    )));
+    let event = |key: &KeyPair, at: u64, body: &str| {
+        let signature = key.sign(format!("{at}.{body}").as_bytes()).unwrap();
+        Request::new("POST", "/own")
+            .header("x-timestamp", &at.to_string())
+            .header("x-signature", &format!("v1={}", HEXLOWER.encode(&signature)))
+            .body(body)
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    assert_eq!(sent(&daemon, &event(&key, now, "{}")), 202);
+    assert_eq!(sent(&daemon, &event(&key, now, "{}").body("{ }")), 401);
+    assert_eq!(sent(&daemon, &event(&key, now - 400, "{}")), 401);
+    let other = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+    assert_eq!(sent(&daemon, &event(&other, now, "{}")), 401);
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use data_encoding::BASE64;
 use hookyard_tests::{Client, Clock, Config, Daemon, Reply, Request, StandIn, Yard};
 use hookyard_verify::{
-    Profile, Secret, Settings, SetupError, SuccessBody, Takes, Verifier, profiles,
+    Profile, Secret, Setting, Settings, SetupError, SuccessBody, Takes, Verifier, profiles,
 };
 use serde_json::Value;
 
@@ -112,7 +112,8 @@ impl Case {
             let value = self.vector[key].as_str().or(fixed.map(|(_, value)| *value))?;
             Some((name, value.to_owned()))
         };
-        let settings = self.profile.settings.iter();
+        let own = |setting: &&Setting| setting.only_with.is_none();
+        let settings = self.profile.settings.iter().filter(own);
         settings
             .filter_map(|setting| match setting.only {
                 Some(only) => Some((setting.name, only.to_owned())),

@@ -14,13 +14,14 @@ pub const SECRET_VARIABLE: &str = "HOOKYARD_TEST_SECRET";
 pub struct Config {
     sections: BTreeMap<String, Vec<String>>,
     routes: Vec<String>,
+    schedules: Vec<String>,
 }
 
 impl Config {
     /// Everything below `folder`; no routes.
     pub fn new(folder: &Path) -> Self {
         let path = |name: &str| folder.join(name).display().to_string();
-        Self { sections: BTreeMap::new(), routes: Vec::new() }
+        Self { sections: BTreeMap::new(), routes: Vec::new(), schedules: Vec::new() }
             .set("server", r#"listen = "127.0.0.1:0""#)
             .set("admin", r#"listen = "127.0.0.1:0""#)
             .set("store", &format!("path = {:?}", path("data/hookyard.db")))
@@ -62,6 +63,19 @@ impl Config {
         self
     }
 
+    /// A schedule `name` of one handler; `more` are further lines.
+    #[must_use]
+    pub fn schedule(mut self, name: &str, cron: &str, handler: &str, more: &[&str]) -> Self {
+        let mut lines = vec![
+            format!("name = {name:?}"),
+            format!("cron = {cron:?}"),
+            format!("handlers = {handler:?}"),
+        ];
+        lines.extend(more.iter().map(|line| (*line).to_owned()));
+        self.schedules.push(lines.join("\n"));
+        self
+    }
+
     /// The file's text.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -70,6 +84,9 @@ impl Config {
         }
         for route in &self.routes {
             text.push_str(&format!("[[route]]\n{route}\n\n"));
+        }
+        for schedule in &self.schedules {
+            text.push_str(&format!("[[schedule]]\n{schedule}\n\n"));
         }
         text
     }

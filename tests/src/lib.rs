@@ -14,6 +14,7 @@ mod binary;
 mod client;
 mod clock;
 mod config;
+pub mod courier;
 mod crash;
 mod daemon;
 mod disk;
@@ -26,7 +27,7 @@ mod shim;
 mod stand_in;
 mod yard;
 
-pub use binary::{hookyard, plugin_file, variant_of};
+pub use binary::{hookyard, plugin_file, unbuilt, variant_of};
 pub use client::{Client, ClientError, Reply};
 pub use clock::Clock;
 pub use config::{Config, SECRET, SECRET_VARIABLE};

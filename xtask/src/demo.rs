@@ -17,7 +17,9 @@ use anyhow::Context;
 use serde_json::Value;
 
 use crate::steps::clock;
-use crate::{cargo, plugins};
+use hookyard_author::rust;
+
+use crate::cargo;
 use daemon::{Daemon, field};
 use delivery::Delivery;
 use story::Story;
@@ -44,7 +46,7 @@ pub(crate) fn run(root: &Path, keep: bool) -> anyhow::Result<()> {
     println!("\n[1/2] the shipped plugins, to WebAssembly");
     let packages = cargo::packages_under(root, "plugins")?;
     let names: Vec<&str> = packages.iter().map(String::as_str).collect();
-    let built = plugins::build(root, &names, &root.join("plugins"))?;
+    let built = rust::build_packages(root, &names, &root.join("plugins"))?;
     println!("\n[2/2] the daemon");
     let binary = cargo::build_daemon(root)?;
     println!("\nBuilt in {}.", clock(began.elapsed()));

@@ -9,10 +9,11 @@
     reason = "only JSON values are indexed, which answer null for what they do not have"
 )]
 
+mod bench;
 mod cargo;
 mod demo;
 mod fuzz;
-mod plugins;
+mod languages;
 mod steps;
 mod suite;
 
@@ -29,15 +30,18 @@ Usage: cargo xtask <command>
   plugins         build the shipped plugins into plugins/
   fuzz [TARGET] [--minutes N]
                   fuzz signature verification, each target for N minutes (20)
+  bench [--quick] [--only ID,ID,…]
+                  measure the daemon against its baselines; writes docs/performance.md
 
 Everything else is plain cargo.";
 
 /// What was asked for.
-enum Task {
+enum Task<'a> {
     Demo { keep: bool },
     Test,
     Plugins,
     Fuzz { target: Option<String>, minutes: String },
+    Bench { arguments: &'a [&'a str] },
     Help,
 }
 
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         ["fuzz", target, "--minutes", minutes] => {
             Task::Fuzz { target: Some((*target).into()), minutes: (*minutes).into() }
         }
+        ["bench", arguments @ ..] => Task::Bench { arguments },
         ["help" | "--help" | "-h"] => Task::Help,
         [] => {
             eprintln!("{USAGE}");
@@ -73,6 +78,7 @@ fn main() -> ExitCode {
         Task::Test => suite::run(&root),
         Task::Plugins => build_plugins(&root),
         Task::Fuzz { target, minutes } => fuzz::run(&root, target.as_deref(), &minutes),
+        Task::Bench { arguments } => bench::run(&root, arguments),
         Task::Help => {
             println!("{USAGE}");
             Ok(())
@@ -99,8 +105,16 @@ fn root() -> PathBuf {
 fn build_plugins(root: &Path) -> anyhow::Result<()> {
     let packages = cargo::packages_under(root, "plugins")?;
     let names: Vec<&str> = packages.iter().map(String::as_str).collect();
-    for file in plugins::build(root, &names, &root.join("plugins"))? {
+    let out = root.join("plugins");
+    for file in hookyard_author::rust::build_packages(root, &names, &out)? {
         println!("{}", file.display());
+    }
+    let (built, missing) = languages::build(root, &out)?;
+    for file in built {
+        println!("{}", file.display());
+    }
+    for missing in missing {
+        println!("not built: {missing}");
     }
     Ok(())
 }

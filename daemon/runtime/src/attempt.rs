@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use hookyard_types::OutgoingRequest;
 
-use crate::{ContentHash, KvEffects};
+use crate::{ContentHash, KvEffects, Sending};
 
 /// What came of one attempt, with what it cost.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct Attempt {
     /// The requests that it made through connections, in their order; those happened, whatever the
     /// outcome is.
     pub requests: Vec<OutgoingRequest>,
+    /// What it wants to send; to be sent with a good outcome, and not with another.
+    pub sendings: Vec<Sending>,
     /// The file that was run.
     pub plugin_hash: ContentHash,
 }

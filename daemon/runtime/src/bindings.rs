@@ -19,7 +19,9 @@ wasmtime::component::bindgen!({
     },
 });
 
-pub(crate) use hookyard::plugin::{clock, connection, kv, log, random, settings, types};
+pub(crate) use hookyard::plugin::{
+    clock, connection, kv, log, queue, random, secret, settings, types,
+};
 
 /// The beginning of the interfaces' names.
 pub(crate) const PACKAGE: &str = "hookyard:plugin/";

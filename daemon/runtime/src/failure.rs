@@ -1,9 +1,11 @@
 //! Turns what ended a guest into words for the person who reads the attempt.
 
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Error, Trap, WasmBacktrace};
 
 use crate::state::{LimitReached, State};
 use crate::text::line;
+use crate::wasi::MAX_HANDLES;
 use crate::{Limits, Outcome};
 
 /// The longest message, in bytes.
@@ -43,12 +45,15 @@ impl Subject<'_> {
         )
     }
 
-    /// `keeps` and `asks`: whether it may use `kv` and connections.
-    fn copied(&self, keeps: bool, asks: bool) -> String {
+    /// Whether it may use `kv`, `queue` and connections.
+    fn copied(&self, keeps: bool, sends: bool, asks: bool) -> String {
         let Self { plugin, limits } = self;
         let mut bounds = vec![format!("`reply_bytes` of {}", limits.reply_bytes)];
         if keeps {
             bounds.push(format!("`kv_value_bytes` of {}", limits.kv_value_bytes));
+        }
+        if sends {
+            bounds.push(format!("`queue_message_bytes` of {}", limits.queue_message_bytes));
         }
         if asks {
             bounds.push(format!("`request_bytes` of {}", limits.request_bytes));
@@ -76,9 +81,20 @@ pub(crate) fn outcome(error: &Error, state: &State, subject: &Subject<'_>) -> Ou
         let said = said.map(|said| format!(" (it said: {said})")).unwrap_or_default();
         return Outcome::Limit(subject.memory(wanted) + &said);
     }
-    // The engine's error for this has no public type.
-    if format!("{:#}", error.root_cause()).contains("fuel allocated for hostcalls") {
-        return Outcome::Limit(subject.copied(state.kv.is_open(), state.outgoing.is_open()));
+    // The engine's errors for these have no public type.
+    let cause = format!("{:#}", error.root_cause());
+    if cause.contains("fuel allocated for hostcalls") {
+        return Outcome::Limit(subject.copied(
+            state.kv.is_open(),
+            state.outbox.is_open(),
+            state.outgoing.is_open(),
+        ));
+    }
+    if cause.contains("store handle limit") || error.is::<ResourceTableError>() {
+        return Outcome::Limit(format!(
+            "held more than {MAX_HANDLES} handles (of streams, moments to wait for or its own \
+             resources) at once, the most that an instance may: drop those that are done with"
+        ));
     }
     let mut message = reason(error);
     let functions = functions(error);

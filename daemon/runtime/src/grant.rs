@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::{KvGrant, Manifest};
+use crate::{KvGrant, Manifest, SecretText};
 
 /// The bounds of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,10 @@ pub struct Limits {
     /// Bytes of all their requests and answers together: paths, queries, headers and bodies, as the
     /// plugin gives and gets them.
     pub request_bytes: usize,
+    /// Bytes of a message.
+    pub queue_message_bytes: usize,
+    /// Bytes of the messages that an attempt sends, and 1024 for each.
+    pub queue_attempt_bytes: usize,
 }
 
 impl Default for Limits {
@@ -46,6 +50,8 @@ impl Default for Limits {
             kv_attempt_bytes: 256 << 10,
             requests: 20,
             request_bytes: 4 << 20,
+            queue_message_bytes: 64 << 10,
+            queue_attempt_bytes: 256 << 10,
         }
     }
 }
@@ -56,10 +62,15 @@ pub struct Grant {
     pub limits: Limits,
     /// What the plugin reads as its settings.
     pub settings: BTreeMap<String, serde_json::Value>,
+    /// The secrets that it may read, by the names under which it asks for them. What it says of an
+    /// attempt is told without them.
+    pub secrets: BTreeMap<String, SecretText>,
     /// Whether it may keep things, and which namespaces it shares.
     pub kv: Option<KvGrant>,
     /// The connections that it may use.
     pub connections: BTreeSet<String>,
+    /// The topics that it may send to; without any it cannot import `queue`.
+    pub topics: BTreeSet<String>,
 }
 
 /// Decides which plugins may serve, and with what. The daemon answers from its configuration.

@@ -16,7 +16,7 @@ use hookyard_types::{
 
 use crate::Limits;
 use crate::bindings::kv;
-use crate::state::{LimitReached, State};
+use crate::state::{LimitReached, Misuse, State};
 use crate::text::clip;
 
 /// What a call counts besides the bytes of keys and values: so few calls fit into an attempt that
@@ -93,11 +93,6 @@ impl Access {
         }
     }
 }
-
-/// A plugin asked for what it may not have, or for what cannot be: the attempt is a failed one.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Misuse(String);
 
 type Place = (Namespace, String);
 

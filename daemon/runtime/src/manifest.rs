@@ -9,8 +9,12 @@ const MAX_NAMES: usize = 256;
 /// The longest version, description, kind or setting name, in bytes.
 const MAX_TEXT: usize = 256;
 /// The capabilities of which a manifest may name something, each with what that is called.
-const NAMED: [(&str, &str); 3] =
-    [("kv", "shared namespace"), ("queue", "topic"), ("connection", "connection")];
+const NAMED: [(&str, &str); 4] = [
+    ("kv", "shared namespace"),
+    ("queue", "topic"),
+    ("connection", "connection"),
+    ("secret", "secret"),
+];
 
 /// What a plugin says that it is, checked: names are valid, no handler or setting appears twice, no
 /// text is longer than 256 bytes.

@@ -13,8 +13,10 @@ use crate::connection::{self, Outgoing};
 use crate::failure::{self, Subject};
 use crate::kv::{Access, Session};
 use crate::meter::{Overrun, metered};
+use crate::queue::{Outbox, Topics};
 use crate::reply;
-use crate::state::{Settings, State};
+use crate::secret::Secrets;
+use crate::state::{Given, Settings, State};
 use crate::text::clip;
 use crate::version::{Input, Version};
 use crate::{
@@ -29,8 +31,10 @@ pub struct Plugin {
     version: Arc<Version>,
     limits: Limits,
     settings: Settings,
+    secrets: Arc<Secrets>,
     kv: Option<Arc<Access>>,
     connections: Option<Arc<connection::Access>>,
+    topics: Option<Arc<Topics>>,
     /// One permit for each slot of the pool that attempts may use.
     slots: Arc<Semaphore>,
 }
@@ -57,8 +61,20 @@ impl Plugin {
             let granted = grant.connections;
             Arc::new(connection::Access::new(name, carrier, granted, named, &grant.limits))
         });
-        let (limits, settings) = (grant.limits, Arc::new(settings));
-        Self { version, limits, settings, kv: access, connections, slots }
+        let topics = (!grant.topics.is_empty()).then(|| {
+            let named = version.manifest.uses_of("queue").map(str::to_owned).collect();
+            Arc::new(Topics::new(name, grant.topics, named, &grant.limits))
+        });
+        Self {
+            version,
+            limits: grant.limits,
+            settings: Arc::new(settings),
+            secrets: Arc::new(Secrets::new(grant.secrets)),
+            kv: access,
+            connections,
+            topics,
+            slots,
+        }
     }
 
     /// The plugin's name in config.toml.
@@ -128,21 +144,24 @@ impl Plugin {
         if let Some(deadline) = deadline.filter(|deadline| *deadline < end) {
             (end, cut) = (deadline, true);
         }
-        let mut store = self.version.store(
-            limits.log_bytes,
-            limits.memory,
-            limits.reply_bytes.max(self.most_kept()).max(self.most_sent()),
-            self.settings.clone(),
-            Session::new(self.kv.clone()),
-            Outgoing::new(self.connections.clone(), job.to_string(), end),
-        );
+        let mut store = self.version.store(Given {
+            log_bytes: limits.log_bytes,
+            memory: limits.memory,
+            copied: limits.reply_bytes.max(self.most_passed()),
+            settings: self.settings.clone(),
+            secrets: self.secrets.clone(),
+            kv: Session::new(self.kv.clone()),
+            outbox: Outbox::new(self.topics.clone()),
+            outgoing: Outgoing::new(self.connections.clone(), job.to_string(), end),
+        });
         let (ended, cpu) =
             metered(self.call(&mut store, handler, event, job, attempt), limits.cpu, end).await;
 
+        store.data_mut().finish_print();
         let subject = Subject { plugin: self.name(), limits };
         let outcome = match ended {
             Ok(Ok(outcome)) => self.outcome(outcome),
-            Ok(Err(error)) => failure::outcome(&error, store.data(), &subject),
+            Ok(Err(error)) => self.redacted(failure::outcome(&error, store.data(), &subject)),
             Err(Overrun::Cpu) => Outcome::Timeout(subject.cpu()),
             Err(Overrun::Clock) if cut => Outcome::Timeout(format!(
                 "the route's deadline passed {:?} after the attempt began",
@@ -160,6 +179,7 @@ impl Plugin {
             memory_peak: state.memory.peak,
             kv: state.kv.into_effects(),
             requests: state.outgoing.into_made(),
+            sendings: state.outbox.into_sendings(),
             plugin_hash: self.hash(),
         }
     }
@@ -182,15 +202,14 @@ impl Plugin {
         ))
     }
 
-    /// The most bytes that one call of `kv` may rightly pass.
-    fn most_kept(&self) -> usize {
-        let Some(access) = &self.kv else { return 0 };
-        access.value_bytes.saturating_mul(2).saturating_add(access.key_bytes)
-    }
-
-    /// The most bytes that one request may rightly have.
-    fn most_sent(&self) -> usize {
-        self.connections.as_ref().map_or(0, |access| access.bytes())
+    /// The most bytes that one call of a capability may rightly pass.
+    fn most_passed(&self) -> usize {
+        let kept = self.kv.as_ref().map_or(0, |access| {
+            access.value_bytes.saturating_mul(2).saturating_add(access.key_bytes)
+        });
+        let sent = self.topics.as_ref().map_or(0, |topics| topics.most_passed());
+        let asked = self.connections.as_ref().map_or(0, |access| access.bytes());
+        kept.max(sent).max(asked)
     }
 
     async fn slot(&self, deadline: Option<Instant>) -> Option<SemaphorePermit<'_>> {
@@ -274,7 +293,7 @@ impl Plugin {
     }
 
     fn outcome(&self, outcome: types::Outcome) -> Outcome {
-        let clip = |text: String| clip(&text, MAX_MESSAGE);
+        let clip = |text: String| clip(&self.secrets.redact(text), MAX_MESSAGE);
         match outcome {
             types::Outcome::Done(done) => {
                 match done.reply.map(|reply| reply::check(reply, self.limits.reply_bytes)) {
@@ -286,7 +305,8 @@ impl Plugin {
                         "the reply {error}: answer with less, or raise it under `[plugin.{}]`",
                         self.name()
                     )),
-                    Some(Err(error)) => Outcome::Trap(format!("the reply {error}")),
+                    // It may quote a header.
+                    Some(Err(error)) => Outcome::Trap(clip(format!("the reply {error}"))),
                 }
             }
             types::Outcome::Ignored(reason) => Outcome::Ignored(clip(reason)),
@@ -295,6 +315,16 @@ impl Plugin {
                 message: clip(retry.message),
             },
             types::Outcome::Reject(reason) => Outcome::Reject(clip(reason)),
+        }
+    }
+
+    /// A failure without what the plugin's words brought into it.
+    fn redacted(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Trap(why) => Outcome::Trap(self.secrets.redact(why)),
+            Outcome::Limit(why) => Outcome::Limit(self.secrets.redact(why)),
+            Outcome::Timeout(why) => Outcome::Timeout(self.secrets.redact(why)),
+            other => other,
         }
     }
 
@@ -308,6 +338,7 @@ impl Plugin {
             memory_peak: 0,
             kv: KvEffects::default(),
             requests: Vec::new(),
+            sendings: Vec::new(),
             plugin_hash: self.hash(),
         }
     }

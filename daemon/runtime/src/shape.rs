@@ -10,14 +10,16 @@ use hookyard_types::Trigger;
 
 use crate::bindings::{MANIFEST, PACKAGE, export};
 use crate::text::{clip, line};
+use crate::wasi;
 
 /// Changes with the rules here, so that code checked by older ones is compiled again.
-pub(crate) const RULES: u32 = 3;
+pub(crate) const RULES: u32 = 5;
 
 /// The version of the interfaces that is compatible.
 const VERSION: &str = "0.1.";
 /// The interfaces that a plugin may import.
-const IMPORTS: [&str; 7] = ["clock", "connection", "kv", "log", "random", "settings", "types"];
+const IMPORTS: [&str; 9] =
+    ["clock", "connection", "kv", "log", "queue", "random", "secret", "settings", "types"];
 
 const HOW_TO_BUILD: &str = "build it with hookyard-sdk, \
      `cargo build --release --target wasm32-unknown-unknown`";
@@ -75,7 +77,11 @@ fn componentise(module: &[u8]) -> Result<Vec<u8>, String> {
 /// The imports of a core module that no component type describes.
 fn core_import(module: &str) -> Result<(), String> {
     if module.starts_with("wasi_") {
-        return Err(wasi(module));
+        return Err(format!(
+            "it imports `{}`, the WASI of before components: build it for `wasm32-wasip2` or \
+             `wasm32-unknown-unknown` instead",
+            line(module, 128)
+        ));
     }
     if module == "env" || module.starts_with("__wbindgen") {
         return Err(format!(
@@ -140,18 +146,17 @@ fn import(name: &str) -> Result<(), String> {
             IMPORTS.join(", ")
         ));
     }
-    if name.starts_with("wasi:") {
-        return Err(wasi(name));
+    if wasi::has(name) {
+        return Ok(());
+    }
+    if name.starts_with("wasi:http/") {
+        return Err(format!(
+            "it imports `{}`, and HTTP goes through connections: leave out what makes requests \
+             (componentize-js: `--disable http --disable fetch-event`)",
+            line(name, 128)
+        ));
     }
     Err(format!("it imports `{}`, which nothing here provides: {HOW_TO_BUILD}", line(name, 128)))
-}
-
-fn wasi(name: &str) -> String {
-    format!(
-        "it imports `{}`, and this version runs plugins without WASI: build it for \
-         `wasm32-unknown-unknown` instead of a `wasm32-wasi…` target",
-        line(name, 128)
-    )
 }
 
 /// What is exported in place of what should be, for an error.

@@ -10,7 +10,10 @@ use crate::bindings::{clock, log, random, settings, types};
 use crate::connection::Outgoing;
 use crate::engine::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::kv::Session;
+use crate::queue::Outbox;
+use crate::secret::Secrets;
 use crate::text::clip;
+use crate::wasi::Wasi;
 use crate::{Level, LogLine};
 
 /// The most random bytes of one call, as the interface says.
@@ -28,32 +31,90 @@ pub(crate) struct State {
     /// The last line of level `error`: when the instance traps, that is the panic's message.
     pub(crate) last_error: Option<String>,
     settings: Settings,
+    pub(crate) secrets: Arc<Secrets>,
     started: Instant,
     pub(crate) memory: Memory,
     pub(crate) kv: Session,
+    pub(crate) outbox: Outbox,
+    pub(crate) outgoing: Outgoing,
+    pub(crate) wasi: Wasi,
+}
+
+/// What an instance is given.
+#[derive(Default)]
+pub(crate) struct Given {
+    /// Bytes of log lines that are kept.
+    pub(crate) log_bytes: usize,
+    /// Bytes of all its linear memories.
+    pub(crate) memory: u64,
+    /// Bytes of the largest thing that it may rightly pass in one call.
+    pub(crate) copied: usize,
+    pub(crate) settings: Settings,
+    pub(crate) secrets: Arc<Secrets>,
+    pub(crate) kv: Session,
+    pub(crate) outbox: Outbox,
     pub(crate) outgoing: Outgoing,
 }
 
 impl State {
-    pub(crate) fn new(
-        log_bytes: usize,
-        memory: u64,
-        settings: Settings,
-        kv: Session,
-        outgoing: Outgoing,
-        started: Instant,
-    ) -> Self {
+    pub(crate) fn new(given: Given, started: Instant) -> Self {
+        let Given { log_bytes, memory, settings, secrets, kv, outbox, outgoing, .. } = given;
         Self {
             log: Vec::new(),
             log_left: log_bytes,
             log_dropped: 0,
             last_error: None,
             settings,
+            secrets,
             started,
             memory: Memory { limit: memory, used: 0, peak: 0, refused: None, elements: 0 },
             kv,
+            outbox,
             outgoing,
+            wasi: Wasi::new(started),
         }
+    }
+
+    /// Keeps a line if there is room for it, and else counts it. One that `tells` may be what the
+    /// instance says before it traps.
+    fn keep(&mut self, level: Level, tells: bool, message: String, fields: Vec<(String, String)>) {
+        // Before anything is cut off: the rest of a secret would not be found.
+        let message = self.secrets.redact(message);
+        if tells {
+            self.last_error = Some(clip(&message, 1024));
+        }
+        let text: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let cost = LINE_COST * (1 + fields.len()) + message.len() + text;
+        match self.log_left.checked_sub(cost) {
+            Some(left) => {
+                self.log_left = left;
+                let redact = |text| self.secrets.redact(text);
+                let fields = fields.into_iter();
+                let fields = fields.map(|(name, value)| (redact(name), redact(value))).collect();
+                self.log.push(LogLine { at: SystemTime::now(), level, message, fields });
+            }
+            None => self.log_dropped += 1,
+        }
+    }
+
+    /// Takes what a guest writes to its standard output or error.
+    pub(crate) fn print(&mut self, stream: u32, bytes: &[u8]) {
+        let mut output = std::mem::take(&mut self.wasi.output);
+        output.write(stream, bytes, |level, line| self.printed(level, line));
+        self.wasi.output = output;
+    }
+
+    /// Takes the line that a guest has begun and not ended.
+    pub(crate) fn finish_print(&mut self) {
+        let mut output = std::mem::take(&mut self.wasi.output);
+        output.finish(|level, line| self.printed(level, line));
+    }
+
+    fn printed(&mut self, level: Level, line: &[u8]) {
+        let line = String::from_utf8_lossy(line).into_owned();
+        // The end of what an interpreter prints before it gives up.
+        let tells = level == Level::Warn && !line.trim().is_empty();
+        self.keep(level, tells, line, Vec::new());
     }
 }
 
@@ -72,18 +133,7 @@ impl log::Host for State {
             log::Level::Warn => Level::Warn,
             log::Level::Error => Level::Error,
         };
-        if level == Level::Error {
-            self.last_error = Some(clip(&message, 1024));
-        }
-        let text: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let cost = LINE_COST * (1 + fields.len()) + message.len() + text;
-        match self.log_left.checked_sub(cost) {
-            Some(left) => {
-                self.log_left = left;
-                self.log.push(LogLine { at: SystemTime::now(), level, message, fields });
-            }
-            None => self.log_dropped += 1,
-        }
+        self.keep(level, level == Level::Error, message, fields);
         Ok(())
     }
 }
@@ -126,6 +176,11 @@ impl random::Host for State {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct LimitReached(pub(crate) String);
+
+/// A plugin asked for what it may not have, or for what cannot be: the attempt is a failed one.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Misuse(pub(crate) String);
 
 /// Counts all of an instance's linear memories together, and its tables.
 pub(crate) struct Memory {

@@ -11,15 +11,14 @@ use wasmtime::component::{
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::bindings::{self, types};
-use crate::connection::Outgoing;
 use crate::engine::{Host, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::failure::{self, Subject};
-use crate::kv::Session;
 use crate::manifest::{HandlerInfo, InvalidManifest, Need, Setting};
 use crate::meter::{Overrun, metered};
-use crate::state::{Settings, State};
+use crate::state::{Given, State};
 use crate::text::line;
-use crate::{ContentHash, Limits, Manifest, Outcome};
+use crate::wasi;
+use crate::{ContentHash, Limits, Manifest, Outcome, Parts};
 
 /// What a plugin may use to say what it is.
 const DESCRIBE: Limits = Limits {
@@ -33,6 +32,8 @@ const DESCRIBE: Limits = Limits {
     kv_attempt_bytes: 0,
     requests: 0,
     request_bytes: 0,
+    queue_message_bytes: 0,
+    queue_attempt_bytes: 0,
 };
 
 /// Copied beyond the largest reply or value in one call: a reply's message, a log line.
@@ -118,19 +119,17 @@ impl Version {
             consumer: handle(Trigger::Consumer),
             schedule: handle(Trigger::Schedule),
         };
-        let instances = host.linker.instantiate_pre(component).map_err(|error| {
+        let instances = link(&host, component).map_err(|error| {
             format!("its imports do not fit: {}", line(&format!("{error:#}"), 1024))
         })?;
 
-        let mut store = store(
-            &host,
-            DESCRIBE.log_bytes,
-            max_memory,
-            DESCRIBE.reply_bytes,
-            Arc::default(),
-            Session::default(),
-            Outgoing::default(),
-        );
+        let given = Given {
+            log_bytes: DESCRIBE.log_bytes,
+            memory: max_memory,
+            copied: DESCRIBE.reply_bytes,
+            ..Given::default()
+        };
+        let mut store = store(&host, given);
         let asked = async {
             let instance = instances.instantiate_async(&mut store).await?;
             handles.check(&instance, &mut store)?;
@@ -184,17 +183,30 @@ impl Version {
         Ok(Self { manifest, hash, max_memory, host, instances, handles })
     }
 
+    /// The interfaces that its component imports, by their full names.
+    pub(crate) fn imports(&self) -> Vec<String> {
+        let component = self.instances.component().component_type();
+        component.imports(&self.host.engine).map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// What an instance of it is made of.
+    pub(crate) fn parts(&self) -> Parts {
+        // What has none imports modules, and was refused.
+        let needs = self.instances.component().resources_required();
+        let memory = needs.as_ref().and_then(|needs| needs.max_initial_memory_size);
+        let elements = needs.as_ref().and_then(|needs| needs.max_initial_table_size);
+        Parts {
+            memories: needs.as_ref().map_or(0, |needs| needs.num_memories),
+            // The engine counts pages.
+            memory: memory.unwrap_or(0).saturating_mul(64 << 10),
+            tables: needs.as_ref().map_or(0, |needs| needs.num_tables),
+            table_elements: elements.unwrap_or(0),
+        }
+    }
+
     /// A store for one attempt.
-    pub(crate) fn store(
-        &self,
-        log_bytes: usize,
-        memory: u64,
-        copied: usize,
-        settings: Settings,
-        kv: Session,
-        outgoing: Outgoing,
-    ) -> Store<State> {
-        store(&self.host, log_bytes, memory, copied, settings, kv, outgoing)
+    pub(crate) fn store(&self, given: Given) -> Store<State> {
+        store(&self.host, given)
     }
 
     /// Instantiates into `store` and calls the handler.
@@ -221,6 +233,13 @@ impl Version {
             }
         }
     }
+}
+
+/// Gives `component` what it imports.
+fn link(host: &Host, component: &Component) -> wasmtime::Result<InstancePre<State>> {
+    let mut linker = host.linker.clone();
+    wasi::link_absent(&mut linker, component)?;
+    linker.instantiate_pre(component)
 }
 
 /// The arguments of `handle`.
@@ -251,19 +270,13 @@ where
     Ok(outcome)
 }
 
-fn store(
-    host: &Host,
-    log_bytes: usize,
-    memory: u64,
-    copied: usize,
-    settings: Settings,
-    kv: Session,
-    outgoing: Outgoing,
-) -> Store<State> {
-    let state = State::new(log_bytes, memory, settings, kv, outgoing, host.started);
+fn store(host: &Host, given: Given) -> Store<State> {
+    let copied = given.copied;
+    let state = State::new(given, host.started);
     let mut store = Store::new(&host.engine, state);
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(copied.saturating_add(COPY_SLACK));
+    store.set_max_component_handles(wasi::MAX_HANDLES);
     store.set_epoch_deadline(1);
     // Tokio's own `yield_now` lets the worker look at its sockets and timers before it comes back;
     // the engine's plain yield would put the guest straight into the queue again, and two looping

@@ -71,8 +71,8 @@ fn what_is_not_a_plugin_is_refused_with_the_reason() {
         ),
         ("it exports nothing", wat::parse_str("(component)").unwrap()),
         (
-            "imports `wasi:cli/environment@0.2.3`, and this version runs plugins without WASI",
-            wat::parse_str(r#"(component (import "wasi:cli/environment@0.2.3" (instance)))"#)
+            "imports `wasi:http/outgoing-handler@0.2.3`, and HTTP goes through connections",
+            wat::parse_str(r#"(component (import "wasi:http/outgoing-handler@0.2.3" (instance)))"#)
                 .unwrap(),
         ),
         (
@@ -85,7 +85,7 @@ fn what_is_not_a_plugin_is_refused_with_the_reason() {
             wat::parse_str(r#"(component (import "a:b/c" (instance)))"#).unwrap(),
         ),
         (
-            "imports `wasi_snapshot_preview1`",
+            "imports `wasi_snapshot_preview1`, the WASI of before components",
             wat::parse_str(r#"(module (import "wasi_snapshot_preview1" "fd_write" (func)))"#)
                 .unwrap(),
         ),

@@ -1,7 +1,10 @@
 //! The admin listener: whether the daemon is alive, whether it can serve, and the API.
 
+mod plugins;
 mod problem;
 mod routes;
+mod schedules;
+mod secrets;
 mod token;
 
 use std::sync::Arc;
@@ -18,11 +21,16 @@ use serde_json::json;
 
 use crate::admission::missing_plugins;
 use crate::ingress::{Answer, Body, Peer, Response};
+use crate::keeping::SecretKeeper;
 use crate::learned::Learned;
 use crate::live::Live;
+use crate::schedule::Scheduler;
 use problem::Problem;
 
+pub(crate) use plugins::handler;
 pub(crate) use routes::describe;
+pub(crate) use schedules::{describe as describe_schedule, upcoming};
+pub(crate) use secrets::describe_secrets;
 pub(crate) use token::{Guard, Token, configured, file, made, token};
 
 /// Most bytes of a body that the API reads, and how long it waits for them.
@@ -37,6 +45,8 @@ pub(crate) struct Admin {
     /// The daemon is stopping: no new work should be sent here.
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) learned: Arc<Learned>,
+    pub(crate) scheduler: Arc<Scheduler>,
+    pub(crate) secrets: Arc<SecretKeeper>,
     pub(crate) guard: Guard,
 }
 
@@ -76,6 +86,8 @@ impl Admin {
         let now = Timestamp::now();
         let words: Vec<&str> = head.uri.path().split('/').skip(2).collect();
         let answer = match (words.as_slice(), head.method.as_str()) {
+            (["plugins"], "GET" | "HEAD") => plugins::list(&self.plugins),
+            (["plugins"], _) => return Err(Problem::method_not_allowed("GET, HEAD")),
             (["routes"], "GET" | "HEAD") => routes::list(&config, &self.learned, now).await?,
             (["routes"], _) => return Err(Problem::method_not_allowed("GET, HEAD")),
             (["routes", name, "arm"], "POST") => {
@@ -100,6 +112,26 @@ impl Admin {
             (["routes", _, "secrets", "reveal"], _) => {
                 return Err(Problem::method_not_allowed("POST"));
             }
+            (["schedules"], "GET" | "HEAD") => {
+                schedules::list(&config, &self.store.schedules().await?, now)
+            }
+            (["schedules"], _) => return Err(Problem::method_not_allowed("GET, HEAD")),
+            (["schedules", name, "run"], "POST") => {
+                schedules::run(&config, &self.scheduler, name).await?
+            }
+            (["schedules", _, "run"], _) => return Err(Problem::method_not_allowed("POST")),
+            (["secrets"], "GET" | "HEAD") => secrets::list(&config, &*self.store).await?,
+            (["secrets"], _) => return Err(Problem::method_not_allowed("GET, HEAD")),
+            (["secrets", "rekey"], "POST") => secrets::rekey(&self.secrets).await?,
+            (["secrets", name], "PUT") => {
+                let body = read(body).await?;
+                secrets::set(&self.secrets, name, &body, now).await?
+            }
+            (["secrets", name], "DELETE") => {
+                let body = read(body).await?;
+                secrets::remove(&self.secrets, name, &body).await?
+            }
+            (["secrets", _], _) => return Err(Problem::method_not_allowed("PUT, DELETE")),
             _ => return Err(Problem::new(StatusCode::NOT_FOUND, "the API has no such path")),
         };
         Ok(json_response(StatusCode::OK, &answer))

@@ -204,7 +204,10 @@ fn bad(why: String) -> Problem {
 }
 
 /// A body that may be left out.
-fn read<T: Default + for<'de> Deserialize<'de>>(body: &[u8], like: &str) -> Result<T, Problem> {
+pub(super) fn read<T: Default + for<'de> Deserialize<'de>>(
+    body: &[u8],
+    like: &str,
+) -> Result<T, Problem> {
     match body.trim_ascii() {
         [] => Ok(T::default()),
         body => serde_json::from_slice(body)

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::config::{Config, SecretProblem, SecretRef};
 use crate::live::Live;
-use crate::secret::{self, SecretValue};
+use crate::secret::{self, Places, SecretValue};
 
 /// Whoever shows it may use the API. `Debug` shows nothing of it.
 pub(crate) struct Token(SecretValue);
@@ -54,7 +54,9 @@ impl fmt::Debug for Token {
 /// The token that a reference refers to. `base` is the folder of config.toml. Blocks on the file
 /// system.
 pub(crate) fn token(reference: &SecretRef, base: &Path) -> Result<Token, SecretProblem> {
-    let value = secret::resolve(reference, &[], base).map_err(|error| error.problem(base))?;
+    // The configuration's reader lets no stored one be the token.
+    let places = Places::without_store(base);
+    let value = secret::resolve(reference, &[], &places).map_err(|error| error.problem(base))?;
     Token::new(value).map_err(|what| SecretProblem {
         // The advice for secrets is about senders.
         help: Vec::new(),

@@ -72,9 +72,26 @@ impl Api {
         path: &str,
         body: Option<&Value>,
     ) -> anyhow::Result<Value> {
-        let (status, answer) = tokio::time::timeout(PATIENCE, self.exchange(method, path, body))
-            .await
-            .unwrap_or_else(|_| {
+        let body = Bytes::from(body.map(Value::to_string).unwrap_or_default());
+        self.answered(method, path, "application/json", body).await
+    }
+
+    /// Puts bytes there. What the API refuses is an error with its reason.
+    pub(super) async fn put(&self, path: &str, bytes: &[u8]) -> anyhow::Result<Value> {
+        let body = Bytes::copy_from_slice(bytes);
+        self.answered(Method::PUT, path, "application/octet-stream", body).await
+    }
+
+    async fn answered(
+        &self,
+        method: Method,
+        path: &str,
+        kind: &str,
+        body: Bytes,
+    ) -> anyhow::Result<Value> {
+        let exchange = self.exchange(method, path, kind, body);
+        let (status, answer) =
+            tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(|_| {
                 bail!("the daemon at {} did not answer within {PATIENCE:?}", self.address)
             })?;
         if status.is_success() {
@@ -100,7 +117,8 @@ impl Api {
         &self,
         method: Method,
         path: &str,
-        body: Option<&Value>,
+        kind: &str,
+        body: Bytes,
     ) -> anyhow::Result<(StatusCode, Bytes)> {
         let stream = TcpStream::connect(self.address).await.with_context(|| {
             format!(
@@ -112,14 +130,13 @@ impl Api {
         })?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let connection = tokio::spawn(connection);
-        let body = body.map(Value::to_string).unwrap_or_default();
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header(header::HOST, self.address.to_string())
             .header(header::AUTHORIZATION, self.token.authorization()?)
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(Bytes::from(body)))?;
+            .header(header::CONTENT_TYPE, kind)
+            .body(Full::new(body))?;
         let broken = || format!("the daemon at {} broke off", self.address);
         let response = sender.send_request(request).await.with_context(broken)?;
         let status = response.status();

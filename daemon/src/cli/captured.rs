@@ -8,7 +8,8 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use data_encoding::BASE64;
 use hookyard_verify::{
-    KeySource, Keyring, Profile, Request, Secret, Settings, Takes, UnixTime, profile,
+    KeySource, Keyring, Profile, Question, Request, Secret, Setting, Settings, Takes, UnixTime,
+    Verdict, profile,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use rustls::RootCertStore;
@@ -111,6 +112,13 @@ impl Captured {
         Some(text.into())
     }
 
+    /// What the sender would answer when it is asked about the request, when the file has it:
+    /// `verification_status`, as PayPal calls it.
+    pub(super) fn answer(&self) -> Option<Verdict> {
+        let status = self.object.get("verification_status")?;
+        Question::read(json!({ "verification_status": status }).to_string().as_bytes())
+    }
+
     /// The roots that certificates have to lead to: the file's own, else those of the machine.
     pub(super) fn keyring(&self) -> Keyring {
         let roots = match self.object.get("ca_pem").and_then(Value::as_str) {
@@ -205,6 +213,11 @@ fn secrets(profile: &Profile, object: &Map<String, Value>) -> anyhow::Result<Vec
 
 fn settings(profile: &Profile, object: &Map<String, Value>) -> Settings {
     let mut settings = Settings::default();
+    // What another setting's value calls for says nothing without it.
+    let counts = |setting: &Setting| {
+        let is = |(name, value): (&str, &str)| object.get(name).is_some_and(|found| found == value);
+        setting.only_with.is_none_or(is)
+    };
     for setting in profile.settings {
         let other = OTHER_NAMES.iter().find(|(name, _)| *name == setting.name);
         let own = Some(setting.name).filter(|name| *name != "secret");
@@ -217,7 +230,8 @@ fn settings(profile: &Profile, object: &Map<String, Value>) -> Settings {
         let known = || FOR_FETCHING.iter().find(|(name, _)| *name == setting.name);
         let value = value
             .or_else(|| setting.only.map(str::to_owned))
-            .or_else(|| known().map(|(_, value)| (*value).to_owned()));
+            .or_else(|| known().map(|(_, value)| (*value).to_owned()))
+            .filter(|_| counts(setting));
         if let Some(value) = value {
             settings.insert(setting.name, value);
         }

@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -15,6 +16,7 @@ use super::ConfigArgument;
 use crate::config::{self, Auth, Rate};
 use crate::connections::{Connection, Done};
 use crate::outbound::platform_roots;
+use crate::secret::{Places, Vault};
 
 /// Longer than anybody waits at a terminal.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -87,7 +89,8 @@ pub(crate) fn run(command: ConnectionsCommand) -> anyhow::Result<ExitCode> {
         ConnectionsCommand::Test { name, method, path, config, json } => {
             let file = &config.config;
             let base = file.parent().unwrap_or(Path::new(""));
-            let mut wanted = Wanted { name: &name, base, built: None };
+            let places = Places::without_store(base);
+            let mut wanted = Wanted { name: &name, places, closed: None, built: None };
             let config = match config::load_with(file, &mut wanted) {
                 Ok(loaded) => loaded.config,
                 Err(error) => {
@@ -121,7 +124,9 @@ pub(crate) fn run(command: ConnectionsCommand) -> anyhow::Result<ExitCode> {
 /// Makes the one connection that is asked for: whoever tries it need not have the secrets of all.
 struct Wanted<'w> {
     name: &'w str,
-    base: &'w Path,
+    places: Places,
+    /// Why stored secrets cannot be had, which matters to a connection that has one.
+    closed: Option<config::SecretProblem>,
     built: Option<Connection>,
 }
 
@@ -132,6 +137,18 @@ impl config::Build for Wanted<'_> {
         Ok(())
     }
 
+    fn secrets(
+        &mut self,
+        secrets: &config::Secrets,
+        store: &config::Store,
+    ) -> Vec<(config::SecretRef, config::SecretProblem)> {
+        match Vault::load(secrets, store, &self.places.base) {
+            Ok(vault) => self.places.vault = Arc::new(vault),
+            Err(problems) => self.closed = problems.into_iter().next().map(|(_, why)| why),
+        }
+        Vec::new()
+    }
+
     fn connection(
         &mut self,
         name: &str,
@@ -139,8 +156,14 @@ impl config::Build for Wanted<'_> {
         outbound: &config::Outbound,
     ) -> Result<(), (&'static str, config::SecretProblem)> {
         if name == self.name {
+            let secret = connection.auth.as_ref().map(Auth::secret);
+            if let Some(config::SecretRef::Stored(_)) = secret
+                && let Some(why) = self.closed.take()
+            {
+                return Err(("auth", why));
+            }
             let roots = platform_roots();
-            self.built = Some(Connection::build(name, connection, outbound, &roots, self.base)?);
+            self.built = Some(Connection::build(name, connection, outbound, &roots, &self.places)?);
         }
         Ok(())
     }

@@ -1,5 +1,10 @@
 //! The command line.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "only JSON values are indexed, which answer null for what they do not have"
+)]
+
 mod api;
 mod captured;
 pub(crate) mod check;
@@ -7,7 +12,10 @@ pub(crate) mod connections;
 pub(crate) mod events;
 pub(crate) mod init;
 pub(crate) mod kv;
+pub(crate) mod plugins;
 pub(crate) mod routes;
+pub(crate) mod schedules;
+pub(crate) mod secrets;
 pub(crate) mod send;
 pub(crate) mod verify;
 
@@ -78,10 +86,25 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: connections::ConnectionsCommand,
     },
+    /// Begin, build and look at plugins.
+    Plugins {
+        #[command(subcommand)]
+        command: plugins::PluginsCommand,
+    },
     /// Look at routes, and let one learn its secret.
     Routes {
         #[command(subcommand)]
         command: routes::RoutesCommand,
+    },
+    /// Look at schedules, and run one now.
+    Schedules {
+        #[command(subcommand)]
+        command: schedules::SchedulesCommand,
+    },
+    /// Keep secrets in the store, encrypted, for `{ stored = "NAME" }` in the configuration.
+    Secrets {
+        #[command(subcommand)]
+        command: secrets::SecretsCommand,
     },
     /// Send a delivery that is signed exactly as the sender would sign it.
     ///

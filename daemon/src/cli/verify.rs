@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use data_encoding::BASE64;
 use hookyard_verify::{
-    Case, Check, Explanation, HandshakeReply, Outcome, Received, Refused, Secret, SetupError,
-    Verified, explain,
+    Case, Check, Explanation, HandshakeReply, Outcome, Reason, Received, Refused, Secret,
+    SetupError, Verified, explain,
 };
 use serde_json::{Value, json};
 
@@ -41,7 +41,15 @@ fn judge(captured: &Captured) -> Result<Explanation, SetupError> {
     let judge = |secrets: &[Secret]| {
         let Captured { profile, settings, request, now, .. } = captured;
         let case = Case { profile, secrets, settings, request, now: *now };
-        explain(&case, |source| captured.document(source), captured.keyring())
+        let explain = |keyring| explain(&case, |source| captured.document(source), keyring);
+        let explanation = explain(captured.keyring())?;
+        let unanswered = explanation.verdict.as_ref().err().map(|refused| &refused.reason);
+        match (unanswered, captured.answer()) {
+            (Some(Reason::AnswerNeeded(question)), Some(verdict)) => {
+                explain(captured.keyring().with_answer(question.clone(), verdict))
+            }
+            _ => Ok(explanation),
+        }
     };
     match judge(&captured.secrets) {
         // Some handshakes need no secret: nobody knows this one, so that nothing else can pass.
@@ -213,6 +221,32 @@ fn reply_json(reply: &HandshakeReply) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Nothing is asked: the file says what the sender has answered, or it is not known.
+    #[test]
+    fn what_a_sender_would_be_asked_stands_in_the_file() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("verify/tests/vectors/paypal.json");
+        let vectors = std::fs::read(file).expect("readable");
+        let vectors: Vec<serde_json::Map<String, Value>> =
+            serde_json::from_slice(&vectors).expect("JSON");
+        for (answer, reason) in [
+            (None, Some("not-answered")),
+            (Some(json!("SUCCESS")), None),
+            (Some(json!("FAILURE")), Some("denied")),
+            (Some(json!(true)), Some("not-answered")),
+        ] {
+            let mut vector = vectors.first().expect("one").clone();
+            // No certificate is looked at.
+            vector.remove("served_certs");
+            vector.insert("verification".to_owned(), json!("postback"));
+            if let Some(answer) = &answer {
+                vector.insert("verification_status".to_owned(), answer.clone());
+            }
+            let judged = judge(&Captured::from_object(vector, now()).expect("a capture"));
+            let shown = as_json(&judged);
+            assert_eq!(shown["reason"].as_str(), reason, "{answer:?}: {shown:#}");
+        }
+    }
 
     /// Every recorded request of every sender, as files would have them.
     #[test]

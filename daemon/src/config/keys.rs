@@ -35,7 +35,19 @@ impl Keys {
 
 pub(super) const ROOT: Keys = Keys::new(
     "the file",
-    &["server", "admin", "store", "runtime", "outbound", "plugin", "connection", "route"],
+    &[
+        "server",
+        "admin",
+        "store",
+        "secrets",
+        "runtime",
+        "outbound",
+        "plugin",
+        "connection",
+        "queue",
+        "route",
+        "schedule",
+    ],
     "",
 );
 
@@ -72,6 +84,15 @@ pub(super) const STORE: Keys = Keys::new(
     "{ path = \"data/hookyard.db\" }",
 );
 
+pub(super) const SECRETS: Keys = Keys {
+    secret: true,
+    ..Keys::new(
+        "[secrets]",
+        &["key", "former_keys"],
+        "{ key = { file = \"/etc/hookyard/secrets.key\" } }",
+    )
+};
+
 pub(super) const RUNTIME: Keys = Keys::new(
     "[runtime]",
     &[
@@ -85,6 +106,7 @@ pub(super) const RUNTIME: Keys = Keys::new(
         "memory",
         "plugin_concurrency",
         "log_bytes",
+        "log_rate",
         "reply_bytes",
         "kv_key_bytes",
         "kv_value_bytes",
@@ -92,6 +114,8 @@ pub(super) const RUNTIME: Keys = Keys::new(
         "kv_bytes",
         "requests",
         "request_bytes",
+        "queue_message_bytes",
+        "queue_attempt_bytes",
     ],
     "{ plugins_dir = \"plugins\" }",
 );
@@ -107,7 +131,9 @@ pub(super) const PLUGIN: Keys = Keys::new(
         "memory",
         "concurrency",
         "log_bytes",
+        "log_rate",
         "reply_bytes",
+        "secrets",
         "kv",
         "kv_key_bytes",
         "kv_value_bytes",
@@ -116,6 +142,9 @@ pub(super) const PLUGIN: Keys = Keys::new(
         "connections",
         "requests",
         "request_bytes",
+        "topics",
+        "queue_message_bytes",
+        "queue_attempt_bytes",
         "settings",
     ],
     "{ timeout = \"10s\" }",
@@ -188,6 +217,18 @@ pub(super) const OAUTH2: Keys = Keys {
     )
 };
 
+pub(super) const QUEUE: Keys = Keys::new(
+    "[queue.TOPIC]",
+    &["handlers", "concurrency", "retry", "max_pending"],
+    "{ handlers = \"mailer/work\" }",
+);
+
+pub(super) const CONSUMER: Keys = Keys::new(
+    "`handlers`",
+    &["handler", "retry"],
+    "{ handler = \"mailer/work\", retry = { max_attempts = 3 } }",
+);
+
 pub(super) const ROUTE: Keys = Keys::new(
     "[[route]]",
     &[
@@ -217,6 +258,23 @@ pub(super) const ROUTE: Keys = Keys::new(
     "{ path = \"/hooks/github\" }",
 );
 
+pub(super) const SCHEDULE: Keys = Keys::new(
+    "[[schedule]]",
+    &[
+        "name",
+        "cron",
+        "timezone",
+        "jitter",
+        "handlers",
+        "overlap",
+        "missed",
+        "missed_max",
+        "data",
+        "retry",
+    ],
+    "{ name = \"nightly\", cron = \"30 2 * * *\" }",
+);
+
 pub(super) const HANDLER: Keys = Keys::new(
     "`handlers`",
     &["handler", "kinds", "retry"],
@@ -231,7 +289,11 @@ pub(super) const RETRY: Keys = Keys::new(
 
 pub(super) const SECRET: Keys = Keys {
     secret: true,
-    ..Keys::new("`secret`", &["env", "file", "credential"], "{ env = \"WEBHOOK_SECRET\" }")
+    ..Keys::new(
+        "`secret`",
+        &["env", "file", "credential", "stored"],
+        "{ env = \"WEBHOOK_SECRET\" }",
+    )
 };
 
 /// `verify = { hmac = … }`.
@@ -260,6 +322,27 @@ pub(super) const HMAC: Keys = Keys {
     )
 };
 
+/// `verify = { key_pair = … }`.
+pub(super) const KEY_PAIR: Keys = Keys::new(
+    "`verify` with `key_pair`",
+    &[
+        "key_pair",
+        "header",
+        "encoding",
+        "prefix",
+        "signed",
+        "version",
+        "between",
+        "joint",
+        "timestamp_header",
+        "timestamp_entry",
+        "timestamp_format",
+        "tolerance",
+        "id_header",
+    ],
+    "{ key_pair = \"ed25519\", header = \"x-signature\" }",
+);
+
 /// `verify = { token = … }`.
 pub(super) const TOKEN: Keys = Keys {
     secret: true,
@@ -280,6 +363,7 @@ pub(super) const ALL: &[(&Keys, &str)] = &[
     (&TLS, "[server.tls]"),
     (&LIMITS, "[server.limits]"),
     (&STORE, "[store]"),
+    (&SECRETS, "[secrets]"),
     (&RUNTIME, "[runtime]"),
     (&OUTBOUND, "[outbound]"),
     (&PLUGIN, "[plugin.NAME]"),
@@ -291,11 +375,14 @@ pub(super) const ALL: &[(&Keys, &str)] = &[
     (&AUTH_HEADER, "auth"),
     (&AUTH_QUERY, "auth"),
     (&OAUTH2, "auth"),
+    (&QUEUE, "[queue.TOPIC]"),
     (&ROUTE, "[[route]]"),
+    (&SCHEDULE, "[[schedule]]"),
     (&HANDLER, "handlers"),
     (&RETRY, "retry"),
     (&SECRET, "secret"),
     (&HMAC, "verify"),
+    (&KEY_PAIR, "verify"),
     (&TOKEN, "verify"),
     (&BEARER, "verify"),
     (&BASIC, "verify"),

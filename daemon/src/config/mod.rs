@@ -10,10 +10,12 @@ mod diagnostic;
 mod keys;
 mod model;
 mod provider;
+mod queue;
 mod reader;
 mod references;
 mod route;
 mod route_keys;
+mod schedule;
 mod scheme;
 mod secrets;
 mod sections;
@@ -64,6 +66,22 @@ pub(crate) trait Build {
         _: &Connection,
         _outbound: &Outbound,
     ) -> Result<(), (&'static str, SecretProblem)> {
+        Ok(())
+    }
+
+    /// What is wrong with the keys, each under the reference to it; called before anything else that
+    /// has to do with secrets.
+    fn secrets(&mut self, _: &Secrets, _: &Store) -> Vec<(SecretRef, SecretProblem)> {
+        Vec::new()
+    }
+
+    /// What is wrong with a secret that a plugin is granted.
+    fn plugin_secret(
+        &mut self,
+        _plugin: &str,
+        _name: &str,
+        _: &SecretRef,
+    ) -> Result<(), SecretProblem> {
         Ok(())
     }
 
@@ -181,22 +199,37 @@ fn read<B: Build>(
     let server = sections::server(&root, base, problems);
     let admin = sections::admin(&root, &server, build, problems);
     let store = sections::store(&root, base, problems);
+    let secrets = sections::secrets(&root, &store, build, problems);
     let runtime = sections::runtime(&root, base, &store, problems);
     let outbound = sections::outbound(&root, base, build, problems);
     let named = connection::names(&root);
-    let plugins = sections::plugins(&root, &runtime.defaults, &named, problems);
+    let queues = queue::queues(&root, text, problems);
+    let granted = sections::Granted { connections: &named, queues: &queues };
+    let plugins = sections::plugins(&root, &runtime.defaults, granted, build, problems);
     let connections = connection::connections(&root, base, &outbound, build, problems);
     let context =
         route::Context { text, body: server.limits.body, public_url: server.public_url.is_some() };
     let routes = route::routes(&root, context, problems);
+    let schedules = schedule::schedules(&root, text, problems);
     conflicts::check(&routes, problems);
-    let built = secrets::build(&routes, build, problems);
+    let built = self::secrets::build(&routes, build, problems);
     let routes = routes.into_iter().filter_map(|read| read.route).collect();
     let file = file.to_owned();
-    Some((
-        Config { file, server, admin, store, runtime, outbound, plugins, connections, routes },
-        built,
-    ))
+    let config = Config {
+        file,
+        server,
+        admin,
+        store,
+        secrets,
+        runtime,
+        outbound,
+        queues,
+        plugins,
+        connections,
+        routes,
+        schedules,
+    };
+    Some((config, built))
 }
 
 /// Where the text is no TOML its values are not known: what follows the `=` of a key that sounds

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hookyard_types::{HandlerName, Source};
@@ -12,6 +12,7 @@ use hookyard_verify::{Location, Profile, Scheme, SuccessBody};
 use ipnet::IpNet;
 
 use crate::outbound::BaseUrl;
+use crate::schedule::{Missed, Timing};
 
 /// A whole, valid config.toml.
 #[derive(Debug)]
@@ -21,14 +22,19 @@ pub(crate) struct Config {
     pub(crate) server: Server,
     pub(crate) admin: Admin,
     pub(crate) store: Store,
+    pub(crate) secrets: Secrets,
     pub(crate) runtime: Runtime,
     pub(crate) outbound: Outbound,
+    /// `[queue.TOPIC]` by topic.
+    pub(crate) queues: BTreeMap<String, Queue>,
     /// `[plugin.NAME]` by name.
     pub(crate) plugins: BTreeMap<String, Plugin>,
     /// `[connection.NAME]` by name.
     pub(crate) connections: BTreeMap<String, Connection>,
     /// In the order of the file.
     pub(crate) routes: Vec<Route>,
+    /// In the order of the file.
+    pub(crate) schedules: Vec<Schedule>,
 }
 
 /// `[server]`: the public listener.
@@ -93,6 +99,15 @@ pub(crate) struct Store {
     pub(crate) min_free: u64,
 }
 
+/// `[secrets]`: what encrypts the secrets in the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Secrets {
+    /// Encrypts and decrypts; without one nothing is kept.
+    pub(crate) key: Option<SecretRef>,
+    /// Decrypt what was encrypted before the key was changed.
+    pub(crate) former_keys: Vec<SecretRef>,
+}
+
 /// `[runtime]`: the engine, and what a plugin gets when its own table does not say.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Runtime {
@@ -135,6 +150,8 @@ pub(crate) struct PluginLimits {
     pub(crate) concurrency: usize,
     /// Bytes of log lines kept of an attempt.
     pub(crate) log_bytes: usize,
+    /// Bytes that its lines may add to the daemon's log in a second.
+    pub(crate) log_rate: u64,
     /// Bytes of a reply, headers and body.
     pub(crate) reply_bytes: usize,
     /// Bytes of a key.
@@ -149,6 +166,10 @@ pub(crate) struct PluginLimits {
     pub(crate) requests: u32,
     /// Bytes of those and of their answers.
     pub(crate) request_bytes: usize,
+    /// Bytes of a message.
+    pub(crate) queue_message_bytes: usize,
+    /// Bytes of the messages of an attempt.
+    pub(crate) queue_attempt_bytes: usize,
 }
 
 /// `[plugin.NAME]`.
@@ -159,6 +180,10 @@ pub(crate) struct Plugin {
     pub(crate) kv: Option<BTreeSet<String>>,
     /// The connections that it may use.
     pub(crate) connections: BTreeSet<String>,
+    /// The secrets that it may read, by the names under which it asks for them.
+    pub(crate) secrets: BTreeMap<String, SecretRef>,
+    /// The topics that it may send to; each has a table.
+    pub(crate) topics: BTreeSet<String>,
     pub(crate) settings: BTreeMap<String, serde_json::Value>,
 }
 
@@ -241,6 +266,18 @@ impl Auth {
             | Self::OAuth2(OAuth2 { client_secret: secret, .. }) => secret,
         }
     }
+}
+
+/// `[queue.TOPIC]`.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    /// 1-based, of its table; for messages.
+    pub(crate) line: usize,
+    pub(crate) handlers: Vec<RouteHandler>,
+    /// Attempts of the topic's messages that run at one time.
+    pub(crate) concurrency: usize,
+    /// Most messages that wait or run, for each plugin that handles them.
+    pub(crate) max_pending: u64,
 }
 
 /// `[[route]]`.
@@ -426,6 +463,44 @@ pub(crate) struct Retry {
     pub(crate) max: Duration,
 }
 
+/// `[[schedule]]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Schedule {
+    pub(crate) name: String,
+    /// 1-based, of the `[[schedule]]` line; for messages.
+    pub(crate) line: usize,
+    pub(crate) timing: Timing,
+    /// The most that a firing is put off.
+    pub(crate) jitter: Duration,
+    /// Of no kinds.
+    pub(crate) handlers: Vec<RouteHandler>,
+    pub(crate) overlap: Overlap,
+    pub(crate) missed: Missed,
+    /// What the handlers get.
+    pub(crate) data: Option<serde_json::Value>,
+}
+
+/// What a firing does while a run of the schedule is still going.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overlap {
+    /// It is left out.
+    Skip,
+    /// Its handlers are run after it.
+    Queue,
+    /// Its handlers are run beside it.
+    Allow,
+}
+
+impl Overlap {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::Queue => "queue",
+            Self::Allow => "allow",
+        }
+    }
+}
+
 /// Where a secret is. Its value is never part of the configuration.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum SecretRef {
@@ -434,14 +509,30 @@ pub(crate) enum SecretRef {
     File(String),
     /// A systemd credential, under `$CREDENTIALS_DIRECTORY`.
     Credential(String),
+    /// In the store, encrypted; the name may hold the route's `{parameters}`.
+    Stored(String),
 }
 
 impl SecretRef {
     /// Whether the place depends on a request's parameters, so that the value cannot be read before
     /// one comes.
     pub(crate) fn has_params(&self) -> bool {
-        matches!(self, Self::File(path) if path.contains('{'))
+        matches!(self, Self::File(text) | Self::Stored(text) if text.contains('{'))
     }
+
+    /// Whether it may stand for the stored secret of this name.
+    pub(crate) fn may_be_stored(&self, name: &str) -> bool {
+        matches!(self, Self::Stored(pattern) if fits(pattern, name))
+    }
+}
+
+/// Whether `pattern` is `name` for some values of its `{parameters}`, none of which is empty.
+fn fits(pattern: &str, name: &str) -> bool {
+    let Some((before, rest)) = pattern.split_once('{') else { return pattern == name };
+    let Some(name) = name.strip_prefix(before) else { return false };
+    let after = rest.split_once('}').map_or("", |(_, after)| after);
+    let ends = name.char_indices().map(|(at, c)| at + c.len_utf8());
+    ends.filter_map(|end| name.get(end..)).any(|left| fits(after, left))
 }
 
 impl fmt::Debug for SecretRef {
@@ -450,6 +541,7 @@ impl fmt::Debug for SecretRef {
             Self::Env(name) => write!(f, "environment variable {name}"),
             Self::File(path) => write!(f, "file {path}"),
             Self::Credential(name) => write!(f, "credential {name}"),
+            Self::Stored(name) => write!(f, "stored secret {name}"),
         }
     }
 }
@@ -474,11 +566,28 @@ impl Config {
         self.plugins.get(name).map_or(&self.runtime.defaults, |plugin| &plugin.limits)
     }
 
+    pub(crate) fn schedule(&self, name: &str) -> Option<&Schedule> {
+        self.schedules.iter().find(|schedule| schedule.name == name)
+    }
+
     /// Everything that makes events, with the handlers that get them.
     pub(crate) fn feeds(&self) -> Vec<Feed<'_>> {
-        let route = |route: &'_ Route| -> Source { Source::Route(route.name.clone()) };
-        let routes = self.routes.iter();
-        routes.map(|r| Feed { source: route(r), line: r.line, handlers: &r.handlers }).collect()
+        let routes = self.routes.iter().map(|route| Feed {
+            source: Source::Route(route.name.clone()),
+            line: route.line,
+            handlers: &route.handlers,
+        });
+        let schedules = self.schedules.iter().map(|schedule| Feed {
+            source: Source::Schedule(schedule.name.clone()),
+            line: schedule.line,
+            handlers: &schedule.handlers,
+        });
+        let queues = self.queues.iter().map(|(topic, queue)| Feed {
+            source: Source::Queue(topic.clone()),
+            line: queue.line,
+            handlers: &queue.handlers,
+        });
+        routes.chain(queues).chain(schedules).collect()
     }
 
     /// The plugins that get events, each once.
@@ -489,13 +598,38 @@ impl Config {
         names.into_iter().cloned().collect()
     }
 
+    /// Who refers to the stored secret of this name, each as a person would look for it in the file.
+    pub(crate) fn users_of_secret(&self, name: &str) -> Vec<String> {
+        let routes = self
+            .routes
+            .iter()
+            .filter(|route| route.references().any(|reference| reference.may_be_stored(name)));
+        let plugins = self.plugins.iter().filter(|(_, plugin)| {
+            plugin.secrets.values().any(|reference| reference.may_be_stored(name))
+        });
+        let connections = self.connections.iter().filter(|(_, connection)| {
+            connection.auth.as_ref().is_some_and(|auth| auth.secret().may_be_stored(name))
+        });
+        routes
+            .map(|route| format!("route {}", route.name))
+            .chain(plugins.map(|(plugin, _)| format!("plugin {plugin}")))
+            .chain(connections.map(|(connection, _)| format!("connection {connection}")))
+            .collect()
+    }
+
+    /// The folder to which relative paths of secrets are relative.
+    pub(crate) fn base(&self) -> &Path {
+        self.file.parent().unwrap_or(Path::new(""))
+    }
+
     /// How a source's handler is tried again; the defaults when the source is gone.
     pub(crate) fn retry(&self, source: &Source, handler: &HandlerName) -> Retry {
         let handlers = match source {
             Source::Route(name) => {
                 self.routes.iter().find(|route| route.name == *name).map(|route| &route.handlers)
             }
-            Source::Queue(_) | Source::Schedule(_) => None,
+            Source::Schedule(name) => self.schedule(name).map(|schedule| &schedule.handlers),
+            Source::Queue(topic) => self.queues.get(topic).map(|queue| &queue.handlers),
         };
         let handler = handlers.and_then(|handlers| handlers.iter().find(|h| h.name == *handler));
         handler.map(|handler| handler.retry.clone()).unwrap_or_default()

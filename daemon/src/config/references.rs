@@ -123,6 +123,23 @@ pub(super) fn fixed_secret(
     Some((secret, place))
 }
 
+/// As [`fixed_secret`], for what is needed before, or without, the store of secrets; `why` says so.
+pub(super) fn secret_outside_the_store(
+    entry: &Entry<'_>,
+    why: &str,
+    problems: &mut Problems,
+) -> Option<(SecretRef, Span)> {
+    let (secret, place) = fixed_secret(entry, problems)?;
+    if matches!(secret, SecretRef::Stored(_)) {
+        let key = entry.key;
+        problems.error(place, format!("`{key}` cannot be a stored secret: {why}")).help(format!(
+            "use `{key} = {{ file = … }}`, `{{ env = … }}` or `{{ credential = … }}`"
+        ));
+        return None;
+    }
+    Some((secret, place))
+}
+
 /// Notes when `name` is not a parameter of the path. `params` is nothing when the path is wrong.
 pub(super) fn check_param(
     name: &str,
@@ -171,7 +188,7 @@ pub(super) fn secret(
     let known = keys::SECRET.names.iter().filter_map(|key| table.entry(key)).collect::<Vec<_>>();
     let [entry] = known.as_slice() else {
         let (span, several) = (table.span, known.len() > 1);
-        let what = "a secret is exactly one of `env`, `file` and `credential`";
+        let what = "a secret is exactly one of `env`, `file`, `credential` and `stored`";
         let draft = problems.error(span, what);
         draft.help(if several && key == "secret" {
             "for several secrets write a list of references".to_owned()
@@ -202,6 +219,19 @@ pub(super) fn secret(
             }
             substituted(text, entry, params, example, problems)?;
             Some(SecretRef::File(text.to_owned()))
+        }
+        "stored" => {
+            let literal = substituted(text, entry, params, example, problems)?;
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            if !(1..=128).contains(&text.len()) || !literal.bytes().all(plain) {
+                problems.hide(entry.span.clone());
+                problems.invalid(entry, "this cannot be the name of a stored secret", example).help(
+                    "it is a name given to `hookyard secrets set`: letters, digits, `-`, `_`, `.` \
+                     and {parameters} of the path",
+                );
+                return None;
+            }
+            Some(SecretRef::Stored(text.to_owned()))
         }
         _ if is_file_name(text) => Some(SecretRef::Credential(text.to_owned())),
         _ => {

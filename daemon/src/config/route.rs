@@ -122,7 +122,8 @@ fn route<'a>(
         verify.as_ref().map(|verify| verify.handshake_methods(&methods)).unwrap_or_default();
     let mode = mode(table, problems);
     let kinds = kinds(table, problems);
-    let handlers = handlers(table, &kinds, problems);
+    let what = Handlers { of: "route", keys: &keys::HANDLER, taken: &kinds };
+    let handlers = handlers(table, what, problems);
     if let (Mode::Respond(_), Some(entry)) = (&mode, table.entry("handlers"))
         && handlers.len() > 1
     {
@@ -199,34 +200,37 @@ fn route<'a>(
     Some(ReadRoute { line, name, path, host, methods, handshake_methods, places, route })
 }
 
+/// What a route or a schedule can be called.
+pub(super) const NAME_RULE: &str = "a name is 1 to 64 letters, digits, `-`, `_` and `.`";
+
+pub(super) fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
 fn name(
     table: &Table<'_>,
     path: Option<(&str, Span)>,
     problems: &mut Problems,
 ) -> Option<RouteName> {
-    const RULE: &str = "a name is 1 to 64 letters, digits, `-`, `_` and `.`";
-    let valid = |name: &str| {
-        (1..=64).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-    };
     if let Some(entry) = table.entry("name") {
         let name = problems.text(&entry, "\"github\"")?;
-        if valid(name) {
+        if is_name(name) {
             return Some(RouteName { text: name.to_owned(), span: entry.span, from_path: false });
         }
         problems
             .invalid(&entry, format!("{} cannot name a route", show(name)), "\"github\"")
-            .help(RULE);
+            .help(NAME_RULE);
         return None;
     }
     let (path, span) = path?;
     let name = name_of(path);
-    if valid(&name) {
+    if is_name(&name) {
         return Some(RouteName { text: name, span, from_path: true });
     }
     problems
         .error(span, "no name can be made from this path")
-        .help(format!("give the route a `name`; {RULE}"));
+        .help(format!("give the route a `name`; {NAME_RULE}"));
     None
 }
 
@@ -328,18 +332,31 @@ fn kinds<'a>(table: &Table<'a>, problems: &mut Problems) -> Vec<(&'a str, Entry<
     kinds
 }
 
-fn handlers(
+/// Whose handlers are read.
+#[derive(Clone, Copy)]
+pub(super) struct Handlers<'h, 'a> {
+    /// In one word.
+    pub(super) of: &'static str,
+    /// Of an entry that is a table.
+    pub(super) keys: &'static keys::Keys,
+    /// The kinds that come at all; none for all.
+    pub(super) taken: &'h [(&'a str, Entry<'a>)],
+}
+
+/// Reads `handlers`, and the `retry` that they have unless one says otherwise.
+pub(super) fn handlers(
     table: &Table<'_>,
-    taken: &[(&str, Entry<'_>)],
+    what: Handlers<'_, '_>,
     problems: &mut Problems,
 ) -> Vec<RouteHandler> {
+    let Handlers { of, keys, taken } = what;
     const EXAMPLE: &str = "[\"github-push/record\"]";
     let built_in = Retry::default();
     let default =
         table.entry("retry").map_or(built_in.clone(), |entry| retry(&entry, &built_in, problems));
     let Some(entry) = table.entry("handlers") else {
         problems
-            .error(table.span.clone(), "the route has no `handlers`")
+            .error(table.span.clone(), format!("the {of} has no `handlers`"))
             .help(format!("name a plugin and its handler: `handlers = {EXAMPLE}`"));
         return Vec::new();
     };
@@ -348,8 +365,11 @@ fn handlers(
         let (name, kinds, retry) = match element.value {
             DeValue::String(_) => (element.clone(), Vec::new(), default.clone()),
             DeValue::Table(_) => {
-                let Some(table) = Table::open(&element, &keys::HANDLER, problems) else { continue };
-                let kinds = kinds(&table, problems);
+                let Some(table) = Table::open(&element, keys, problems) else { continue };
+                let kinds = match keys.contains("kinds") {
+                    true => kinds(&table, problems),
+                    false => Vec::new(),
+                };
                 for (kind, element) in &kinds {
                     if taken.is_empty() || taken.iter().any(|(taken, _)| taken == kind) {
                         continue;
@@ -365,9 +385,9 @@ fn handlers(
                 let retry =
                     table.entry("retry").map_or(default.clone(), |e| retry(&e, &default, problems));
                 let Some(name) = table.entry("handler") else {
-                    problems.error(element.span, "this entry of `handlers` has no `handler`").help(
-                        "for example `{ handler = \"github-push/record\", kinds = [\"push\"] }`",
-                    );
+                    problems
+                        .error(element.span, "this entry of `handlers` has no `handler`")
+                        .help(format!("for example `{}`", keys.example));
                     continue;
                 };
                 (name, kinds, retry)
@@ -378,25 +398,16 @@ fn handlers(
             }
         };
         let Some(text) = problems.text(&name, "\"github-push/record\"") else { continue };
-        let handler: HandlerName = match text.parse() {
-            Ok(handler) => handler,
-            Err(_) => {
-                problems
-                    .error(name.span, format!("{} is not a handler", show(text)))
-                    .label("expected `plugin/handler`")
-                    .help(
-                        "both are lower-case letters, digits, `-` and `_`, for example \
-                         \"github-push/record\"",
-                    );
-                continue;
-            }
-        };
+        let Some(handler) = handler(text, &name, problems) else { continue };
         if let Some((_, first)) = handlers.iter().find(|(seen, _)| seen.name == handler) {
             let first = first.clone();
             problems
-                .error(name.span, format!("the route lists `{handler}` twice"))
+                .error(name.span, format!("the {of} lists `{handler}` twice"))
                 .also(first, "first here")
-                .help("put all its `kinds` into one entry");
+                .help(match keys.contains("kinds") {
+                    true => "put all its `kinds` into one entry",
+                    false => "one entry is enough",
+                });
             continue;
         }
         handlers.push((RouteHandler { name: handler, kinds, retry }, name.span));
@@ -409,6 +420,22 @@ fn handlers(
     handlers.into_iter().map(|(handler, _)| handler).collect()
 }
 
+/// The text of `entry` as a handler's name.
+fn handler(text: &str, entry: &Entry<'_>, problems: &mut Problems) -> Option<HandlerName> {
+    let handler = text.parse().ok();
+    if handler.is_none() {
+        problems
+            .error(entry.span.clone(), format!("{} is not a handler", show(text)))
+            .label("expected `plugin/handler`")
+            .help(
+                "both are lower-case letters, digits, `-` and `_`, for example \
+                 \"github-push/record\"",
+            );
+    }
+    handler
+}
+
+/// What `entry` says, and `default` of what it does not say.
 fn retry(entry: &Entry<'_>, default: &Retry, problems: &mut Problems) -> Retry {
     let Some(table) = Table::open(entry, &keys::RETRY, problems) else { return default.clone() };
     let max_attempts =

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use hookyard_verify::{
-    Algorithm, Encoding, KeyForm, Layout, Piece, Scheme, SetupError, Template, TemplateScheme,
-    TimestampFormat, TimestampPlace, TimestampRule, Verifier,
+    Algorithm, Encoding, KeyForm, Layout, Piece, Scheme, SetupError, SignatureAlgorithm, Template,
+    TemplateScheme, TimestampFormat, TimestampPlace, TimestampRule, Verifier,
 };
 use toml::de::DeValue;
 
@@ -89,8 +89,9 @@ fn written(entry: &Entry<'_>, problems: &mut Problems) -> Option<Verify> {
             None
         }
         DeValue::Table(entries) => {
-            let kinds: [(&str, &'static Keys); 4] = [
+            let kinds: [(&str, &'static Keys); 5] = [
                 ("hmac", &keys::HMAC),
+                ("key_pair", &keys::KEY_PAIR),
                 ("token", &keys::TOKEN),
                 ("bearer", &keys::BEARER),
                 ("basic", &keys::BASIC),
@@ -100,7 +101,8 @@ fn written(entry: &Entry<'_>, problems: &mut Problems) -> Option<Verify> {
                 let near = entries.iter().find_map(|(key, _)| {
                     nearest(key.get_ref(), kinds.iter().map(|(word, _)| *word))
                 });
-                let what = "`verify` needs exactly one of `hmac`, `token`, `bearer`, `basic`";
+                let what =
+                    "`verify` needs exactly one of `hmac`, `key_pair`, `token`, `bearer`, `basic`";
                 let draft = problems.error(entry.span.clone(), what);
                 match near {
                     Some(near) if !entries.contains_key(near) => {
@@ -109,7 +111,7 @@ fn written(entry: &Entry<'_>, problems: &mut Problems) -> Option<Verify> {
                     _ => draft.help(format!("for example `verify = {EXAMPLE}`")),
                 };
                 draft.help(
-                    "the others are `{ token = \"x-webhook-token\" }`, `{ bearer = true }`, \
+                    "the others are `{ key_pair = \"ed25519\", header = \"x-signature\" }`, `{ token = \"x-webhook-token\" }`, `{ bearer = true }`, \
                      `{ basic = \"user\" }`",
                 );
                 // Whatever else is in it may be the secret.
@@ -119,6 +121,7 @@ fn written(entry: &Entry<'_>, problems: &mut Problems) -> Option<Verify> {
             let table = Table::of(entries, entry.span.clone(), keys, problems);
             let scheme = match *word {
                 "hmac" => Scheme::Template(hmac(&table, problems)?),
+                "key_pair" => Scheme::Template(key_pair(&table, problems)?),
                 "token" => Scheme::Token { header: header(&table, "token", problems)? },
                 "bearer" => {
                     let entry = table.entry("bearer")?;
@@ -156,6 +159,23 @@ fn user(table: &Table<'_>, problems: &mut Problems) -> Option<Cow<'static, str>>
 
 fn hmac(table: &Table<'_>, problems: &mut Problems) -> Option<TemplateScheme> {
     let algorithm = word::<Algorithm>(table, "hmac", Algorithm::NAMES, problems);
+    let key = key_form(table, problems);
+    let scheme = algorithm.map(|algorithm| TemplateScheme::new(algorithm, ""));
+    template(table, scheme.map(|scheme| TemplateScheme { key, ..scheme }), problems)
+}
+
+fn key_pair(table: &Table<'_>, problems: &mut Problems) -> Option<TemplateScheme> {
+    let names = SignatureAlgorithm::NAMES;
+    let algorithm = word::<SignatureAlgorithm>(table, "key_pair", names, problems);
+    template(table, algorithm.map(|algorithm| TemplateScheme::key_pair(algorithm, "")), problems)
+}
+
+/// The scheme with what else the table says of it; nothing when there is none or it makes no sense.
+fn template(
+    table: &Table<'_>,
+    scheme: Option<TemplateScheme>,
+    problems: &mut Problems,
+) -> Option<TemplateScheme> {
     if table.entry("header").is_none() {
         problems
             .error(table.span.clone(), "`verify` does not say which `header` carries the signature")
@@ -167,7 +187,6 @@ fn hmac(table: &Table<'_>, problems: &mut Problems) -> Option<TemplateScheme> {
     let layout = layout(table, problems);
     let timestamp = timestamp(table, problems);
     let id_header = header(table, "id_header", problems);
-    let key = key_form(table, problems);
     let prefix = table.entry("prefix").and_then(|entry| problems.text(&entry, "\"sha256=\""));
 
     let before = problems.drafts.len();
@@ -206,14 +225,14 @@ fn hmac(table: &Table<'_>, problems: &mut Problems) -> Option<TemplateScheme> {
                  `{body}` if the sender signs it",
         );
     }
-    let mut scheme = TemplateScheme::new(algorithm?, name?);
+    let mut scheme = scheme?;
+    scheme.header = name?;
     scheme.encoding = encoding.unwrap_or(scheme.encoding);
     scheme.prefix = prefix.map(|text| Cow::Owned(text.to_owned())).unwrap_or_default();
     scheme.layout = layout;
     scheme.signed = signed?;
     scheme.timestamp = timestamp;
     scheme.id_header = id_header;
-    scheme.key = key;
     // What only the verifier knows to be impossible. The secrets come later.
     if !problems.errors_since(before)
         && let Err(error) = Verifier::new(Scheme::Template(scheme.clone()), [])

@@ -1,4 +1,4 @@
-//! Reads every table but the routes: `[server]`, `[admin]`, `[store]`, `[runtime]`, `[outbound]`
+//! Reads every table but the routes and schedules: `[server]`, `[admin]`, `[store]`, `[runtime]`, `[outbound]`
 //! and `[plugin.NAME]`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,10 +13,13 @@ use toml::de::DeValue;
 
 use super::Build;
 use super::connection;
+use super::diagnostic::Span;
 use super::keys;
 use super::model::{
-    Admin, Limits, MAX_PLUGIN_MEMORY, Outbound, Plugin, PluginLimits, Runtime, Server, Store, Tls,
+    Admin, Limits, MAX_PLUGIN_MEMORY, Outbound, Plugin, PluginLimits, Queue, Runtime, SecretRef,
+    Secrets, Server, Store, Tls,
 };
+use super::queue;
 use super::reader::{Entry, Problems, Table, bare, nearest, show};
 use super::references;
 use super::secrets;
@@ -65,7 +68,10 @@ pub(super) fn admin(
             .error(span, format!("[server] and [admin] cannot both listen on {listen}"))
             .help("give [admin] a port of its own, for example `listen = \"127.0.0.1:8081\"`");
     }
-    let token = table.entry("token").and_then(|entry| references::fixed_secret(&entry, problems));
+    let token = table.entry("token").and_then(|entry| {
+        let why = "commands show it to the daemon, and have no key to the store";
+        references::secret_outside_the_store(&entry, why, problems)
+    });
     let (token, place) = token.unzip();
     let admin = Admin { listen, token };
     if let Some(place) = place
@@ -98,6 +104,41 @@ pub(super) fn store(root: &Table<'_>, base: &Path, problems: &mut Problems) -> S
     }
 }
 
+pub(super) fn secrets(
+    root: &Table<'_>,
+    store: &Store,
+    build: &mut impl Build,
+    problems: &mut Problems,
+) -> Secrets {
+    let table = root.table("secrets", &keys::SECRETS, problems);
+    let why = "it is what opens the store of secrets";
+    let mut places = Vec::new();
+    let mut read = |entry: &Entry<'_>, problems: &mut Problems| {
+        let (key, place) = references::secret_outside_the_store(entry, why, problems)?;
+        places.push((key.clone(), place));
+        Some(key)
+    };
+    let key = table.entry("key").and_then(|entry| read(&entry, problems));
+    let mut former_keys = Vec::new();
+    if let Some(entry) = table.entry("former_keys") {
+        for element in problems.one_or_many(&entry) {
+            former_keys.extend(read(&element, problems));
+        }
+        if table.entry("key").is_none() {
+            problems
+                .error(entry.key_span, "[secrets] has `former_keys` and no `key`")
+                .help("what they opened is encrypted again with `key`: `hookyard secrets rekey`");
+        }
+    }
+    let secrets = Secrets { key, former_keys };
+    for (reference, problem) in build.secrets(&secrets, store) {
+        let place = places.iter().find(|(known, _)| *known == reference);
+        let span = place.map_or(table.span.clone(), |(_, place)| place.clone());
+        secrets::note("[secrets]", span, problem, problems);
+    }
+    secrets
+}
+
 pub(super) fn runtime(
     root: &Table<'_>,
     base: &Path,
@@ -122,6 +163,7 @@ pub(super) fn runtime(
         memory: 64 * MIB,
         concurrency: 32,
         log_bytes: 64 << 10,
+        log_rate: 64 * KIB,
         reply_bytes: 1 << 20,
         kv_key_bytes: 512,
         kv_value_bytes: 64 << 10,
@@ -129,6 +171,8 @@ pub(super) fn runtime(
         kv_bytes: 16 * MIB,
         requests: 20,
         request_bytes: 4 << 20,
+        queue_message_bytes: 64 << 10,
+        queue_attempt_bytes: 256 << 10,
     };
     Runtime {
         plugins_dir,
@@ -206,10 +250,17 @@ fn hosts(entry: &Entry<'_>, problems: &mut Problems) -> BTreeMap<String, SocketA
     hosts
 }
 
+/// What a plugin can be granted by name, as the same file has it.
+pub(super) struct Granted<'a> {
+    pub(super) connections: &'a BTreeSet<&'a str>,
+    pub(super) queues: &'a BTreeMap<String, Queue>,
+}
+
 pub(super) fn plugins(
     root: &Table<'_>,
     defaults: &PluginLimits,
-    connections: &BTreeSet<&str>,
+    of: Granted<'_>,
+    build: &mut impl Build,
     problems: &mut Problems,
 ) -> BTreeMap<String, Plugin> {
     let mut plugins = BTreeMap::new();
@@ -242,9 +293,21 @@ pub(super) fn plugins(
         let table = Table::of(entries, value.span(), &keys::PLUGIN, problems);
         let limits = plugin_limits(&table, "concurrency", defaults, problems);
         let kv = table.entry("kv").and_then(|entry| kv(&entry, problems));
-        let granted = connection::granted(&table, connections, problems);
+        let connections = connection::granted(&table, of.connections, problems);
+        let granted = granted_secrets(&table, problems);
+        for (secret, (reference, place)) in &granted {
+            if let Err(problem) = build.plugin_secret(plugin, secret, reference) {
+                secrets::note(secret, place.clone(), problem, problems);
+            }
+        }
+        let secrets = granted.into_iter().map(|(name, (reference, _))| (name, reference)).collect();
+        let topics = table.entry("topics").map(|entry| queue::topics(&entry, of.queues, problems));
+        let topics = topics.unwrap_or_default();
         let settings = settings(&table, problems);
-        plugins.insert(plugin.to_string(), Plugin { limits, kv, connections: granted, settings });
+        plugins.insert(
+            plugin.to_string(),
+            Plugin { limits, kv, connections, secrets, topics, settings },
+        );
     }
     plugins
 }
@@ -278,6 +341,40 @@ fn kv(entry: &Entry<'_>, problems: &mut Problems) -> Option<BTreeSet<String>> {
     }
 }
 
+/// A table of references, by the names under which the plugin asks for what they refer to.
+fn granted_secrets(
+    plugin: &Table<'_>,
+    problems: &mut Problems,
+) -> BTreeMap<String, (SecretRef, Span)> {
+    const EXAMPLE: &str = "{ api_key = { env = \"API_KEY\" } }";
+    let mut granted = BTreeMap::new();
+    let Some(entry) = plugin.entry("secrets") else { return granted };
+    let DeValue::Table(entries) = entry.value else {
+        // It may be the secret itself.
+        problems.hide(entry.span.clone());
+        problems.wrong_type(&entry, "a table of references", EXAMPLE);
+        return granted;
+    };
+    for (name, value) in entries {
+        let named = Entry {
+            key: name.get_ref(),
+            key_span: name.span(),
+            span: value.span(),
+            value: value.get_ref(),
+        };
+        if !HandlerName::is_valid_part(named.key) {
+            problems
+                .error(name.span(), format!("{} cannot name a plugin's secret", show(named.key)))
+                .help("a name is 1 to 64 lower-case letters, digits, `-` and `_`")
+                .help(format!("for example `secrets = {EXAMPLE}`"));
+        }
+        if let Some(read) = references::fixed_secret(&named, problems) {
+            granted.insert(named.key.to_owned(), read);
+        }
+    }
+    granted
+}
+
 fn plugin_limits(
     table: &Table<'_>,
     concurrency: &'static str,
@@ -285,6 +382,7 @@ fn plugin_limits(
     problems: &mut Problems,
 ) -> PluginLimits {
     let PluginLimits { timeout, cpu, memory, log_bytes, reply_bytes, .. } = *defaults;
+    let PluginLimits { queue_message_bytes, queue_attempt_bytes, .. } = *defaults;
     let PluginLimits { kv_key_bytes, kv_value_bytes, kv_attempt_bytes, kv_bytes, .. } = *defaults;
     let PluginLimits { requests, request_bytes, .. } = *defaults;
     PluginLimits {
@@ -293,6 +391,7 @@ fn plugin_limits(
         memory: table.size("memory", memory, MIB..=MAX_PLUGIN_MEMORY, problems),
         concurrency: table.count(concurrency, defaults.concurrency, 1..=4_096, problems),
         log_bytes: bytes(table, "log_bytes", log_bytes, 0..=16 * MIB, problems),
+        log_rate: table.size("log_rate", defaults.log_rate, KIB..=GIB, problems),
         reply_bytes: bytes(table, "reply_bytes", reply_bytes, KIB..=64 * MIB, problems),
         kv_key_bytes: bytes(table, "kv_key_bytes", kv_key_bytes, 16..=4 * KIB, problems),
         kv_value_bytes: bytes(table, "kv_value_bytes", kv_value_bytes, KIB..=MIB, problems),
@@ -307,6 +406,20 @@ fn plugin_limits(
         requests: u32::try_from(table.count("requests", requests as usize, 1..=1000, problems))
             .unwrap_or(requests),
         request_bytes: bytes(table, "request_bytes", request_bytes, 4 * KIB..=64 * MIB, problems),
+        queue_message_bytes: bytes(
+            table,
+            "queue_message_bytes",
+            queue_message_bytes,
+            KIB..=MIB,
+            problems,
+        ),
+        queue_attempt_bytes: bytes(
+            table,
+            "queue_attempt_bytes",
+            queue_attempt_bytes,
+            4 * KIB..=MIB,
+            problems,
+        ),
     }
 }
 
@@ -467,7 +580,7 @@ fn settings(plugin: &Table<'_>, problems: &mut Problems) -> BTreeMap<String, ser
 }
 
 /// A TOML value as JSON; dates and times as text.
-fn json(entry: &Entry<'_>, problems: &mut Problems) -> Option<serde_json::Value> {
+pub(super) fn json(entry: &Entry<'_>, problems: &mut Problems) -> Option<serde_json::Value> {
     use serde_json::Value;
     Some(match entry.value {
         DeValue::String(text) => Value::String(text.to_string()),

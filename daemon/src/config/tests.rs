@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use hookyard_verify::SuccessBody;
 
 use super::*;
+use crate::schedule::Missed;
 
 mod connections;
 mod snippets;
@@ -45,6 +46,12 @@ fn route(path: &str, lines: &str) -> String {
     format!("[[route]]\npath = \"/{path}\"\nhandlers = \"a/b\"\nid = \"json:/id\"\n{lines}\n")
 }
 
+/// A schedule `name` with its own `lines`, for a handler unless they say one.
+fn schedule(name: &str, lines: &str) -> String {
+    let handlers = if lines.contains("handlers") { "" } else { "handlers = \"a/b\"\n" };
+    format!("[[schedule]]\nname = \"{name}\"\n{handlers}{lines}\n")
+}
+
 /// A route without `key`, with `lines` instead.
 fn without(key: &str, lines: &str) -> String {
     let kept: Vec<&str> = ROUTE.lines().filter(|line| !line.starts_with(key)).collect();
@@ -58,6 +65,25 @@ fn every_mistake_is_shown_in_its_place() {
         ("syntax", "[server]\nlisten = \"127.0.0.1:8080\n\n[admin\n".into()),
         ("syntax_beside_a_secret", "[[route]]\nsecret = hunter2\n".into()),
         ("duplicate_key", "[server]\nlisten = \"[::]:1\"\nlisten = \"[::]:2\"\n".into()),
+        ("stored_token", "[admin]\ntoken = { stored = \"admin\" }\n".into()),
+        (
+            "stored_keys",
+            "[secrets]\nformer_keys = [{ stored = \"old\" }, \"hunter2\", { env = \"S\" }]\n".into(),
+        ),
+        (
+            "stored_names",
+            route(
+                "of/{tenant}",
+                "provider = \"github\"\nsecret = [\n  { stored = \"of.{tenant}\" },\n  \
+                 { stored = \"of/{tenant}\" },\n  { stored = \"of.{team}\" },\n]",
+            ),
+        ),
+        (
+            "plugin_secrets",
+            "[plugin.a]\nsecrets = { \"A b\" = { env = \"S\" }, c = \"hunter2\" }\n[plugin.b]\n\
+             secrets = \"hunter2\"\n[plugin.c.secrets]\nof = { file = \"of/{tenant}\" }\n"
+                .into(),
+        ),
         ("unknown_table", "[sever]\nlisten = \"127.0.0.1:8080\"\n".into()),
         ("unknown_key", "[server.limits]\nconections = 5\n".into()),
         ("key_of_another_table", "[server]\nplugins_dir = \"plugins\"\n".into()),
@@ -116,6 +142,35 @@ fn every_mistake_is_shown_in_its_place() {
         ),
         ("outbound_key", "[outbound]\nresolv = {}\n".into()),
         ("one_bracket", "[route]\npath = \"/a\"\n".into()),
+        ("schedule_one_bracket", "[schedule]\ncron = \"* * * * *\"\n".into()),
+        ("empty_schedule", "[[schedule]]\n".into()),
+        (
+            "schedules",
+            [
+                schedule("a b", "cron = \"30 2 * * *\"\ntimezone = \"europe/berlin\""),
+                schedule("twice", "cron = \"0 25 * * *\"\ntimezone = \"Mars\"\nhandlers = []"),
+                schedule("twice", "cron = 5\noverlap = \"skipp\"\nmissed = \"none\"\nmissed_max = 5"),
+                schedule("bounds", "cron = \"* * * * *\"\nmissed_max = 5\njitter = \"2days\""),
+                schedule("both", "cron = \"* * * * *\"\nmissed = \"all\"\nmissed_max = 1001"),
+                schedule("handlers", "cron = \"* * * * *\"\nhandlers = [\"a\", \"a/b\", \"a/b\", {}]"),
+                schedule("data", "cron = \"* * * * *\"\ndata = { a = [nan] }\nkinds = \"push\""),
+            ]
+            .concat(),
+        ),
+        (
+            "cron",
+            [
+                schedule("item", "cron = '0 5,24 * * *'"),
+                schedule("names", "cron = \"0 0 * JUNE MON\""),
+                schedule("fields", "cron = \"* * * *\""),
+                schedule("never", "cron = \"0 0 30 2 *\""),
+                schedule("step", "cron = \"*/90 * * * *\""),
+                schedule("escaped", "cron = \"0\\t0 * * 9\""),
+                schedule("long", "cron = \"\"\"0 0 * * 9\"\"\""),
+                schedule("nothing", "cron = \"\""),
+            ]
+            .concat(),
+        ),
         ("empty_route", "[[route]]\n".into()),
         ("unknown_provider", without("provider", "provider = \"githb\"")),
         ("provider_and_verify", with("verify = \"none\"")),
@@ -390,12 +445,15 @@ fn an_empty_file_gives_every_default() {
             concurrency: 32,
             log_bytes: 64 << 10,
             reply_bytes: 1 << 20,
+            log_rate: 64 << 10,
             kv_key_bytes: 512,
             kv_value_bytes: 64 << 10,
             kv_attempt_bytes: 256 << 10,
             kv_bytes: 16 << 20,
             requests: 20,
             request_bytes: 4 << 20,
+            queue_message_bytes: 64 << 10,
+            queue_attempt_bytes: 256 << 10,
         }
     );
 }
@@ -542,6 +600,9 @@ fn every_way_to_verify_is_read() {
              signed = \"{timestamp}.{body}\" }",
         "{ hmac = \"sha256\", header = \"x-sig\", signed = \"{id}.{body}\", id_header = \
              \"x-id\", timestamp_header = \"x-t\", timestamp_format = \"milliseconds\" }",
+        "{ key_pair = \"ed25519\", header = \"x-sig\" }",
+        "{ key_pair = \"rsa-sha256\", header = \"x-sig\", encoding = \"hex\", version = \"v1\", \
+             timestamp_entry = \"t\", signed = \"{timestamp}.{body}\" }",
     ] {
         // The one with a timestamp that is not signed is among the mistakes.
         let verify = verify.replace("{id}.{body}", "{id}.{timestamp}.{body}");
@@ -549,6 +610,26 @@ fn every_way_to_verify_is_read() {
         let (config, warnings) = good(&text);
         assert!(warnings.is_empty(), "{warnings:?}");
         assert!(matches!(config.routes[0].verify, Verify::Scheme(_)), "{verify}");
+    }
+}
+
+#[test]
+fn a_written_key_pair_takes_a_public_key_and_no_words_about_secrets() {
+    let route = |lines: &str| {
+        let text =
+            format!("[[route]]\npath = \"/a\"\nhandlers = \"a/b\"\nid = \"json:/id\"\n{lines}");
+        of(&text)
+    };
+    let verify = "verify = { key_pair = \"ed25519\", header = \"x-sig\" }\n";
+    assert!(route(&format!("{verify}public_key = \"a2V5\"")).is_ok());
+    for (lines, part) in [
+        (verify.to_owned(), "the route has no `public_key`"),
+        ("verify = { key_pair = \"ed25518\", header = \"x-sig\" }".to_owned(), "ed25519"),
+        ("verify = { key_pair = \"ed25519\" }".to_owned(), "which `header` carries the signature"),
+        (verify.replace(" }", ", secret_encoding = \"hex\" }"), "secret_encoding"),
+    ] {
+        let error = route(&lines).expect_err(part).to_string();
+        assert!(error.contains(part), "{lines}: {error}");
     }
 }
 
@@ -628,7 +709,8 @@ fn the_repository_configuration_loads_without_a_warning() {
 #[test]
 fn every_listed_key_is_read() {
     for (keys, heading) in keys::ALL {
-        for key in keys.names {
+        // `data` of a schedule can be anything.
+        for key in keys.names.iter().filter(|key| **key != "data") {
             let wrong = "1979-05-27";
             // What must be there so that the key is looked at.
             let text = match *heading {
@@ -704,6 +786,36 @@ fn every_key_is_documented() {
     }
 }
 
+#[test]
+fn a_schedule_is_read_with_what_it_says_and_what_it_does_not() {
+    let text = [
+        schedule("plain", "cron = \"30 2 * * *\""),
+        schedule(
+            "full",
+            "cron = \"0 30 2 * * MON-FRI\"\ntimezone = \"America/New_York\"\njitter = \"5m\"\n\
+             handlers = [\"a/b\", \"c/d\"]\noverlap = \"queue\"\nmissed = \"all\"\nmissed_max = 7\n\
+             data = { at = 2026-01-01, list = [1, \"b\"] }\nretry = { max_attempts = 2 }",
+        ),
+    ];
+    let (config, warnings) = good(&text.concat());
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let [plain, full] = config.schedules.as_slice() else { panic!("{:?}", config.schedules) };
+    assert_eq!((plain.timing.to_string().as_str(), plain.line), ("30 2 * * * UTC", 1));
+    assert_eq!((plain.jitter, plain.overlap), (Duration::ZERO, Overlap::Skip));
+    assert_eq!((plain.missed, &plain.data), (Missed::One, &None));
+    assert_eq!(plain.handlers[0].retry, Retry::default());
+    assert_eq!(full.timing.to_string(), "0 30 2 * * MON-FRI America/New_York");
+    assert_eq!((full.jitter, full.overlap), (Duration::from_secs(300), Overlap::Queue));
+    assert_eq!(full.missed, Missed::All { max: 7 });
+    let data = serde_json::json!({ "at": "2026-01-01", "list": [1, "b"] });
+    assert_eq!(full.data.as_ref(), Some(&data));
+    assert_eq!(config.plugins_used(), ["a", "c"]);
+    let source = hookyard_types::Source::Schedule("full".to_owned());
+    assert_eq!(config.retry(&source, &full.handlers[1].name).max_attempts, 2);
+    let no_route = hookyard_types::Source::Route("full".to_owned());
+    assert_eq!(config.retry(&no_route, &full.handlers[1].name), Retry::default());
+}
+
 fn a_value() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         "\"[a-z0-9{}/:._ -]{0,12}\"",
@@ -746,7 +858,8 @@ proptest! {
             (
                 prop::sample::select(vec![
                     "[server]", "[server.limits]", "[server.tls]", "[admin]", "[store]",
-                    "[runtime]", "[outbound]", "[plugin.a]", "[plugin.b]", "[[route]]", "[[route]]", "[route]",
+                    "[runtime]", "[outbound]", "[secrets]", "[plugin.a]", "[plugin.b]", "[[route]]", "[[route]]", "[route]",
+                    "[[schedule]]", "[[schedule]]",
                 ]),
                 prop::collection::btree_map(prop::sample::select(all_keys()), a_value(), 0..8),
             ),

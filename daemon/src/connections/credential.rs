@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::oauth::OAuth;
 use crate::config::{Auth, SecretProblem, SecretRef};
-use crate::secret::{self, SecretValue};
+use crate::secret::{self, Places, SecretValue};
 
 /// A secret shorter than this would be found in what has nothing to do with it.
 const LEAST_SCRUBBED: usize = 8;
@@ -38,13 +38,15 @@ impl Resolved {
     /// # Errors
     ///
     /// Why it cannot be used, without its value.
-    pub(super) fn read(auth: Option<&Auth>, base: &Path) -> Result<Self, SecretProblem> {
+    pub(super) fn read(auth: Option<&Auth>, places: &Places) -> Result<Self, SecretProblem> {
         let Some(auth) = auth else {
             let (secret, sent) = (Zeroizing::default(), Zeroizing::default());
             return Ok(Self { credential: Credential::None, secret, sent });
         };
         let reference = auth.secret();
-        let secret = secret::resolve(reference, &[], base).map_err(|error| error.problem(base))?;
+        let base = &places.base;
+        let secret =
+            secret::resolve(reference, &[], places).map_err(|error| error.problem(base))?;
         let mut sent = Zeroizing::default();
         let credential = match auth {
             Auth::Bearer(_) => {

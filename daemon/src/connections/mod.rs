@@ -27,7 +27,7 @@ use rustls::RootCertStore;
 use crate::config::{self, SecretProblem};
 use crate::live::Live;
 use crate::outbound::{self, AddressPolicy, Pool, PoolParts, Resolver, RootsError, SystemResolver};
-use crate::secret::{self, Stamp};
+use crate::secret::{self, Places, Stamp};
 pub(crate) use call::Done;
 use credential::Resolved;
 pub(crate) use headers::is_reserved;
@@ -54,8 +54,7 @@ pub(crate) struct Connection {
 pub(crate) type Set = BTreeMap<String, Arc<Connection>>;
 
 impl Connection {
-    /// Reads its secret and its files. `base` is the folder of config.toml, `roots` are the
-    /// platform's. Blocks on the file system.
+    /// Reads its secret, from one of `places`, and its files. `roots` are the platform's. Blocks on the file system.
     ///
     /// # Errors
     ///
@@ -65,10 +64,10 @@ impl Connection {
         config: &config::Connection,
         outbound: &config::Outbound,
         roots: &RootCertStore,
-        base: &Path,
+        places: &Places,
     ) -> Result<Self, (&'static str, SecretProblem)> {
         let lookup = Resolver::new(Arc::new(SystemResolver));
-        Self::build_with(lookup, name, config, outbound, roots, base)
+        Self::build_with(lookup, name, config, outbound, roots, places)
     }
 
     /// As [`build`](Self::build), with what looks names up.
@@ -78,12 +77,12 @@ impl Connection {
         config: &config::Connection,
         outbound: &config::Outbound,
         roots: &RootCertStore,
-        base: &Path,
+        places: &Places,
     ) -> Result<Self, (&'static str, SecretProblem)> {
         // Looked at before they are read: a change in between is then seen as one more.
-        let stamps = stamps(config, base);
+        let stamps = stamps(config, &places.base);
         let resolved =
-            Resolved::read(config.auth.as_ref(), base).map_err(|problem| ("auth", problem))?;
+            Resolved::read(config.auth.as_ref(), places).map_err(|problem| ("auth", problem))?;
         let file = |key: &'static str| move |error: RootsError| (key, problem(&error));
         let mut roots = roots.clone();
         for ca in outbound.ca.iter().chain(&config.ca) {
@@ -175,16 +174,17 @@ impl fmt::Debug for LiveConnections {
 #[async_trait]
 impl Connections for LiveConnections {
     async fn request(&self, call: Call) -> Called {
-        let connection = self.0.load().connections.get(&call.connection).map(Arc::clone);
-        match connection {
-            Some(connection) => connection.call(call).await.called,
-            None => Called {
-                url: String::new(),
-                tries: 0,
-                status: None,
-                received: 0,
-                outcome: Err(CallError::Unknown),
-            },
-        }
+        let generation = self.0.load();
+        let error = match generation.connections.get(&call.connection).map(Arc::clone) {
+            Some(connection) => {
+                drop(generation);
+                return connection.call(call).await.called;
+            }
+            None if generation.config.connections.contains_key(&call.connection) => {
+                CallError::Credential("its stored secret was removed".to_owned())
+            }
+            None => CallError::Unknown,
+        };
+        Called { url: String::new(), tries: 0, status: None, received: 0, outcome: Err(error) }
     }
 }

@@ -24,6 +24,7 @@ use super::{Connection, Set, inherit};
 use crate::config;
 use crate::outbound::Resolver;
 use crate::outbound::tests::{Ca, Names};
+use crate::secret::Places;
 
 /// Longer than anything here takes; what runs into it hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -209,7 +210,7 @@ impl Place {
             api,
             &config.outbound,
             &RootCertStore::empty(),
-            self.0.path(),
+            &Places::without_store(self.0.path()),
         )
         .map_err(|(key, problem)| format!("{key}: {}", problem.message))
     }

@@ -12,7 +12,7 @@ use hookyard_types::{Event, HandlerName, JobId, OutgoingRequest, Target, Timesta
 use tokio::time::Instant;
 
 use super::effects::{Run, before, end_late, give_up};
-use super::report::{message, report};
+use super::report::message;
 use super::turns::{Held, Reruns};
 use super::{Dispatcher, Permit, retry};
 use crate::config::Retry;
@@ -99,7 +99,7 @@ impl Dispatcher {
             };
             runs += 1;
             collect(&mut requests, &mut attempt, runs);
-            let run = self.to_commit(&name, &attempt, &reruns, held, end_at).await;
+            let run = self.to_commit(&name, &event, &mut attempt, &reruns, held, end_at).await;
             let (effects, held) = match run {
                 Run::Commit(effects, held) => (effects, held),
                 Run::Again if reruns.again(&attempt) => continue,
@@ -140,7 +140,7 @@ impl Dispatcher {
                 let plain = completion(&next, &attempt, Effects::default());
                 recorded = guard.complete(plain).await;
             }
-            report(&event, &name, number, &attempt, &next);
+            self.report(&event, &name, number, &attempt, &next);
             break match recorded {
                 Recorded::Yes => ran(attempt.outcome),
                 _ => Ran::Unrecorded,
@@ -188,6 +188,7 @@ fn unwanted(event: &Event, name: &HandlerName, plugin_hash: ContentHash) -> Atte
         memory_peak: 0,
         kv: KvEffects::default(),
         requests: Vec::new(),
+        sendings: Vec::new(),
         plugin_hash,
     }
 }
@@ -322,7 +323,10 @@ impl LeaseGuard {
                     tracing::warn!(job = %lease.job(), "the lease was lost; the outcome is dropped");
                     break Recorded::No;
                 }
-                Err(StoreError::Full(_)) if !completion.effects.writes.is_empty() => {
+                Err(StoreError::Full(_))
+                    if !completion.effects.writes.is_empty()
+                        || !completion.effects.messages.is_empty() =>
+                {
                     return Recorded::Refused(Refusal::NoRoom);
                 }
                 Err(StoreError::Full(_) | StoreError::Busy) => tokio::time::sleep(STORE_REST).await,
@@ -418,7 +422,8 @@ mod tests {
         let target = Target::Handler("p/h".parse().expect("a name"));
         let ingest = async || {
             let job = NewJob { target: target.clone(), order_key: None, lease: true };
-            let new = NewEvent { event: event(), dedupe: Vec::new(), jobs: vec![job] };
+            let new =
+                NewEvent { event: event(), dedupe: Vec::new(), jobs: vec![job], due_at: None };
             match store.ingest(new).await.expect("stores") {
                 Ingested::Stored(stored) => {
                     (stored.id(), stored.into_leases().remove(0).expect("is leased"))

@@ -1,8 +1,8 @@
 //! What an attempt changes, on its way into the store with the attempt's outcome.
 
-use hookyard_runtime::{Attempt, KvEffects, Outcome};
-use hookyard_store::{Effects, Refusal};
-use hookyard_types::{HandlerName, Timestamp};
+use hookyard_runtime::{Attempt, KvEffects, Outcome, Sending};
+use hookyard_store::{Effects, NewEvent, NewJob, NewMessage, Refusal};
+use hookyard_types::{Event, HandlerName, Target, Timestamp};
 use tokio::time::Instant;
 
 use super::Dispatcher;
@@ -19,22 +19,31 @@ pub(super) enum Run<'a> {
 }
 
 impl Dispatcher {
-    /// The effects of a run, as soon as nobody stands in the way of their commit.
+    /// The effects of a run, as soon as nobody stands in the way of their commit. What it sends to a
+    /// topic that is gone makes it a failed attempt.
     pub(super) async fn to_commit<'a>(
         &'a self,
         name: &HandlerName,
-        attempt: &Attempt,
+        event: &Event,
+        attempt: &mut Attempt,
         reruns: &Reruns,
         held: Option<Held<'a>>,
         end_at: Option<Instant>,
     ) -> Run<'a> {
+        let messages = match self.messages(event, attempt) {
+            Ok(messages) => messages,
+            Err(failed) => {
+                attempt.outcome = failed;
+                Vec::new()
+            }
+        };
         let kv = &attempt.kv;
-        let good = matches!(attempt.outcome, Outcome::Done { .. } | Outcome::Ignored(_));
         let mut effects = Effects {
             reads: kv.reads.clone(),
-            writes: if good { kv.writes.clone() } else { Vec::new() },
+            writes: if is_good(attempt) { kv.writes.clone() } else { Vec::new() },
             max_bytes: self.live.config().plugin_limits(&name.plugin).kv_bytes,
             at: Timestamp::now(),
+            messages,
         };
         if effects.writes.is_empty() {
             return Run::Commit(effects, held);
@@ -56,10 +65,39 @@ impl Dispatcher {
         Run::Commit(effects, Some(held))
     }
 
+    /// What a good attempt sends, as the configuration in force has its topics.
+    fn messages(&self, event: &Event, attempt: &Attempt) -> Result<Vec<NewMessage>, Outcome> {
+        if attempt.sendings.is_empty() || !is_good(attempt) {
+            return Ok(Vec::new());
+        }
+        let (config, now) = (self.live.config(), Timestamp::now());
+        let message = |sending: &Sending| {
+            let Some(queue) = config.queues.get(&sending.topic) else {
+                return Err(Outcome::Trap(format!(
+                    "queue: there is no topic `{topic}` any more: add [queue.{topic}] to {file}, or \
+                     send to another",
+                    topic = sending.topic,
+                    file = config.file.display(),
+                )));
+            };
+            let crate::event::New { event, dedupe } =
+                crate::event::from_send(sending, event.id, &event.tenant, now);
+            let jobs = queue.handlers.iter().map(|handler| NewJob {
+                target: Target::Handler(handler.name.clone()),
+                order_key: None,
+                lease: false,
+            });
+            let new = NewEvent { event, dedupe, jobs: jobs.collect(), due_at: sending.not_before };
+            Ok(NewMessage { new, max_pending: queue.max_pending })
+        };
+        attempt.sendings.iter().map(message).collect()
+    }
+
     /// Makes a failed attempt of one whose changes the store refused.
     pub(super) fn refuse(&self, name: &HandlerName, attempt: &mut Attempt, refusal: &Refusal) {
         let HandlerName { plugin, .. } = name;
         attempt.kv.writes.clear();
+        attempt.sendings.clear();
         attempt.outcome = match refusal {
             Refusal::NotANumber { namespace, key } => Outcome::Trap(format!(
                 "kv: `{}` in `{}` is not a number, so it cannot be incremented",
@@ -72,10 +110,19 @@ impl Dispatcher {
                 namespace.name
             )),
             Refusal::NoRoom => Outcome::Limit(
-                "kv: the store has too little room for more to be kept: free space on its disk, \
-                 raise `max_size` under `[store]`, or delete keys"
+                "the store has too little room for more to be kept or sent: free space on its disk, \
+                 raise `max_size` under `[store]`, or delete keys of `kv`"
                     .to_owned(),
             ),
+            Refusal::Flooded { topic } => {
+                let config = self.live.config();
+                let most = config.queues.get(topic).map_or(0, |queue| queue.max_pending);
+                Outcome::Limit(format!(
+                    "queue: the topic `{topic}` would have more messages waiting than its \
+                     `max_pending` of {most}: send less, handle them faster, or raise `max_pending` \
+                     under `[queue.{topic}]`"
+                ))
+            }
             Refusal::TooLarge { shared, wanted } => {
                 let most = self.live.config().plugin_limits(plugin).kv_bytes;
                 let whose = match shared {
@@ -92,10 +139,15 @@ impl Dispatcher {
     }
 }
 
+fn is_good(attempt: &Attempt) -> bool {
+    matches!(attempt.outcome, Outcome::Done { .. } | Outcome::Ignored(_))
+}
+
 /// Makes a failed attempt of one that was stale each time that it was run. One that crossed a limit
 /// is a failed one already.
 pub(super) fn give_up(attempt: &mut Attempt, reruns: &Reruns) {
     attempt.kv = KvEffects::default();
+    attempt.sendings.clear();
     if ends(&attempt.outcome) {
         return;
     }
@@ -108,6 +160,7 @@ pub(super) fn give_up(attempt: &mut Attempt, reruns: &Reruns) {
 /// Makes a failed attempt of one that had to end before it could commit.
 pub(super) fn end_late(attempt: &mut Attempt) {
     attempt.kv = KvEffects::default();
+    attempt.sendings.clear();
     attempt.outcome = Outcome::Timeout(
         "kv: the route's deadline passed while another attempt had the turn".to_owned(),
     );

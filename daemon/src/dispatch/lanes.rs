@@ -1,7 +1,8 @@
 //! Who may run what: a pure account of running attempts, by lane and in all.
 //!
-//! A lane is a plugin. A lane is open while its plugin is loaded; jobs of a closed lane stay in the
-//! store. Nothing here reads a clock or does I/O.
+//! A lane is a plugin, or what a topic has for one plugin. Each counts towards the caps that it
+//! stands under: its plugin's concurrency, and its topic's. A lane is open while its plugin is
+//! loaded; jobs of a closed lane stay in the store. Nothing here reads a clock or does I/O.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +17,46 @@ pub(crate) struct Lanes {
     limit: usize,
     running: usize,
     lanes: BTreeMap<String, Lane>,
+    /// By the name of a [`Cap`].
+    counts: BTreeMap<String, Count>,
     /// The lane that is served first in the next claim.
     turn: usize,
 }
 
+/// A lane that is to be open.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) lane: String,
+    pub(crate) caps: Vec<Cap>,
+}
+
+/// How many attempts of several lanes together may run at one time.
+#[derive(Debug)]
+pub(crate) struct Cap {
+    name: String,
+    limit: usize,
+}
+
+impl Cap {
+    pub(crate) fn plugin(plugin: &str, limit: usize) -> Self {
+        Self { name: format!("plugin {plugin}"), limit }
+    }
+
+    pub(crate) fn topic(topic: &str, limit: usize) -> Self {
+        Self { name: format!("topic {topic}"), limit }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    limit: usize,
+    running: usize,
+}
+
 #[derive(Debug, Default)]
 struct Lane {
-    limit: usize,
+    /// The names of its caps.
+    caps: Vec<String>,
     running: usize,
     open: bool,
     /// Due jobs may be in the store: a new event must not overtake them.
@@ -32,29 +66,35 @@ struct Lane {
 }
 
 impl Lanes {
-    /// Sets the limits and opens exactly the lanes of `open`, which are claimed for first.
-    pub(crate) fn configure(&mut self, limit: usize, open: impl Iterator<Item = (String, usize)>) {
+    /// Sets the limits and opens exactly the lanes of `open`, which are claimed for first. A lane's
+    /// caps stay as they are while it exists: its name says which they are.
+    pub(crate) fn configure(&mut self, limit: usize, open: impl IntoIterator<Item = Open>) {
         self.limit = limit;
         for lane in self.lanes.values_mut() {
             lane.open = false;
         }
-        for (name, limit) in open {
+        for Open { lane: name, caps } in open {
             let lane = self.lanes.entry(name).or_default();
             lane.open = true;
             lane.expect_backlog();
-            lane.limit = limit;
+            lane.caps.clear();
+            for Cap { name, limit } in caps {
+                self.counts.entry(name.clone()).or_default().limit = limit;
+                lane.caps.push(name);
+            }
         }
         self.lanes.retain(|_, lane| lane.open || lane.running > 0);
+        let lanes = &self.lanes;
+        self.counts.retain(|name, _| lanes.values().any(|lane| lane.caps.contains(name)));
     }
 
     /// Takes a permit for an event that has just arrived. Without one the event's job goes to the
     /// store as due, and [`Lanes::begin_claim`] finds it.
     pub(crate) fn reserve(&mut self, name: &str) -> bool {
-        let free = self.running < self.limit;
+        let room = self.room(name);
         let Some(lane) = self.lanes.get_mut(name) else { return false };
-        if free && lane.has_room() && !lane.backlog {
-            lane.running += 1;
-            self.running += 1;
+        if room > 0 && !lane.backlog {
+            self.take(name, 1);
             return true;
         }
         lane.expect_backlog();
@@ -63,15 +103,11 @@ impl Lanes {
 
     /// Takes a permit whatever waits: a sender is holding its connection open for the answer.
     pub(crate) fn reserve_first(&mut self, name: &str) -> bool {
-        let free = self.running < self.limit;
-        match self.lanes.get_mut(name) {
-            Some(lane) if free && lane.has_room() => {
-                lane.running += 1;
-                self.running += 1;
-                true
-            }
-            _ => false,
+        let room = self.room(name) > 0;
+        if room {
+            self.take(name, 1);
         }
+        room
     }
 
     pub(crate) fn is_open(&self, name: &str) -> bool {
@@ -85,27 +121,33 @@ impl Lanes {
 
     /// Takes permits for what a claim may bring: the free ones, shared among the open lanes.
     pub(crate) fn begin_claim(&mut self) -> Vec<LaneWant> {
-        let mut free = self.limit.saturating_sub(self.running);
-        let mut hungry: Vec<(&String, &mut Lane)> =
-            self.lanes.iter_mut().filter(|(_, lane)| lane.backlog && lane.has_room()).collect();
-        if hungry.is_empty() || free == 0 {
+        let mut hungry: Vec<String> = Vec::new();
+        for (name, lane) in &self.lanes {
+            if lane.backlog && self.room(name) > 0 {
+                hungry.push(name.clone());
+            }
+        }
+        if hungry.is_empty() {
             return Vec::new();
         }
-        let share = free.div_ceil(hungry.len()).min(CLAIM_BATCH);
+        let share = self.limit.saturating_sub(self.running).div_ceil(hungry.len()).min(CLAIM_BATCH);
         let first = self.turn % hungry.len();
         hungry.rotate_left(first);
         self.turn = self.turn.wrapping_add(1);
+        let shares = self.shares(&hungry);
         let mut wants = Vec::with_capacity(hungry.len());
-        for (name, lane) in hungry {
-            let max = share.min(free).min(lane.limit - lane.running);
+        for name in hungry {
+            let caps = self.lanes.get(&name).map(|lane| lane.caps.as_slice()).unwrap_or_default();
+            let of_caps = caps.iter().filter_map(|cap| shares.get(cap)).min();
+            let max = share.min(self.room(&name)).min(of_caps.copied().unwrap_or(share));
             if max == 0 {
                 continue;
             }
-            free -= max;
-            lane.missed = false;
-            lane.running += max;
-            self.running += max;
-            wants.push(LaneWant { lane: name.clone(), max });
+            self.take(&name, max);
+            if let Some(lane) = self.lanes.get_mut(&name) {
+                lane.missed = false;
+            }
+            wants.push(LaneWant { lane: name, max });
         }
         wants
     }
@@ -118,6 +160,27 @@ impl Lanes {
         }
     }
 
+    /// Whether another claim would look at a lane: one that got all that it asked for, or for which
+    /// the claim before had no permit left.
+    pub(crate) fn is_hungry(&self) -> bool {
+        self.lanes.iter().any(|(name, lane)| lane.backlog && self.room(name) > 0)
+    }
+
+    /// What each cap has free for each of these lanes that stands under it.
+    fn shares(&self, hungry: &[String]) -> BTreeMap<String, usize> {
+        let mut under: BTreeMap<&String, usize> = BTreeMap::new();
+        for lane in hungry.iter().filter_map(|name| self.lanes.get(name)) {
+            for cap in &lane.caps {
+                *under.entry(cap).or_default() += 1;
+            }
+        }
+        let share = |(cap, lanes): (&String, usize)| {
+            let count = self.counts.get(cap)?;
+            Some((cap.clone(), count.limit.saturating_sub(count.running).div_ceil(lanes)))
+        };
+        under.into_iter().filter_map(share).collect()
+    }
+
     /// Makes the next claim look at every open lane: something may be due.
     pub(crate) fn expect_backlog(&mut self) {
         self.lanes.values_mut().for_each(Lane::expect_backlog);
@@ -128,22 +191,39 @@ impl Lanes {
         self.running
     }
 
+    /// How many permits of a lane are free under all that it stands under.
+    fn room(&self, name: &str) -> usize {
+        let Some(lane) = self.lanes.get(name).filter(|lane| lane.open) else { return 0 };
+        let counts = lane.caps.iter().filter_map(|cap| self.counts.get(cap));
+        let free = counts.map(|count| count.limit.saturating_sub(count.running));
+        free.chain([self.limit.saturating_sub(self.running)]).min().unwrap_or(0)
+    }
+
+    fn take(&mut self, name: &str, permits: usize) {
+        let Some(lane) = self.lanes.get_mut(name) else { return };
+        lane.running += permits;
+        self.running += permits;
+        for cap in &lane.caps {
+            self.counts.entry(cap.clone()).or_default().running += permits;
+        }
+    }
+
     fn give_back(&mut self, name: &str, permits: usize) {
         self.running = self.running.saturating_sub(permits);
-        if let Some(lane) = self.lanes.get_mut(name) {
-            lane.running = lane.running.saturating_sub(permits);
-            if !lane.open && lane.running == 0 {
-                self.lanes.remove(name);
+        let Some(lane) = self.lanes.get_mut(name) else { return };
+        lane.running = lane.running.saturating_sub(permits);
+        for cap in &lane.caps {
+            if let Some(count) = self.counts.get_mut(cap) {
+                count.running = count.running.saturating_sub(permits);
             }
+        }
+        if !lane.open && lane.running == 0 {
+            self.lanes.remove(name);
         }
     }
 }
 
 impl Lane {
-    fn has_room(&self) -> bool {
-        self.open && self.running < self.limit
-    }
-
     fn expect_backlog(&mut self) {
         self.backlog = true;
         self.missed = true;
@@ -158,8 +238,74 @@ mod tests {
 
     fn lanes(limit: usize, open: &[(&str, usize)]) -> Lanes {
         let mut lanes = Lanes::default();
-        lanes.configure(limit, open.iter().map(|(name, limit)| ((*name).to_owned(), *limit)));
+        lanes.configure(
+            limit,
+            open.iter().map(|(name, limit)| Open {
+                lane: (*name).to_owned(),
+                caps: vec![Cap::plugin(name, *limit)],
+            }),
+        );
         lanes
+    }
+
+    /// A plugin of four with two topics, of which `slow` may run one at a time.
+    fn topics() -> Lanes {
+        let plugin = || Cap::plugin("p", 4);
+        let slow = || Cap::topic("slow", 1);
+        let mut lanes = Lanes::default();
+        lanes.configure(
+            10,
+            [
+                Open { lane: "p".to_owned(), caps: vec![plugin()] },
+                Open { lane: "slow/p".to_owned(), caps: vec![plugin(), slow()] },
+                Open { lane: "slow/q".to_owned(), caps: vec![Cap::plugin("q", 4), slow()] },
+                Open { lane: "fast/p".to_owned(), caps: vec![plugin(), Cap::topic("fast", 9)] },
+            ],
+        );
+        lanes
+    }
+
+    #[test]
+    fn a_topic_has_a_limit_over_all_its_plugins() {
+        let mut lanes = topics();
+        assert!(lanes.reserve_first("slow/p"));
+        assert!(!lanes.reserve_first("slow/q"), "one of the topic runs");
+        assert!(lanes.begin_claim().iter().all(|want| !want.lane.starts_with("slow")));
+        let mut lanes = topics();
+        assert!(lanes.reserve_first("slow/p"));
+        assert!(lanes.reserve_first("fast/p"));
+        lanes.finish("slow/p");
+        assert!(lanes.reserve_first("slow/q"));
+    }
+
+    #[test]
+    fn no_lane_under_a_cap_is_left_out_of_a_claim() {
+        let mut lanes = topics();
+        let wants = lanes.begin_claim();
+        assert!(wants.iter().any(|want| want.lane == "fast/p"), "{wants:?}");
+        for want in &wants {
+            lanes.end_claim(want, 0);
+        }
+        // Where there is one permit for two, the other is looked at next.
+        while lanes.is_hungry() {
+            settle_empty(&mut lanes);
+        }
+        for lane in ["p", "slow/q", "fast/p"] {
+            assert!(lanes.reserve(lane), "{lane} was looked at");
+        }
+    }
+
+    #[test]
+    fn a_plugin_has_a_limit_over_all_its_topics() {
+        let mut lanes = topics();
+        for lane in ["p", "slow/p", "fast/p", "fast/p"] {
+            assert!(lanes.reserve_first(lane), "{lane}");
+        }
+        assert!(!lanes.reserve_first("fast/p"), "the plugin's limit");
+        assert!(lanes.begin_claim().is_empty(), "the plugin's and the topic's limit");
+        lanes.finish("p");
+        let wants = lanes.begin_claim();
+        assert_eq!(wants.iter().map(|want| want.max).sum::<usize>(), 1);
     }
 
     fn settle_empty(lanes: &mut Lanes) {

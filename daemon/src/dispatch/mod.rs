@@ -10,9 +10,10 @@ mod lanes;
 mod report;
 mod respond;
 mod retry;
+mod share;
 mod turns;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,8 @@ pub(crate) use attempt::Ran;
 pub(crate) use respond::{Respond, Unavailable};
 
 use crate::live::Live;
-use lanes::Lanes;
+use lanes::{Cap, Lanes, Open};
+use share::LogShares;
 use turns::Turns;
 
 /// A timer is never trusted for longer than this: the wall clock may jump.
@@ -49,6 +51,8 @@ pub(crate) struct Dispatcher {
     responding: Mutex<HashMap<JobId, watch::Receiver<()>>>,
     /// Who may change what plugins keep.
     turns: Turns,
+    /// What plugins may write into the daemon's log.
+    log_shares: Arc<LogShares>,
     /// `true` once the attempts that still run are to be given up.
     abandon: watch::Sender<bool>,
 }
@@ -77,6 +81,7 @@ impl Dispatcher {
             room: Notify::new(),
             responding: Mutex::default(),
             turns: Turns::default(),
+            log_shares: Arc::default(),
             abandon: watch::Sender::new(false),
         });
         dispatcher.configure();
@@ -89,8 +94,21 @@ impl Dispatcher {
         let config = self.live.config();
         let known = self.plugins.status();
         let loaded = known.iter().filter(|plugin| self.plugins.plugin(&plugin.name).is_some());
-        let open = loaded
-            .map(|plugin| (plugin.name.clone(), config.plugin_limits(&plugin.name).concurrency));
+        let mut open = Vec::new();
+        for plugin in loaded {
+            let name = plugin.name.clone();
+            let cap = Cap::plugin(&name, config.plugin_limits(&name).concurrency);
+            open.push(Open { lane: name, caps: vec![cap] });
+        }
+        for (topic, queue) in &config.queues {
+            let plugins: BTreeSet<&str> =
+                queue.handlers.iter().map(|handler| handler.name.plugin.as_str()).collect();
+            for plugin in plugins.into_iter().filter(|name| self.plugins.plugin(name).is_some()) {
+                let own = Cap::plugin(plugin, config.plugin_limits(plugin).concurrency);
+                let caps = vec![own, Cap::topic(topic, queue.concurrency)];
+                open.push(Open { lane: format!("{topic}/{plugin}"), caps });
+            }
+        }
         self.lanes.lock().configure(config.runtime.concurrency, open);
         self.notify_freed();
     }
@@ -127,13 +145,13 @@ impl Dispatcher {
         answer: oneshot::Sender<Result<Ingested, StoreError>>,
     ) {
         let permits: Vec<Option<Permit>> =
-            targets.iter().map(|target| self.reserve(target.lane())).collect();
+            targets.iter().map(|target| self.reserve(&target.lane(&event.source))).collect();
         let jobs = targets.iter().zip(&permits).map(|(target, permit)| NewJob {
             target: target.clone(),
             order_key: None,
             lease: permit.is_some(),
         });
-        let new = NewEvent { event: event.clone(), dedupe, jobs: jobs.collect() };
+        let new = NewEvent { event: event.clone(), dedupe, jobs: jobs.collect(), due_at: None };
         let ingested = self.store.ingest(new).await;
         let leases = match &ingested {
             Ok(Ingested::Stored(stored)) => stored.leases().to_vec(),
@@ -246,29 +264,27 @@ impl Dispatcher {
         };
         let mut got: HashMap<String, usize> = HashMap::new();
         for claimed in &claims.jobs {
-            *got.entry(claimed.target.lane().to_owned()).or_default() += 1;
+            *got.entry(lane_of(claimed)).or_default() += 1;
         }
         let more = self.settle(&wants, &got);
         for claimed in claims.jobs {
-            let permit = self.permit(claimed.target.lane());
+            let permit = self.permit(&lane_of(&claimed));
             self.start(permit, claimed);
         }
         Ok(Claim { next_due: claims.next_due, more })
     }
 
-    /// Gives back the permits that the claim did not use; whether a lane got all it asked for.
+    /// Gives back the permits that the claim did not use; whether there is more to claim at once.
     fn settle(&self, wants: &[LaneWant], got: &HashMap<String, usize>) -> bool {
         let mut lanes = self.lanes.lock();
-        let mut full = false;
         for want in wants {
-            let got = got.get(&want.lane).copied().unwrap_or(0);
-            lanes.end_claim(want, got);
-            full |= got == want.max;
+            lanes.end_claim(want, got.get(&want.lane).copied().unwrap_or(0));
         }
+        let more = lanes.is_hungry();
         drop(lanes);
         // For a sender that found the permits taken by this claim.
         self.room.notify_waiters();
-        full
+        more
     }
 
     fn permit(self: &Arc<Self>, lane: &str) -> Permit {
@@ -276,10 +292,14 @@ impl Dispatcher {
     }
 }
 
+fn lane_of(claimed: &Claimed) -> String {
+    claimed.target.lane(&claimed.event.source)
+}
+
 /// What a claim says about the next one.
 struct Claim {
     /// When the next job of the lanes that it looked at will be due.
     next_due: Option<Timestamp>,
-    /// A lane got all that it asked for: there may be more.
+    /// A lane is to be looked at now: it got all that it asked for, or had no permit.
     more: bool,
 }

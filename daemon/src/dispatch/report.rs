@@ -6,38 +6,58 @@ use hookyard_runtime::{Attempt, Level, Outcome};
 use hookyard_store::Next;
 use hookyard_types::{Event, HandlerName};
 
-use super::retry;
+use super::{Dispatcher, retry};
 
-/// The daemon's log: what the handler said, and one line on how the attempt ended.
-pub(super) fn report(
-    event: &Event,
-    name: &HandlerName,
-    number: u32,
-    attempt: &Attempt,
-    next: &Next,
-) {
-    for line in &attempt.log {
-        let fields = FieldList(&line.fields);
-        macro_rules! say {
-            ($level:ident) => {
-                tracing::$level!(
-                    target: "hookyard::plugin",
-                    event = %event.id,
-                    handler = %name,
-                    %fields,
-                    "{}", OneLine(&line.message)
-                )
-            };
+/// The longest message, list of fields and outcome in the daemon's log, in bytes. The attempt keeps
+/// what was written.
+const LONGEST: usize = 4 << 10;
+
+impl Dispatcher {
+    /// Writes into the daemon's log what the handler said, as far as its plugin's share goes, and one
+    /// line on how the attempt ended.
+    pub(super) fn report(
+        &self,
+        event: &Event,
+        name: &HandlerName,
+        number: u32,
+        attempt: &Attempt,
+        next: &Next,
+    ) {
+        let rate = self.live.config().plugin_limits(&name.plugin).log_rate;
+        for line in &attempt.log {
+            let message = OneLine(clip(&line.message));
+            let fields = FieldList(&line.fields).to_string();
+            let fields = clip(&fields);
+            macro_rules! say {
+                ($level:ident, $LEVEL:ident) => {
+                    // What is not written anyhow costs nothing.
+                    if tracing::enabled!(target: "hookyard::plugin", tracing::Level::$LEVEL)
+                        && self.log_shares.take(&name.plugin, message.0.len() + fields.len(), rate)
+                    {
+                        tracing::$level!(
+                            target: "hookyard::plugin",
+                            event = %event.id,
+                            handler = %name,
+                            %fields,
+                            "{message}"
+                        );
+                    }
+                };
+            }
+            match line.level {
+                Level::Debug => say!(debug, DEBUG),
+                Level::Info => say!(info, INFO),
+                Level::Warn => say!(warn, WARN),
+                Level::Error => say!(error, ERROR),
+            }
         }
-        match line.level {
-            Level::Debug => say!(debug),
-            Level::Info => say!(info),
-            Level::Warn => say!(warn),
-            Level::Error => say!(error),
-        }
+        report_end(event, name, number, attempt, next);
     }
+}
+
+fn report_end(event: &Event, name: &HandlerName, number: u32, attempt: &Attempt, next: &Next) {
     let outcome = retry::recorded(&attempt.outcome).as_str();
-    let message = message(&attempt.outcome);
+    let message = clip(message(&attempt.outcome));
     let duration_ms = attempt.duration.as_millis() as u64;
     let source = |kind| (event.source.kind() == kind).then(|| event.source.name());
     macro_rules! say {
@@ -62,6 +82,11 @@ pub(super) fn report(
         Next::RetryAt(_) => say!(warn, "attempt failed; the job will be tried again"),
         Next::DeadLetter => say!(error, "the job is a dead letter"),
     }
+}
+
+/// The first [`LONGEST`] bytes.
+fn clip(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(LONGEST)).unwrap_or_default()
 }
 
 /// `a=1 b=2`, for one log line.

@@ -12,7 +12,6 @@ use tokio::time::Instant;
 
 use super::attempt::{LeaseGuard, Waited, ran};
 use super::effects::{Run, before, end_late, give_up};
-use super::report::report;
 use super::turns::{Held, Reruns};
 use super::{Dispatcher, Permit, Ran};
 use crate::config;
@@ -75,7 +74,7 @@ impl Dispatcher {
         route: &config::Respond,
     ) -> Result<Respond, Unavailable> {
         let deadline = Instant::now() + route.deadline;
-        let lane = target.lane();
+        let lane = &target.lane(&new.event.source);
         if !self.lanes.lock().is_open(lane) {
             return Err(Unavailable::NoPlugin);
         }
@@ -122,7 +121,8 @@ impl Dispatcher {
                 .await
                 .ok_or(Unavailable::NoPlugin)?;
             Held::explain(held.as_ref(), Some(deadline), &mut attempt);
-            let run = self.to_commit(name, &attempt, &reruns, held, Some(deadline)).await;
+            let run =
+                self.to_commit(name, &event, &mut attempt, &reruns, held, Some(deadline)).await;
             let committed = match run {
                 Run::Commit(effects, _) if effects.is_empty() => Completed::Committed,
                 Run::Commit(effects, _held) => self.store.commit(effects).await?,
@@ -141,7 +141,7 @@ impl Dispatcher {
             break attempt;
         };
         drop(permit);
-        report(&event, name, 1, &attempt, &Next::Ignored);
+        self.report(&event, name, 1, &attempt, &Next::Ignored);
         Ok(ran(attempt.outcome))
     }
 
@@ -154,13 +154,12 @@ impl Dispatcher {
         deadline: Instant,
     ) -> Result<Respond, Unavailable> {
         let id = duplicate.id();
+        let lane = permit.lane.clone();
         let mut permit = Some(permit);
         loop {
             let permit_now = match permit.take() {
                 Some(permit) => permit,
-                None => match tokio::time::timeout_at(deadline, self.permit_first(target.lane()))
-                    .await
-                {
+                None => match tokio::time::timeout_at(deadline, self.permit_first(&lane)).await {
                     Ok(permit) => permit?,
                     Err(_) => return self.resent_too_late(route, duplicate, target).await,
                 },

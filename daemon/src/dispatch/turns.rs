@@ -190,7 +190,7 @@ mod tests {
 
     async fn commit(store: &dyn Store, effects: &KvEffects) -> Completed {
         let KvEffects { reads, writes } = effects.clone();
-        let effects = Effects { reads, writes, max_bytes: 1 << 20, at: Timestamp::now() };
+        let effects = Effects { reads, writes, max_bytes: 1 << 20, ..Effects::default() };
         store.commit(effects).await.expect("runs")
     }
 

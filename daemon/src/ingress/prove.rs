@@ -1,12 +1,13 @@
 //! From a received request to what it has proven to be. Where that takes a key that its sender
-//! publishes, the key is fetched, and the request waits.
+//! publishes, or an answer of its sender's, that is got, and the request waits.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hookyard_types::Timestamp;
-use hookyard_verify::{KeySource, Reason, Received, Refused, Request, SuccessBody, UnixTime};
+use hookyard_verify::{Reason, Received, Refused, Request, SuccessBody, UnixTime};
 use http::Method;
 
 use super::receive::{Receiver, store_problem};
@@ -50,21 +51,35 @@ impl Receiver {
                     Ok(received) => return Ok((received, checks)),
                     Err(refused) => refused,
                 };
-            let Reason::KeyNeeded(source) = &reason else {
-                return Err(refuse(route, &refused.method, client, &reason));
+            let settings = &checks.settings;
+            let (needed, obtained, crowded): (&dyn fmt::Display, _, _) = match &reason {
+                Reason::KeyNeeded(source) => {
+                    let asking = Asking { settings, client, budget: &route.key_fetches };
+                    let obtained = self.keys.obtain(source, keys, asking).await;
+                    (
+                        source,
+                        obtained,
+                        "so many unknown keys were asked for lately that it has to wait",
+                    )
+                }
+                Reason::AnswerNeeded(question) => {
+                    let asking = Asking { settings, client, budget: &route.inquiries };
+                    let answer = self.inquiries.ask(question, asking).await;
+                    let obtained = answer.map(|verdict| keys.answered(question.clone(), verdict));
+                    (question, obtained, "so much was asked lately that it has to wait")
+                }
+                reason => return Err(refuse(route, &refused.method, client, reason)),
             };
-            let asking = Asking { settings: &checks.settings, client, budget: &route.key_fetches };
-            keys = match self.keys.obtain(source, keys, asking).await {
+            keys = match obtained {
                 Ok(keys) => keys,
                 Err(Unobtainable::Lacking) => {
                     return Err(refuse(route, &refused.method, client, &reason));
                 }
                 Err(Unobtainable::Failed(why)) => {
-                    return Err(unavailable(route, client, source, &why, KEYS_RETRY_AFTER));
+                    return Err(unavailable(route, client, needed, &why, KEYS_RETRY_AFTER));
                 }
                 Err(Unobtainable::Later(wait)) => {
-                    let why = "so many unknown keys were asked for lately that it has to wait";
-                    return Err(unavailable(route, client, source, why, wait));
+                    return Err(unavailable(route, client, needed, crowded, wait));
                 }
             };
             request = *refused;
@@ -101,7 +116,7 @@ fn refuse(route: &Route, method: &Method, client: IpAddr, reason: &Reason) -> Pr
 fn unavailable(
     route: &Route,
     client: IpAddr,
-    source: &KeySource,
+    needed: &dyn fmt::Display,
     why: &str,
     retry_after: Duration,
 ) -> Problem {
@@ -109,7 +124,7 @@ fn unavailable(
     tracing::warn!(
         route,
         %client,
-        "answering 503, as the request cannot be verified without {source}: {why}"
+        "answering 503, as the request cannot be verified without {needed}: {why}"
     );
     Problem::KeysUnavailable { retry_after }
 }

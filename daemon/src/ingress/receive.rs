@@ -23,7 +23,7 @@ use super::{Answer, Body, Peer, client};
 use crate::config::{self, Mode};
 use crate::dispatch::{Dispatcher, Ran, Respond, Unavailable};
 use crate::event;
-use crate::keys::KeyCache;
+use crate::keys::{Inquiries, KeyCache};
 use crate::learned::Learned;
 use crate::live::{Generation, Live};
 use crate::outbound;
@@ -40,6 +40,8 @@ pub(crate) struct Receiver {
     pub(crate) dispatcher: Arc<Dispatcher>,
     /// The keys that senders publish.
     pub(crate) keys: Arc<KeyCache>,
+    /// What senders are asked about single requests.
+    pub(crate) inquiries: Inquiries,
     /// The secrets that senders teach.
     pub(crate) learned: Arc<Learned>,
     /// For confirming handshakes.
@@ -108,7 +110,7 @@ impl Receiver {
                 self.spend_tokens(&event, dedupe, config, client).await?;
                 return Ok(ignored(config));
             }
-            let new = NewEvent { event, dedupe, jobs: Vec::new() };
+            let new = NewEvent { event, dedupe, jobs: Vec::new(), due_at: None };
             return match self.store.ingest(new).await.map_err(store_problem)? {
                 Ingested::Stored(_) | Ingested::Duplicate(_) => Ok(ignored(config)),
                 Ingested::TokenReused => Err(token_reused(config, client)),
@@ -182,7 +184,7 @@ impl Receiver {
             return answer(ran.map_err(unavailable)?, route);
         }
         let job = NewJob { target: target.clone(), order_key: None, lease: true };
-        let new = NewEvent { event, dedupe, jobs: vec![job] };
+        let new = NewEvent { event, dedupe, jobs: vec![job], due_at: None };
         match self.dispatcher.respond(new, target, respond.clone()).await.map_err(unavailable)? {
             Respond::Ran(ran) => answer(ran, route),
             Respond::Again(Some(reply)) => Ok(again(&reply)),

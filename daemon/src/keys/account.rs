@@ -1,4 +1,5 @@
 //! Keys that are not published but given out to accounts, against credentials: Plaid's and eBay's.
+//! And the tokens that eBay and PayPal want to see.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,7 +15,8 @@ use zeroize::Zeroizing;
 
 use crate::outbound::Request;
 
-/// The settings that are credentials: Plaid's are the first two, eBay's the first and the last.
+/// The settings that are credentials: Plaid's are the first two, those of eBay and PayPal the first
+/// and the last.
 const CLIENT_ID: &str = "client_id";
 const SECRET: &str = "secret";
 const CLIENT_SECRET: &str = "client_secret";
@@ -45,8 +47,11 @@ impl Account {
 }
 
 /// What eBay is asked for: a token of the application, and no more than any has.
-const GRANT: &[u8] = b"grant_type=client_credentials\
-                       &scope=https%3A%2F%2Fapi.ebay.com%2Foauth%2Fapi_scope";
+pub(super) const EBAY_GRANT: &str = "grant_type=client_credentials\
+                                     &scope=https%3A%2F%2Fapi.ebay.com%2Foauth%2Fapi_scope";
+
+/// What PayPal is asked for.
+pub(super) const PAYPAL_GRANT: &str = "grant_type=client_credentials";
 
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,19 +67,21 @@ pub(super) fn plaid(source: &KeySource, settings: &Settings) -> Result<Request, 
     Request::post_json(source.url(), question).map_err(|error| error.to_string())
 }
 
-/// The question for a token with which eBay gives out the key at `url`.
-pub(super) fn ebay_token(url: &str, settings: &Settings) -> Result<Request, String> {
+/// The question for a token of the application, of which eBay and PayPal have one kind.
+pub(super) fn token(
+    url: &str,
+    grant: &'static str,
+    settings: &Settings,
+) -> Result<Request, String> {
     let credential = |name| {
         let missing =
-            || format!("the setting `{name}` is missing, without which eBay gives out no key");
+            || format!("the setting `{name}` is missing, without which there is no token");
         settings.get(name).ok_or_else(missing)
     };
     let (id, secret) = (credential(CLIENT_ID)?, credential(CLIENT_SECRET)?);
     let pair = Zeroizing::new(format!("{id}:{secret}"));
     let pair = Zeroizing::new(BASE64.encode(pair.as_bytes()));
-    let host = super::host(url).ok_or("the key's URL has no host")?;
-    let url = format!("https://{host}/identity/v1/oauth2/token");
-    let request = Request::new(Method::POST, &url, &Bytes::from_static(GRANT));
+    let request = Request::new(Method::POST, url, &Bytes::from_static(grant.as_bytes()));
     let form = HeaderValue::from_static("application/x-www-form-urlencoded");
     Ok(request
         .map_err(|error| error.to_string())?
@@ -82,8 +89,8 @@ pub(super) fn ebay_token(url: &str, settings: &Settings) -> Result<Request, Stri
         .header(AUTHORIZATION, authorization("Basic", &pair)?))
 }
 
-/// What shows the token that eBay answered with, and how long it is good for.
-pub(super) fn ebay_authorization(answer: &[u8]) -> Result<(HeaderValue, Duration), String> {
+/// What shows the token that was answered with, and how long it is good for.
+pub(super) fn token_shown(answer: &[u8]) -> Result<(HeaderValue, Duration), String> {
     #[derive(Deserialize)]
     struct Answer {
         access_token: String,
@@ -93,7 +100,7 @@ pub(super) fn ebay_authorization(answer: &[u8]) -> Result<(HeaderValue, Duration
     }
     // What is wrong with it is not told: the message would have parts of it.
     let answer: Answer = serde_json::from_slice(answer)
-        .map_err(|_| "eBay's answer to the credentials has no token in it".to_owned())?;
+        .map_err(|_| "the answer to the credentials has no token in it".to_owned())?;
     let good_for = Duration::from_secs(answer.expires_in.into());
     Ok((authorization("Bearer", &Zeroizing::new(answer.access_token))?, good_for))
 }
@@ -132,20 +139,21 @@ mod tests {
     #[test]
     fn credentials_are_shown_and_never_told() {
         let settings = Settings::from([("client_id", "app"), ("client_secret", "hunter2")]);
-        let url = "https://api.ebay.com/commerce/notification/v1/public_key/k1";
-        let request = ebay_token(url, &settings).expect("a request");
+        let url = "https://api.ebay.com/identity/v1/oauth2/token";
+        let request = token(url, EBAY_GRANT, &settings).expect("a request");
         assert_eq!(request.host(), "api.ebay.com");
         let shown = format!("{request:?}");
         assert!(shown.contains("/identity/v1/oauth2/token"), "{shown}");
         assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVyMg"), "{shown}");
-        let missing = ebay_token(url, &Settings::from([("client_id", "app")])).unwrap_err();
+        let missing = Settings::from([("client_id", "app")]);
+        let missing = token(url, EBAY_GRANT, &missing).unwrap_err();
         assert!(missing.contains("`client_secret` is missing"), "{missing}");
 
-        let token = ebay_authorization(br#"{"access_token":"v^1.1","expires_in":7200}"#);
-        let (token, good_for) = token.expect("a token");
+        let (token, good_for) =
+            token_shown(br#"{"access_token":"v^1.1","expires_in":7200}"#).expect("a token");
         assert_eq!((token.as_bytes(), good_for.as_secs()), (&b"Bearer v^1.1"[..], 7200));
         for bad in [&b""[..], b"{}", br#"{"access_token":"hunter2\nx"}"#, b"{\"access_token\":7}"] {
-            let error = ebay_authorization(bad).expect_err("no token");
+            let error = token_shown(bad).expect_err("no token");
             assert!(!error.contains("hunter2"), "{error}");
         }
     }

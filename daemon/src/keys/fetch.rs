@@ -37,6 +37,7 @@ impl Online {
 
     async fn get(&self, source: &KeySource, settings: &Settings) -> Result<Fetched, String> {
         let request = self.request(source, settings).await?;
+        let shown = request.headers().get(AUTHORIZATION).cloned();
         let response = self.send(request).await?;
         if is_no_such_key(source, response.status, &response.body) {
             return Ok(Fetched::NoSuchKey);
@@ -44,8 +45,9 @@ impl Online {
         if let KeySource::Ebay { url, .. } = source
             && response.status == StatusCode::UNAUTHORIZED
             && let (Some(host), Some(account)) = (super::host(url), Account::of(settings))
+            && let Some(token) = shown
         {
-            self.tokens.refused(host, account).await;
+            self.tokens.refused(host, account, &token).await;
         }
         let Response { headers, body, .. } = accepted(response)?;
         // Something else is a failure of the server's: what was there before is kept.
@@ -77,12 +79,13 @@ impl Online {
         url: &str,
         settings: &Settings,
     ) -> Result<HeaderValue, String> {
-        let question = account::ebay_token(url, settings)?;
         let host = super::host(url).ok_or("the key's URL has no host")?;
+        let minted_at = format!("https://{host}/identity/v1/oauth2/token");
+        let question = account::token(&minted_at, account::EBAY_GRANT, settings)?;
         let account = Account::of(settings).ok_or("there are no credentials")?;
         let mint = async {
             let answer = accepted(self.send(question).await?)?;
-            account::ebay_authorization(&answer.body)
+            account::token_shown(&answer.body)
         };
         self.tokens.get(host, account, mint).await
     }
@@ -93,7 +96,7 @@ impl Online {
 }
 
 /// A success of a size that keys have.
-fn accepted(response: Response) -> Result<Response, String> {
+pub(super) fn accepted(response: Response) -> Result<Response, String> {
     let response = response.expect_success().map_err(|error| failed(&error))?;
     if response.body.len() > LARGEST {
         return Err(format!("the answer is larger than {} KiB", LARGEST >> 10));
@@ -101,7 +104,7 @@ fn accepted(response: Response) -> Result<Response, String> {
     Ok(response)
 }
 
-fn failed(error: &FetchError) -> String {
+pub(super) fn failed(error: &FetchError) -> String {
     let lasting = if error.is_transient() { "" } else { "; that does not go away by itself" };
     format!("failed to {error}{lasting}")
 }

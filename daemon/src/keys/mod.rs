@@ -1,6 +1,8 @@
 //! The keys that senders publish: fetched when a request needs them, kept, and fetched anew before
 //! they grow old.
 //!
+//! Where a sender answers questions about single requests, [`Inquiries`] asks them.
+//!
 //! A request is tried with what is [at hand](KeyCache::at_hand). Where that lacks a key,
 //! [`KeyCache::obtain`] gets its document, once for all requests that wait for it. What to do is
 //! decided by [`documents`], and [`fetch`] does it.
@@ -8,6 +10,7 @@
 mod account;
 mod documents;
 mod fetch;
+mod inquiries;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -22,7 +25,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use hookyard_verify::{KeySource, Keyring, Settings};
+use hookyard_verify::{KeySource, Keyring, Question, Settings, Verdict};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -32,6 +35,7 @@ use account::Account;
 use documents::{Documents, Good, Next, Place, Ready};
 
 pub(crate) use fetch::Online;
+pub(crate) use inquiries::Inquiries;
 
 /// What one fetch may take, from the name's look-up to the last byte.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -79,7 +83,8 @@ pub(crate) struct Asking<'r> {
     pub(crate) settings: &'r Arc<Settings>,
     /// Who sends the request.
     pub(crate) client: IpAddr,
-    /// For documents that are not known: which ones there are is the sender's word.
+    /// For documents that are not known, since which ones there are is the sender's word, or for
+    /// questions.
     pub(crate) budget: &'r SharedBudget,
 }
 
@@ -227,6 +232,12 @@ enum Step {
 impl AtHand {
     pub(crate) fn keyring(&self) -> &Keyring {
         &self.keyring
+    }
+
+    /// With what the sender says of this request.
+    pub(crate) fn answered(mut self, question: Question, verdict: Verdict) -> Self {
+        self.keyring = self.keyring.with_answer(question, verdict);
+        self
     }
 
     fn serial(&self, place: &Place) -> Option<u64> {

@@ -1,5 +1,5 @@
-//! The tokens of applications with which eBay gives out keys. It mints a thousand a day for one
-//! application: so one is used for as long as it is good.
+//! The tokens of applications with which eBay gives out keys and PayPal answers questions. eBay mints
+//! a thousand a day for one application: so one is used for as long as it is good.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -60,9 +60,12 @@ impl Tokens {
         token.map(|(token, _)| token)
     }
 
-    /// Notes that a token is not taken any more: the next one is minted in a minute at the latest.
-    pub(super) async fn refused(&self, host: &str, account: Account) {
-        if let Some(minted) = self.slot(host, account).minted.lock().await.as_mut() {
+    /// Notes that `token` is not taken any more: the next one is minted in a minute at the latest. One
+    /// that was minted meanwhile stays.
+    pub(super) async fn refused(&self, host: &str, account: Account, token: &HeaderValue) {
+        if let Some(minted) = self.slot(host, account).minted.lock().await.as_mut()
+            && minted.token.as_ref().is_ok_and(|(current, _)| current == token)
+        {
             minted.token = Err("the last token was refused".to_owned());
         }
     }
@@ -142,7 +145,9 @@ mod tests {
         assert_eq!(ebay.minted(), 1);
         tokio::time::advance(FLOOR).await;
         assert_eq!(ebay.get("a").await, Ok(2.into()));
-        ebay.tokens.refused("api.ebay.com", account("a")).await;
+        ebay.tokens.refused("api.ebay.com", account("a"), &1.into()).await;
+        assert_eq!(ebay.get("a").await, Ok(2.into()), "that was the one before");
+        ebay.tokens.refused("api.ebay.com", account("a"), &2.into()).await;
         assert!(ebay.get("a").await.is_err());
         tokio::time::advance(FLOOR).await;
         assert_eq!(ebay.get("a").await, Ok(3.into()));

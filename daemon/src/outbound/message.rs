@@ -53,6 +53,11 @@ impl Request {
         self
     }
 
+    /// Its headers, without the client's own.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
     /// The name or address that is asked, in lower case. A rule about hosts has to look at this: another
     /// parser can see another host in the same URL.
     #[cfg(test)]

@@ -9,7 +9,7 @@ use hookyard_verify::{Scheme, Secret, Settings, SetupError, Verifier};
 use parking_lot::Mutex;
 
 use crate::config::{self, Key, RoutePart, RouteProblem, SecretProblem, SecretRef, SettingValue};
-use crate::secret;
+use crate::secret::{self, Places, SecretValue};
 
 /// How long a verifier made for one set of parameters is used before its secret is read again.
 const TENANT_SECRET_AGE: Duration = Duration::from_secs(10);
@@ -31,7 +31,9 @@ pub(crate) struct Checks {
 pub(crate) enum RouteChecks {
     Fixed(Arc<Checks>),
     /// A secret's place depends on the path's parameters: looked up for each request.
-    PerTenant(Mutex<TenantChecks>),
+    PerTenant(Places, Mutex<TenantChecks>),
+    /// A secret of it was taken away by force: nothing is let in.
+    Closed(String),
 }
 
 /// By the path's parameters, each with the moment at which its secrets were read.
@@ -60,10 +62,10 @@ impl Checks {
     pub(super) fn of_tenant(
         route: &config::Route,
         params: &[(String, String)],
-        base: &Path,
+        places: &Places,
     ) -> Result<Self, String> {
         let resolve = |reference: &SecretRef| {
-            secret::resolve(reference, params, base).map_err(|error| error.to_string())
+            secret::resolve(reference, params, places).map_err(|error| error.to_string())
         };
         let mut settings = Settings::default();
         for config::Setting { name, value } in route.verify.settings() {
@@ -97,12 +99,12 @@ impl Checks {
 }
 
 impl RouteChecks {
-    /// Resolves the route's secrets, those that depend on a request's parameters excepted. `base`
-    /// is the folder of config.toml. Blocks on the file system.
+    /// Resolves the route's secrets, those that depend on a request's parameters excepted. Blocks on
+    /// the file system.
     ///
     /// # Errors
     /// Every secret that cannot be had, and everything that the route's scheme does not take.
-    pub(crate) fn build(route: &config::Route, base: &Path) -> Result<Self, Vec<RouteProblem>> {
+    pub(crate) fn build(route: &config::Route, places: &Places) -> Result<Self, Vec<RouteProblem>> {
         let mut problems = Vec::new();
         let mut later = false;
         let mut settings = Settings::default();
@@ -110,7 +112,7 @@ impl RouteChecks {
             match value {
                 SettingValue::Text(text) => settings.insert(*name, text.as_str()),
                 SettingValue::Secret(reference) if reference.has_params() => later = true,
-                SettingValue::Secret(reference) => match fixed_setting(reference, base) {
+                SettingValue::Secret(reference) => match fixed_setting(reference, places) {
                     Ok(value) => settings.insert(*name, value),
                     Err(problem) => problems.push((RoutePart::Setting(index), problem)),
                 },
@@ -125,11 +127,11 @@ impl RouteChecks {
                     later = true;
                     continue;
                 }
-                Key::At(reference) => fixed_secret(reference, base),
+                Key::At(reference) => fixed_secret(reference, places),
                 Key::Public(text) => Ok(Secret::from(text.as_str())),
             };
             let fitting = secret.and_then(|secret| match complete {
-                true => fit(route, key, &secret, &settings, base).map(|()| secret),
+                true => fit(route, key, &secret, &settings, &places.base).map(|()| secret),
                 false => Ok(secret),
             });
             match fitting {
@@ -141,7 +143,7 @@ impl RouteChecks {
             return Err(problems);
         }
         if later {
-            return Ok(Self::PerTenant(Mutex::default()));
+            return Ok(Self::PerTenant(places.clone(), Mutex::default()));
         }
         match Checks::new(route, secrets, settings) {
             Ok(checks) => Ok(Self::Fixed(Arc::new(checks))),
@@ -168,9 +170,9 @@ impl TenantChecks {
 }
 
 /// A confidential setting that is one for all requests.
-fn fixed_setting(reference: &SecretRef, base: &Path) -> Result<String, SecretProblem> {
-    let value = secret::resolve(reference, &[], base).map_err(|error| error.problem(base))?;
-    text(&value).map_err(|what| secret::cannot_be_right(reference, what, base))
+fn fixed_setting(reference: &SecretRef, places: &Places) -> Result<String, SecretProblem> {
+    let value = resolve(reference, places)?;
+    text(&value).map_err(|what| secret::cannot_be_right(reference, what, &places.base))
 }
 
 fn text(value: &[u8]) -> Result<String, &'static str> {
@@ -178,9 +180,12 @@ fn text(value: &[u8]) -> Result<String, &'static str> {
 }
 
 /// A secret that is one for all requests.
-fn fixed_secret(reference: &SecretRef, base: &Path) -> Result<Secret, SecretProblem> {
-    let value = secret::resolve(reference, &[], base).map_err(|error| error.problem(base))?;
-    Ok(Secret::new(value.as_slice()))
+fn fixed_secret(reference: &SecretRef, places: &Places) -> Result<Secret, SecretProblem> {
+    Ok(Secret::new(resolve(reference, places)?.as_slice()))
+}
+
+fn resolve(reference: &SecretRef, places: &Places) -> Result<SecretValue, SecretProblem> {
+    secret::resolve(reference, &[], places).map_err(|error| error.problem(&places.base))
 }
 
 /// Whether the route's scheme takes this secret. Each by itself, as several can be wrong. What else

@@ -20,6 +20,38 @@ impl SecretError {
             ),
             Self::Empty { reference } => (None, vec![put_it(reference, base)]),
             Self::NoCredentials { reference } => (None, no_credentials(reference)),
+            Self::NotStored { reference, near } => (
+                near.as_ref().map(|near| format!("did you mean `{near}`, which is set?")),
+                vec![
+                    put_it(reference, base),
+                    "it works while the daemon runs and while it does not".to_owned(),
+                ],
+            ),
+            Self::NoKey { .. } => (
+                None,
+                vec![
+                    "make a key with `hookyard secrets new-key > secrets.key`, for the daemon's \
+                     eyes only, and write `key = { file = \"secrets.key\" }` under [secrets]"
+                        .to_owned(),
+                ],
+            ),
+            Self::OtherKey { reference, .. } => (
+                None,
+                vec![
+                    "add the key from before to `former_keys` under [secrets], and run `hookyard \
+                     secrets rekey`"
+                        .to_owned(),
+                    format!("if it is lost, so is the secret: {}", put_it(reference, base)),
+                ],
+            ),
+            Self::Tampered { reference } => (
+                None,
+                vec![format!(
+                    "the database was damaged or changed by another program: restore a backup, or \
+                     {}",
+                    put_it(reference, base)
+                )],
+            ),
             // Of a request, which is no matter of the file.
             Self::NoParam { .. } | Self::BadParam { .. } => (None, Vec::new()),
         };
@@ -92,6 +124,7 @@ fn put_it(reference: &SecretRef, base: &Path) -> String {
         SecretRef::Credential(name) => {
             format!("put the secret into the file that the unit's `LoadCredential={name}:…` names")
         }
+        SecretRef::Stored(name) => format!("set it: `hookyard secrets set {name}`"),
     }
 }
 
@@ -101,7 +134,8 @@ mod tests {
     use crate::secret::resolve;
 
     fn problem(reference: &SecretRef, base: &Path) -> SecretProblem {
-        resolve(reference, &[], base).expect_err("an error").problem(base)
+        let places = super::super::Places::without_store(base);
+        resolve(reference, &[], &places).expect_err("an error").problem(base)
     }
 
     #[test]

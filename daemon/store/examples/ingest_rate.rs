@@ -32,6 +32,7 @@ fn event(n: u64, body: &Bytes) -> NewEvent {
             key: DedupeKey::Delivery(delivery.clone()),
             window: Duration::from_secs(7 * 86_400),
         }],
+        due_at: None,
         jobs: vec![NewJob {
             target: Target::Handler("github-push/record".parse().expect("a handler's name")),
             order_key: None,

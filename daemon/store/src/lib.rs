@@ -7,6 +7,8 @@
 mod error;
 mod learned;
 mod model;
+mod schedule;
+mod secrets;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -15,6 +17,8 @@ use hookyard_types::{EventId, KvEntry, KvPage, KvSpan, Namespace, Timestamp};
 pub use error::StoreError;
 pub use learned::{LearnedSecret, Learning, LearningRoute, Lesson, Teaching};
 pub use model::*;
+pub use schedule::{Fired, LastFiring, NewFiring, NewSchedule, ScheduleState, WhileGoing};
+pub use secrets::SealedSecret;
 
 /// What every backend does. All calls are durable when they return `Ok`.
 #[async_trait]
@@ -61,6 +65,15 @@ pub trait Store: Send + Sync + 'static {
     /// Drops the secrets of a route, of every provider, and disarms it: all of it, or what has this
     /// scope. Returns how many there were.
     async fn forget(&self, route: &str, scope: Option<&str>) -> Result<u64, StoreError>;
+
+    /// Keeps these secrets, each in place of one of its name, all or none.
+    async fn put_secrets(&self, secrets: Vec<SealedSecret>) -> Result<(), StoreError>;
+
+    /// Drops a secret; whether there was one.
+    async fn remove_secret(&self, name: &str) -> Result<bool, StoreError>;
+
+    /// Every secret, by name.
+    async fn secrets(&self) -> Result<Vec<SealedSecret>, StoreError>;
 
     /// Leases up to `max` due jobs of each lane, the longest due first and the oldest `seq` first
     /// among equals. Lanes that are not named are left alone: their plugin is missing, paused or
@@ -111,6 +124,25 @@ pub trait Store: Send + Sync + 'static {
 
     /// Removes some of the keys that have expired. Returns how many; with 0, there are no more.
     async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError>;
+
+    /// Makes these all the schedules that there are, and returns them, by name. One that is new, or has
+    /// another timing than before, begins with everything settled up to `now`.
+    async fn set_schedules(
+        &self,
+        schedules: Vec<NewSchedule>,
+        now: Timestamp,
+    ) -> Result<Vec<ScheduleState>, StoreError>;
+
+    /// The schedules that there are, by name.
+    async fn schedules(&self) -> Result<Vec<ScheduleState>, StoreError>;
+
+    /// Stores the event of a firing with its jobs and settles its time, in one transaction, unless it
+    /// was settled before, or is to be left out.
+    async fn fire(&self, firing: NewFiring) -> Result<Fired, StoreError>;
+
+    /// Makes `until` the time up to which a schedule's times are settled, though it be earlier than
+    /// before.
+    async fn settle(&self, schedule: &str, until: Timestamp) -> Result<(), StoreError>;
 
     /// Gives a lease back unused: the job is due again and the attempt is not counted.
     async fn release(&self, lease: Lease) -> Result<(), StoreError>;

@@ -18,6 +18,17 @@ pub struct NewEvent {
     pub dedupe: Vec<Dedupe>,
     /// Empty when the route stores ignored events.
     pub jobs: Vec<NewJob>,
+    /// When the jobs are due that are not leased; at `received_at` without it.
+    pub due_at: Option<Timestamp>,
+}
+
+/// A message to store with the outcome of the attempt that sends it.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    /// Of a queue. Nothing is leased.
+    pub new: NewEvent,
+    /// Most unfinished jobs that each lane of its jobs may have, this one included.
+    pub max_pending: u64,
 }
 
 /// How a repetition of an event is recognised: same route, same scope, same key.
@@ -197,7 +208,7 @@ pub struct Completion {
 ///
 /// The reads are compared with what is there in the transaction that makes the changes: either all
 /// that was read is still so, or nothing is changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Effects {
     pub reads: Vec<KvRead>,
     /// At most one for each key.
@@ -207,6 +218,8 @@ pub struct Effects {
     pub max_bytes: u64,
     /// The moment of the commit, by which keys expire.
     pub at: Timestamp,
+    /// What the attempt sends. One whose dedupe key is known is left out.
+    pub messages: Vec<NewMessage>,
 }
 
 /// What a key counts besides its bytes and those of its value: bounds how many there are.
@@ -214,7 +227,7 @@ pub const KV_KEY_COST: usize = 1 << 10;
 
 impl Effects {
     pub fn is_empty(&self) -> bool {
-        self.reads.is_empty() && self.writes.is_empty()
+        self.reads.is_empty() && self.writes.is_empty() && self.messages.is_empty()
     }
 }
 
@@ -230,6 +243,8 @@ pub enum Refusal {
     TooLarge { shared: Option<String>, wanted: u64 },
     /// They would make what is kept more, and the store takes nothing new.
     NoRoom,
+    /// A lane of the topic would have more unfinished jobs than [`NewMessage::max_pending`].
+    Flooded { topic: String },
 }
 
 /// What the job does next.

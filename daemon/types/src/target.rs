@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Source;
+
 /// A handler's full name: `plugin/handler`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HandlerName {
@@ -69,10 +71,12 @@ impl<'de> Deserialize<'de> for HandlerName {
 }
 
 impl Target {
-    /// What concurrency, pauses and fairness count on: for a handler, its plugin.
-    pub fn lane(&self) -> &str {
-        match self {
-            Self::Handler(name) => &name.plugin,
+    /// What concurrency, pauses and fairness count on: for a handler, its plugin; for a topic's
+    /// messages, the topic and the plugin, as `emails/mailer`.
+    pub fn lane(&self, source: &Source) -> String {
+        match (self, source) {
+            (Self::Handler(name), Source::Queue(topic)) => format!("{topic}/{}", name.plugin),
+            (Self::Handler(name), Source::Route(_) | Source::Schedule(_)) => name.plugin.clone(),
         }
     }
 }

@@ -6,7 +6,7 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use subtle::Choice;
 
-use crate::family::{Family, Seen};
+use crate::family::{Family, Seen, matching};
 use crate::json;
 use crate::location::Location;
 use crate::mac::{Keyed, Tag, describe};
@@ -146,17 +146,13 @@ impl Family for BodyHmacCheck {
             let candidates = self.candidates(values)?;
             self.near(values, seen.now)?;
             let message = [self.message(values)?];
-            let mut matched = None;
-            for (index, key) in keys.iter().enumerate() {
+            let right = |key: &Keyed| {
                 let genuine = key.hash(&message);
-                let any = candidates
+                candidates
                     .iter()
-                    .fold(Choice::from(0), |any, candidate| any | genuine.matches(candidate));
-                if bool::from(any) && matched.is_none() {
-                    matched = Some(index);
-                }
-            }
-            last = last.max(Some(matched.ok_or(Reason::Mismatch { secrets: keys.len() })?));
+                    .fold(Choice::from(0), |any, candidate| any | genuine.matches(candidate))
+            };
+            last = last.max(Some(matching(keys, right)?));
         }
         Ok(last)
     }

@@ -6,7 +6,7 @@ use http::header::CONTENT_TYPE;
 use sha1::{Digest, Sha1};
 use subtle::Choice;
 
-use crate::family::{Family, Seen};
+use crate::family::{Family, Seen, matching};
 use crate::form::Form;
 use crate::handshake::{Alphabet, Shape};
 use crate::mac::{Keyed, Tag, describe};
@@ -86,20 +86,16 @@ impl Family for BraintreeCheck {
             let expected = format!("the public key, `|` and {}", describe(Encoding::Hex, LEN));
             return Err(Reason::MalformedValue { at: format!("form:{SIGNATURE}"), expected });
         }
-        let mut matched = None;
-        for (index, key) in keys.iter().enumerate() {
+        let right = |key: &Keyed| {
             // The last line break is lost on some ways here, and Braintree's own libraries take
             // the payload in both forms.
             let genuine = [key.hash(&[&payload]), key.hash(&[payload.as_str(), "\n"])];
-            let any = candidates
+            candidates
                 .iter()
                 .flat_map(|candidate| genuine.iter().map(|genuine| genuine.matches(candidate)))
-                .fold(Choice::from(0), |any, same| any | same);
-            if bool::from(any) && matched.is_none() {
-                matched = Some(index);
-            }
-        }
-        matched.map(Some).ok_or(Reason::Mismatch { secrets: keys.len() })
+                .fold(Choice::from(0), |any, same| any | same)
+        };
+        matching(keys, right).map(Some)
     }
 
     /// By what it says, not byte for byte.

@@ -1,6 +1,7 @@
 //! How signatures sit in their header: reading the entries, lists and versions that senders write.
 
 use http::HeaderName;
+use smallvec::{SmallVec, smallvec};
 
 use crate::reason::Reason;
 use crate::scheme::{Construction, Layout, TemplateScheme, TimestampPlace};
@@ -40,7 +41,10 @@ pub(crate) struct Marks<'v> {
 }
 
 /// What was signed of a list and the signatures that may match.
-pub(crate) type Candidates<'v> = (Marks<'v>, Vec<Candidate>);
+pub(crate) type Candidates<'v> = (Marks<'v>, SmallVec<[Candidate; 1]>);
+
+/// What a header offers: one thing, save in lists of lists.
+pub(crate) type Offers<'v> = SmallVec<[Result<Offer<'v>, Reason>; 1]>;
 
 impl<'s> Carrier<'s> {
     pub(crate) fn of(scheme: &'s TemplateScheme) -> Self {
@@ -161,11 +165,10 @@ impl<'s> Carrier<'s> {
         &self,
         header: &HeaderName,
         value: &'v [u8],
-    ) -> Result<Vec<Result<Offer<'v>, Reason>>, Reason> {
+    ) -> Result<Offers<'v>, Reason> {
         match &self.scheme.layout {
             Layout::Groups { apart, .. } => {
-                let lists = value.split(|byte| char::from(*byte) == *apart);
-                let offers: Vec<_> = lists
+                let offers: Offers<'_> = split(value, *apart)
                     .filter(|list| !list.is_empty())
                     .take(MOST_GROUPS + 1)
                     .map(|list| self.offer(header, list))
@@ -176,23 +179,19 @@ impl<'s> Carrier<'s> {
                 }
                 Ok(offers)
             }
-            Layout::Single | Layout::Entries { .. } => Ok(vec![self.offer(header, value)]),
+            Layout::Single | Layout::Entries { .. } => Ok(smallvec![self.offer(header, value)]),
             Layout::Positional { between } => {
-                let end = value.iter().position(|byte| char::from(*byte) == *between);
-                let (first, rest) = end
-                    .and_then(|end| Some((value.get(..end)?, value.get(end + 1..)?)))
-                    .ok_or_else(|| self.malformed(header, &[0]))?;
+                let (first, rest) = split_once(value, *between)
+                    .ok_or_else(|| self.malformed(header, &|way| way == 0))?;
                 let marks = Marks { timestamp: Some(first.trim_ascii()), nonce: None };
-                Ok(vec![Ok(Offer { marks, list: rest })])
+                Ok(smallvec![Ok(Offer { marks, list: rest })])
             }
             Layout::Beside { label, between } => {
-                let end = value.iter().position(|byte| char::from(*byte) == *between);
-                let (first, rest) = end
-                    .and_then(|end| Some((value.get(..end)?, value.get(end + 1..)?)))
+                let (first, rest) = split_once(value, *between)
                     .and_then(|(first, rest)| Some((first.strip_prefix(label.as_bytes())?, rest)))
-                    .ok_or_else(|| self.malformed(header, &[0]))?;
+                    .ok_or_else(|| self.malformed(header, &|way| way == 0))?;
                 let marks = Marks { timestamp: Some(first), nonce: None };
-                Ok(vec![Ok(Offer { marks, list: rest })])
+                Ok(smallvec![Ok(Offer { marks, list: rest })])
             }
         }
     }
@@ -232,12 +231,7 @@ impl<'s> Carrier<'s> {
             }
             Layout::Single | Layout::Positional { .. } | Layout::Beside { .. } => ('\0', '\0'),
         };
-        list.split(move |byte| char::from(*byte) == between).map(<[u8]>::trim_ascii).filter_map(
-            move |entry| {
-                let at = entry.iter().position(|byte| char::from(*byte) == joint)?;
-                Some((entry.get(..at)?, entry.get(at + 1..)?))
-            },
-        )
+        split(list, between).filter_map(move |entry| split_once(entry.trim_ascii(), joint))
     }
 
     /// The signatures of a list, in the shape that this scheme takes and of one of `ways`.
@@ -245,42 +239,40 @@ impl<'s> Carrier<'s> {
         &self,
         header: &HeaderName,
         list: &[u8],
-        ways: &[usize],
-    ) -> Result<Vec<Candidate>, Reason> {
+        wanted: &dyn Fn(usize) -> bool,
+    ) -> Result<SmallVec<[Candidate; 1]>, Reason> {
         let own = self.scheme.construction;
-        let found: Vec<Candidate> = match &self.scheme.layout {
+        let found: SmallVec<[Candidate; 1]> = match &self.scheme.layout {
             Layout::Single | Layout::Beside { .. } => {
                 self.decode(list, 0, own).into_iter().collect()
             }
             Layout::Positional { between } => {
-                let items = list.split(|byte| char::from(*byte) == *between);
+                let items = split(list, *between);
                 items.filter_map(|item| self.decode(item.trim_ascii(), 0, own)).collect()
             }
             Layout::Entries { .. } | Layout::Groups { .. } => {
-                let named: Vec<(usize, &str, Construction)> = self
-                    .versions()
-                    .zip(self.scheme.ways())
-                    .enumerate()
-                    .filter(|(way, _)| ways.contains(way))
-                    .map(|(way, (name, (construction, _)))| (way, name, construction))
-                    .collect();
+                let named = || {
+                    let ways = self.versions().zip(self.scheme.ways()).enumerate();
+                    ways.filter(|(way, _)| wanted(*way))
+                };
                 let mut known = self
                     .entries(list)
                     .filter_map(|(name, text)| {
-                        let way = named.iter().find(|(_, known, _)| known.as_bytes() == name)?;
-                        Some((way, text))
+                        let known = named().find(|(_, (known, _))| known.as_bytes() == name)?;
+                        let (way, (_, (construction, _))) = known;
+                        Some((way, construction, text))
                     })
                     .peekable();
                 if known.peek().is_none() {
-                    let names: Vec<&str> = named.iter().map(|(_, name, _)| *name).collect();
+                    let names: Vec<&str> = named().map(|(_, (name, _))| name).collect();
                     let (header, version) = (header.clone(), names.join("` or `"));
                     return Err(Reason::NoKnownVersion { header, version });
                 }
-                known.filter_map(|((way, _, how), text)| self.decode(text, *way, *how)).collect()
+                known.filter_map(|(way, how, text)| self.decode(text, way, how)).collect()
             }
         };
         if found.is_empty() {
-            return Err(self.malformed(header, ways));
+            return Err(self.malformed(header, wanted));
         }
         if found.iter().filter(|candidate| candidate.is_of_key_pair()).count() > MOST_SIGNATURES {
             let expected = format!("a list with at most {MOST_SIGNATURES} signatures");
@@ -298,14 +290,14 @@ impl<'s> Carrier<'s> {
         Candidate::decode(bare, scheme.encoding, way, construction)
     }
 
-    fn malformed(&self, header: &HeaderName, ways: &[usize]) -> Reason {
+    fn malformed(&self, header: &HeaderName, wanted: &dyn Fn(usize) -> bool) -> Reason {
         let prefix = match self.scheme.prefix.as_ref() {
             "" => String::new(),
             prefix => format!("`{prefix}` and "),
         };
         let mut expected = Vec::new();
         for (way, (construction, _)) in self.scheme.ways().enumerate() {
-            if !ways.contains(&way) {
+            if !wanted(way) {
                 continue;
             }
             let shape = match &self.scheme.layout {
@@ -325,15 +317,32 @@ impl<'s> Carrier<'s> {
 }
 
 impl<'v> Offer<'v> {
-    /// The offer's signatures of these ways.
+    /// The offer's signatures of the ways that are wanted.
     pub(crate) fn read(
         self,
         carrier: &Carrier<'_>,
         header: &HeaderName,
-        ways: &[usize],
+        wanted: &dyn Fn(usize) -> bool,
     ) -> Result<Candidates<'v>, Reason> {
-        Ok((self.marks, carrier.candidates(header, self.list, ways)?))
+        Ok((self.marks, carrier.candidates(header, self.list, wanted)?))
     }
+}
+
+/// The parts of `list` that have `between`, a character of ASCII, between them.
+fn split(list: &[u8], between: char) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(list);
+    std::iter::from_fn(move || {
+        let list = rest.take()?;
+        let Some((part, after)) = split_once(list, between) else { return Some(list) };
+        rest = Some(after);
+        Some(part)
+    })
+}
+
+/// What is before and after the first `between`, a character of ASCII.
+fn split_once(text: &[u8], between: char) -> Option<(&[u8], &[u8])> {
+    let at = memchr::memchr(u8::try_from(between).ok()?, text)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 #[cfg(test)]
@@ -377,7 +386,7 @@ mod tests {
             assert_eq!(offers.len(), 1);
             let offer = offers.into_iter().next().expect("one")?;
             let timestamp = offer.marks.timestamp.map(<[u8]>::to_vec);
-            offer.read(&carrier, &header, &[0]).map(|(_, tags)| (timestamp, tags.len()))
+            offer.read(&carrier, &header, &|way| way == 0).map(|(_, tags)| (timestamp, tags.len()))
         };
         assert_eq!(read(&format!("t=17;{zeros}")), Ok((Some(b"17".to_vec()), 1)));
         for wrong in [

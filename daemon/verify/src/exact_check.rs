@@ -5,9 +5,8 @@ use std::fmt;
 
 use serde::de::{Deserializer as _, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use subtle::Choice;
 
-use crate::family::{Family, Seen};
+use crate::family::{Family, Seen, matching};
 use crate::mac::{Keyed, Tag, describe};
 use crate::reason::Reason;
 use crate::request::{Request, UnixTime};
@@ -93,14 +92,7 @@ impl Family for ExactCheck {
         };
         let candidate =
             Tag::decode(hash.as_bytes(), Encoding::HexUpper, LEN).ok_or_else(malformed)?;
-        let mut matched = None;
-        for (index, key) in keys.iter().enumerate() {
-            let same: Choice = key.hash(&[content]).matches(&candidate);
-            if bool::from(same) && matched.is_none() {
-                matched = Some(index);
-            }
-        }
-        matched.map(Some).ok_or(Reason::Mismatch { secrets: keys.len() })
+        matching(keys, |key| key.hash(&[content]).matches(&candidate)).map(Some)
     }
 
     /// All of it but the white space around the content.

@@ -141,7 +141,7 @@ fn stage(reason: &Reason) -> usize {
         | "malformed-token"
         | "malformed-envelope" => 1,
         "malformed-timestamp" | "timestamp-too-old" | "timestamp-in-future" => 2,
-        "unknown-key" | "not-taught" => 3,
+        "unknown-key" | "not-answered" | "not-taught" => 3,
         _ => 4,
     }
 }

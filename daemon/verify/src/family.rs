@@ -102,6 +102,24 @@ pub(crate) trait Family: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Request, SignError>;
 }
 
+/// The place of the first key that is the `right` one. Each of them is tried, so that the time taken
+/// says nothing about which one it was.
+///
+/// # Errors
+/// [`Reason::Mismatch`] when none is.
+pub(crate) fn matching<K, R: Into<bool>>(
+    keys: &[K],
+    right: impl Fn(&K) -> R,
+) -> Result<usize, Reason> {
+    let mut matched = None;
+    for (index, key) in keys.iter().enumerate() {
+        if right(key).into() && matched.is_none() {
+            matched = Some(index);
+        }
+    }
+    matched.ok_or(Reason::Mismatch { secrets: keys.len() })
+}
+
 /// The keys of one family, which alone knows their type.
 #[derive(Clone)]
 pub(crate) struct Keys(Arc<dyn Any + Send + Sync>);

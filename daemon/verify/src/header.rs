@@ -5,17 +5,26 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::reason::Reason;
 use crate::sign::SignError;
 
-/// The value of a header that has to be there, once, and not empty. Two lines of it are refused:
-/// software on the way joins them or picks one, and an attacker adds the other.
+/// The value of a header that has to be there, once, and not empty.
 pub(crate) fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'h [u8], Reason> {
+    at_most_one(headers, name)?.ok_or_else(|| Reason::MissingHeader(name.clone()))
+}
+
+/// The value of a header that may be absent, and is there once and not empty where it is not. Two
+/// lines of it are refused: software on the way joins them or picks one, and an attacker adds the
+/// other.
+pub(crate) fn at_most_one<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'h [u8]>, Reason> {
     let mut lines = headers.get_all(name).iter();
     match (lines.next(), lines.next()) {
-        (None, _) => Err(Reason::MissingHeader(name.clone())),
+        (None, _) => Ok(None),
         (Some(_), Some(_)) => Err(Reason::DuplicateHeader(name.clone())),
         (Some(value), None) if value.as_bytes().trim_ascii().is_empty() => {
             Err(Reason::EmptyHeader(name.clone()))
         }
-        (Some(value), None) => Ok(value.as_bytes()),
+        (Some(value), None) => Ok(Some(value.as_bytes())),
     }
 }
 

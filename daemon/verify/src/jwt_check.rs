@@ -14,7 +14,7 @@ use http::HeaderName;
 use http::header::AUTHORIZATION;
 use serde_json::Value;
 
-use crate::family::{Family, Seen, Takes};
+use crate::family::{Family, Seen, Takes, matching};
 use crate::header::{insert, single};
 use crate::jwks;
 use crate::jwt_scheme::{Claim, JwtScheme, TokenAlgorithm, TokenForm, TokenKeys, TokenPlace};
@@ -191,20 +191,14 @@ impl JwtCheck {
                 false => Err(Reason::ForeignSignature),
             };
         }
-        let mut matched = None;
-        for (index, key) in keys.iter().enumerate() {
-            let held = match key {
-                JwtKey::Shared(key) => {
-                    bool::from(key.hash(message).matches(&Tag::from_slice(&token.signature)))
-                }
-                JwtKey::Public(key) => self.is_of(key, message, &token.signature),
-                JwtKey::Fetched => false,
-            };
-            if held && matched.is_none() {
-                matched = Some(index);
+        let held = |key: &JwtKey| match key {
+            JwtKey::Shared(key) => {
+                bool::from(key.hash(message).matches(&Tag::from_slice(&token.signature)))
             }
-        }
-        matched.map(Some).ok_or(Reason::Mismatch { secrets: keys.len() })
+            JwtKey::Public(key) => self.is_of(key, message, &token.signature),
+            JwtKey::Fetched => false,
+        };
+        matching(keys, held).map(Some)
     }
 
     fn is_of(&self, key: &PublicKey, message: &[&[u8]], signature: &[u8]) -> bool {

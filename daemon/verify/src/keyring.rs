@@ -12,6 +12,7 @@ use rustls_pki_types::TrustAnchor;
 use zeroize::Zeroizing;
 
 use crate::plaid;
+use crate::question::{Question, Verdict};
 use crate::settings::Settings;
 
 /// A document with keys that has to be fetched before a request can be checked. The URL has passed
@@ -115,8 +116,11 @@ impl fmt::Display for Shown<'_> {
 /// What was fetched so far, and the roots that certificates have to lead to. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Keyring {
-    documents: Arc<HashMap<String, Document>>,
+    /// Nothing before the first of them.
+    documents: Option<Arc<HashMap<String, Document>>>,
     roots: Arc<[TrustAnchor<'static>]>,
+    /// Of one request.
+    answer: Option<Arc<(Question, Verdict)>>,
 }
 
 #[derive(Clone, Debug)]
@@ -144,25 +148,42 @@ impl Keyring {
     #[must_use]
     pub fn with(mut self, source: &KeySource, document: Bytes) -> Self {
         let document = Document { bytes: document, used: Arc::default() };
-        Arc::make_mut(&mut self.documents).insert(source.address(), document);
+        Arc::make_mut(self.documents.get_or_insert_default()).insert(source.address(), document);
         self
+    }
+
+    /// The same with what the sender has answered to `question`, in the place of another answer.
+    #[must_use]
+    pub fn with_answer(mut self, question: Question, verdict: Verdict) -> Self {
+        self.answer = Some(Arc::new((question, verdict)));
+        self
+    }
+
+    /// What the sender has answered to `question` and to no other.
+    pub(crate) fn answer(&self, question: &Question) -> Option<Verdict> {
+        let (asked, verdict) = self.answer.as_deref()?;
+        (asked == question).then_some(*verdict)
     }
 
     /// Whether a key was looked for in the document of `source` since it was put in, by way of this
     /// keyring or of one that was made from it.
     pub fn was_used(&self, source: &KeySource) -> bool {
-        let document = self.documents.get(&source.address());
+        let document = self.find(source);
         document.is_some_and(|document| document.used.load(Ordering::Relaxed))
     }
 
     /// The document of a source, when it was fetched.
     pub(crate) fn document(&self, source: &KeySource) -> Option<&Bytes> {
-        let document = self.documents.get(&source.address())?;
+        let document = self.find(source)?;
         // Most find it set: then no other core is bothered.
         if !document.used.load(Ordering::Relaxed) {
             document.used.store(true, Ordering::Relaxed);
         }
         Some(&document.bytes)
+    }
+
+    fn find(&self, source: &KeySource) -> Option<&Document> {
+        self.documents.as_ref()?.get(&source.address())
     }
 
     pub(crate) fn roots(&self) -> &[TrustAnchor<'static>] {

@@ -110,6 +110,10 @@
 //! by a setting, or by a rule for the sender's own hosts and paths that is read strictly; no request
 //! leads elsewhere. Only certificates that have to lead to a root need [`Keyring::trusting`].
 //!
+//! Where a sender is to be asked about each request, as PayPal can be, [`Reason::AnswerNeeded`] has the
+//! [`Question`], and the answer goes into the keyring too. It is good for that question alone, in which
+//! the whole request is that the sender looks at.
+//!
 //! # Key pairs
 //!
 //! Where a sender signs with a key pair ([`Takes::PublicKey`]), the public key is given in the place
@@ -173,10 +177,12 @@ mod moment;
 mod multipart;
 mod names;
 mod paypal_check;
+mod paypal_postback;
 mod plaid;
 mod private_key;
 mod profile;
 mod public_key;
+mod question;
 mod reason;
 mod request;
 mod scheme;
@@ -209,6 +215,7 @@ pub use keyring::{KeySource, Keyring};
 pub use location::{Location, LocationError};
 pub use names::UnknownName;
 pub use profile::{Profile, SuccessBody, profile, profiles};
+pub use question::{Question, Verdict};
 pub use reason::{Reason, Refused};
 pub use request::{Request, UnixTime};
 pub use scheme::{

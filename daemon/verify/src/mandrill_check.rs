@@ -3,9 +3,8 @@
 //! As with Twilio, nothing stands between them; a handler should read the events from the form.
 
 use http::HeaderName;
-use subtle::Choice;
 
-use crate::family::{Family, Seen};
+use crate::family::{Family, Seen, matching};
 use crate::form::Form;
 use crate::header::{insert, single};
 use crate::mac::{Keyed, Tag, describe};
@@ -54,14 +53,7 @@ impl Family for MandrillCheck {
         let parameters = parameters(request)?;
         let url = registered_url(seen.settings, request);
         let message = [url.as_bytes(), parameters.as_bytes()];
-        let mut matched = None;
-        for (index, key) in keys.iter().enumerate() {
-            let same: Choice = key.hash(&message).matches(&candidate);
-            if bool::from(same) && matched.is_none() {
-                matched = Some(index);
-            }
-        }
-        matched.map(Some).ok_or(Reason::Mismatch { secrets: keys.len() })
+        matching(keys, |key| key.hash(&message).matches(&candidate)).map(Some)
     }
 
     fn covers(&self, piece: &Piece) -> bool {

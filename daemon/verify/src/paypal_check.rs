@@ -3,12 +3,13 @@
 //!
 //! The checksum is CRC-32, which finds accidents and no intent: a body with a given checksum is made
 //! in no time. So the body does not count as signed, and the transmission's id, which does, is a
-//! one-time token.
+//! one-time token. That holds too where [PayPal is asked](crate::paypal_postback) in place of the
+//! certificate.
 
 use std::time::Duration;
 
 use data_encoding::{BASE64, HEXLOWER};
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 
 use crate::certificate::Chain;
@@ -17,8 +18,10 @@ use crate::header::{insert, single};
 use crate::keyring::KeySource;
 use crate::location::Location;
 use crate::moment;
+use crate::paypal_postback;
 use crate::private_key::PrivateKey;
 use crate::public_key::KeyKind;
+use crate::question::Verdict;
 use crate::reason::Reason;
 use crate::request::{Request, UnixTime};
 use crate::scheme::{Encoding, SignatureAlgorithm, TimestampFormat};
@@ -37,7 +40,7 @@ const CERTIFICATE: HeaderName = HeaderName::from_static("paypal-cert-url");
 const ALGORITHM: HeaderName = HeaderName::from_static("paypal-auth-algo");
 
 /// The one algorithm. PayPal's own library knows SHA1withRSA too, which nothing sends any more.
-const SHA256_WITH_RSA: &str = "SHA256withRSA";
+pub(crate) const SHA256_WITH_RSA: &str = "SHA256withRSA";
 const RSA_SHA256: SignatureAlgorithm = SignatureAlgorithm::RsaSha256;
 
 /// The setting that has the webhook's id, which is signed and not sent.
@@ -57,35 +60,18 @@ const OWN_CERTIFICATE: &str = "https://api.paypal.com/v1/notifications/certs/CER
 #[derive(Debug)]
 pub(crate) struct PaypalCheck;
 
-impl Family for PaypalCheck {
-    type Key = ();
+/// What the headers say of an event, each in a form that PayPal's could have.
+pub(crate) struct Transmission<'r> {
+    pub(crate) id: &'r [u8],
+    pub(crate) time: &'r [u8],
+    /// In base64.
+    pub(crate) signature: &'r [u8],
+    /// The URL of the certificate.
+    pub(crate) certificate: &'r str,
+}
 
-    fn key(&self, _: &Secret) -> Result<(), SecretError> {
-        Ok(())
-    }
-
-    fn takes(&self) -> Takes {
-        Takes::Nothing
-    }
-
-    fn check_settings(&self, settings: &Settings) -> Result<(), SetupError> {
-        let summary = "the webhook's id, without which anybody's webhook would do";
-        let id =
-            settings.get(WEBHOOK).ok_or(SetupError::MissingSetting { name: WEBHOOK, summary })?;
-        let problem = "it is not letters and digits alone, as PayPal's dashboard shows it";
-        match id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            true => Ok(()),
-            false => Err(SetupError::InvalidSetting { name: WEBHOOK, problem }),
-        }
-    }
-
-    fn is_carried(&self, request: &Request) -> bool {
-        request.headers.contains_key(SIGNATURE)
-    }
-
-    fn check(&self, _: &[()], seen: Seen<'_>) -> Result<Option<usize>, Reason> {
-        let Seen { request, now, keyring, settings } = seen;
-        let headers = &request.headers;
+impl<'r> Transmission<'r> {
+    fn read(headers: &'r HeaderMap, now: UnixTime) -> Result<Self, Reason> {
         let signature = single(headers, &SIGNATURE)?;
         if single(headers, &ALGORITHM)? != SHA256_WITH_RSA.as_bytes() {
             let expected = SHA256_WITH_RSA.to_owned();
@@ -102,15 +88,54 @@ impl Family for PaypalCheck {
             header: TIME,
             expected: moment::describe(format),
         })?;
-        let url = std::str::from_utf8(single(headers, &CERTIFICATE)?).unwrap_or_default();
-        if !is_certificate(url) {
-            return Err(Reason::ForeignKeyUrl);
+        let certificate = std::str::from_utf8(single(headers, &CERTIFICATE)?).unwrap_or_default();
+        match is_certificate(certificate) {
+            true => Ok(Self { id, time, signature, certificate }),
+            false => Err(Reason::ForeignKeyUrl),
         }
-        let signature =
-            decode_signature(signature, Encoding::Base64, RSA_SHA256).ok_or_else(|| {
+    }
+}
+
+impl Family for PaypalCheck {
+    type Key = ();
+
+    fn key(&self, _: &Secret) -> Result<(), SecretError> {
+        Ok(())
+    }
+
+    fn takes(&self) -> Takes {
+        Takes::Nothing
+    }
+
+    fn check_settings(&self, settings: &Settings) -> Result<(), SetupError> {
+        let summary = "the webhook's id, without which anybody's webhook would do";
+        let problem = "it is not letters and digits alone, as PayPal's dashboard shows it";
+        let sound = |id: &str| id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        settings.need(WEBHOOK, summary, sound, problem)?;
+        paypal_postback::check_settings(settings)
+    }
+
+    fn is_carried(&self, request: &Request) -> bool {
+        request.headers.contains_key(SIGNATURE)
+    }
+
+    fn check(&self, _: &[()], seen: Seen<'_>) -> Result<Option<usize>, Reason> {
+        let Seen { request, now, keyring, settings } = seen;
+        let transmission = Transmission::read(&request.headers, now)?;
+        let signature = decode_signature(transmission.signature, Encoding::Base64, RSA_SHA256)
+            .ok_or_else(|| {
                 let expected = "a signature of RSA in padded base64".to_owned();
                 Reason::MalformedSignature { header: SIGNATURE, expected }
             })?;
+        if paypal_postback::is_set(settings) {
+            let question = paypal_postback::question(&transmission, &request.body, settings)?;
+            return match keyring.answer(&question) {
+                Some(Verdict::Genuine) => Ok(None),
+                Some(Verdict::Forged) => Err(Reason::Denied),
+                None => Err(Reason::AnswerNeeded(question)),
+            };
+        }
+        let Transmission { id, time, certificate: url, .. } = transmission;
         let source = KeySource::Certificates { url: url.to_owned() };
         let chain = keyring.document(&source).and_then(|pem| Chain::read(pem));
         // Whatever was served in place of a certificate may be another thing next time.

@@ -7,6 +7,7 @@ use http::header::AUTHORIZATION;
 use thiserror::Error;
 
 use crate::keyring::KeySource;
+use crate::question::Question;
 use crate::request::Request;
 
 /// A request that did not prove where it is from.
@@ -97,6 +98,13 @@ pub enum Reason {
     UnknownKey { header: HeaderName },
     #[error("{0} is not at hand")]
     KeyNeeded(KeySource),
+    #[error("{0} is not at hand: the sender has to be asked whether the request is its own")]
+    AnswerNeeded(Question),
+    #[error(
+        "the sender says that the request is not its own: somebody else's, another webhook's, or a \
+         body that was changed on its way"
+    )]
+    Denied,
     #[error(
         "the sender has not told its secret yet; open a window for its handshake with \
          `hookyard routes arm`"
@@ -155,6 +163,8 @@ impl Reason {
         "mismatch",
         "wrong-credentials",
         "unknown-key",
+        "not-answered",
+        "denied",
         "not-taught",
         "bad-handshake",
         "no-handshake",
@@ -190,6 +200,8 @@ impl Reason {
             Self::ForeignSignature | Self::Mismatch { .. } => "mismatch",
             Self::WrongCredentials { .. } => "wrong-credentials",
             Self::KeyNeeded(_) | Self::UnknownKey { .. } => "unknown-key",
+            Self::AnswerNeeded(_) => "not-answered",
+            Self::Denied => "denied",
             Self::NotTaught => "not-taught",
             Self::BadHandshake(_) => "bad-handshake",
             Self::NoHandshake => "no-handshake",

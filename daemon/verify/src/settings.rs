@@ -19,6 +19,8 @@ pub struct Setting {
     pub secret: bool,
     /// The only value that it may have, where setting it means to agree to something.
     pub only: Option<&'static str>,
+    /// Another setting and its value, without which this one says nothing and is refused.
+    pub only_with: Option<(&'static str, &'static str)>,
     /// What it is and where a person finds it, in half a sentence.
     pub summary: &'static str,
 }
@@ -26,17 +28,23 @@ pub struct Setting {
 impl Setting {
     /// A setting without which nothing can be verified.
     pub(crate) const fn required(name: &'static str, summary: &'static str) -> Self {
-        Self { name, required: true, secret: false, only: None, summary }
+        Self { name, required: true, secret: false, only: None, only_with: None, summary }
     }
 
     /// A setting that may be left out.
     pub(crate) const fn optional(name: &'static str, summary: &'static str) -> Self {
-        Self { name, required: false, secret: false, only: None, summary }
+        Self { name, required: false, secret: false, only: None, only_with: None, summary }
     }
 
     /// A setting that has to be `true`: its summary says what is agreed to by that.
     pub(crate) const fn agreed(name: &'static str, summary: &'static str) -> Self {
-        Self { name, required: true, secret: false, only: Some("true"), summary }
+        Self { name, required: true, secret: false, only: Some("true"), only_with: None, summary }
+    }
+
+    /// The same, for where another setting has this value.
+    pub(crate) const fn only_with(mut self, name: &'static str, value: &'static str) -> Self {
+        self.only_with = Some((name, value));
+        self
     }
 
     /// The same, confidential.
@@ -69,6 +77,21 @@ impl Settings {
         self.0.get(name).map(|value| value.as_str()).filter(|value| !value.trim().is_empty())
     }
 
+    /// Makes sure that a setting is there without which a check would hold for too many, and that it is
+    /// `sound`.
+    pub(crate) fn need(
+        &self,
+        name: &'static str,
+        summary: &'static str,
+        sound: impl Fn(&str) -> bool,
+        problem: &'static str,
+    ) -> Result<(), SetupError> {
+        match sound(self.get(name).ok_or(SetupError::MissingSetting { name, summary })?) {
+            true => Ok(()),
+            false => Err(SetupError::InvalidSetting { name, problem }),
+        }
+    }
+
     /// Makes sure that every value is of a known setting, and every required one is there.
     pub(crate) fn check(&self, known: &'static [Setting]) -> Result<(), SetupError> {
         if let Some(found) = self.0.keys().find(|name| known.iter().all(|k| k.name != **name)) {
@@ -77,11 +100,15 @@ impl Settings {
             return Err(SetupError::UnknownSetting { found: found.clone(), nearest });
         }
         for setting in known {
-            let Setting { name, required, only, summary, .. } = *setting;
+            let Setting { name, required, only, only_with, summary, .. } = *setting;
             match self.get(name) {
                 None if required => return Err(SetupError::MissingSetting { name, summary }),
                 Some(value) if only.is_some_and(|only| only != value) => {
                     return Err(SetupError::InvalidSetting { name, problem: summary });
+                }
+                Some(_) if only_with.is_some_and(|(other, is)| self.get(other) != Some(is)) => {
+                    let problem = "it says nothing without the setting that it belongs to";
+                    return Err(SetupError::InvalidSetting { name, problem });
                 }
                 _ => {}
             }

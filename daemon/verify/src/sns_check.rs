@@ -60,12 +60,8 @@ impl Family for SnsCheck {
 
     fn check_settings(&self, settings: &Settings) -> Result<(), SetupError> {
         let summary = "the topic, without which anybody's topic would do";
-        let all = settings.get(TOPIC).ok_or(SetupError::MissingSetting { name: TOPIC, summary })?;
         let problem = "it is not an ARN such as `arn:aws:sns:us-east-1:123456789012:orders`";
-        match topics(all).all(is_topic) {
-            true => Ok(()),
-            false => Err(SetupError::InvalidSetting { name: TOPIC, problem }),
-        }
+        settings.need(TOPIC, summary, |all| topics(all).all(is_topic), problem)
     }
 
     fn is_carried(&self, request: &Request) -> bool {

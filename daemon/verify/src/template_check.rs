@@ -7,11 +7,12 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
+use smallvec::SmallVec;
 
-use crate::carrier::{Carrier, Marks};
+use crate::carrier::{Candidates, Carrier, Marks};
 use crate::family::{Family, Seen, Takes};
 use crate::handshake::Alphabet;
-use crate::header::{insert, single};
+use crate::header::{at_most_one, insert, single};
 use crate::json;
 use crate::location::Location;
 use crate::moment;
@@ -26,6 +27,12 @@ use crate::signed_text::{decoded_url, listed_headers, only_field};
 use crate::template::Piece;
 use crate::template_key::{TemplateKey, TemplateSigner};
 use crate::values::{needed, one};
+
+/// What is signed, in parts; as many as most senders have find room without an allocation.
+type Message<'r> = SmallVec<[Cow<'r, [u8]>; 6]>;
+
+/// The headers with signatures and their values: one, save where a sender has a header a key.
+type Values<'s, 'r> = SmallVec<[(&'s HeaderName, &'r [u8]); 1]>;
 
 /// A [`TemplateScheme`] that makes sense, with its header names read.
 #[derive(Debug)]
@@ -171,16 +178,25 @@ impl TemplateCheck {
 
     /// Makes sure that a value from a header can be told from what stands beside it: else the same
     /// bytes could be cut in another place, with the same signature.
-    fn check_seams(&self, index: usize, value: &[u8], at: &str) -> Result<(), Reason> {
+    fn check_seams(
+        &self,
+        index: usize,
+        value: &[u8],
+        at: impl Fn() -> String,
+    ) -> Result<(), Reason> {
         let pieces = self.scheme.signed.pieces();
         let body = |piece: &Piece| matches!(piece, Piece::Body | Piece::BodyOrField(_));
         let before = index.checked_sub(1).and_then(|before| pieces.get(before));
         let after = pieces.get(index + 1);
-        let malformed = |expected| Reason::MalformedValue { at: at.to_owned(), expected };
+        let malformed = |expected| Reason::MalformedValue { at: at(), expected };
         if let Some(Piece::Text(text)) = after {
             // Its first place is where the value ends, not one that begins in the value.
-            let both = [value, text.as_bytes()].concat();
-            if memchr::memmem::find(&both, text.as_bytes()) != Some(value.len()) {
+            let first = match text.as_bytes() {
+                [byte] => memchr::memchr(*byte, value),
+                text => memchr::memmem::find(&[value, text].concat(), text)
+                    .filter(|first| *first < value.len()),
+            };
+            if first.is_some() {
                 return Err(malformed(format!("a text that `{text}` ends")));
             }
         }
@@ -208,11 +224,11 @@ impl TemplateCheck {
     }
 
     /// The values of the signature headers that are there, of which at least one has to be.
-    fn values<'r>(&self, headers: &'r HeaderMap) -> Result<Vec<(&HeaderName, &'r [u8])>, Reason> {
-        let present = self.carriers().filter(|name| headers.contains_key(*name));
-        let values = present
-            .map(|name| Ok((name, single(headers, name)?)))
-            .collect::<Result<Vec<_>, _>>()?;
+    fn values<'r>(&self, headers: &'r HeaderMap) -> Result<Values<'_, 'r>, Reason> {
+        let mut values = Values::new();
+        for name in self.carriers() {
+            values.extend(at_most_one(headers, name)?.map(|value| (name, value)));
+        }
         match values.is_empty() {
             true => Err(Reason::MissingHeader(self.header.clone())),
             false => Ok(values),
@@ -225,75 +241,75 @@ impl TemplateCheck {
         request: &'r Request,
         settings: &'r Settings,
         marks: Marks<'r>,
-    ) -> Result<Vec<Cow<'r, [u8]>>, Reason> {
+    ) -> Result<Message<'r>, Reason> {
         let mut template_headers = self.template_headers.iter();
-        let pieces = self.scheme.signed.pieces().iter().enumerate();
-        pieces
-            .map(|(index, piece)| {
-                let header = |name: &HeaderName| {
-                    let value = single(&request.headers, name)?;
-                    self.check_seams(index, value, &format!("header:{name}"))?;
-                    Ok(value)
-                };
-                Ok(Cow::Borrowed(match piece {
-                    Piece::Text(text) => text.as_bytes(),
-                    // `new` made sure that a signed timestamp, id or header has its place.
-                    Piece::Timestamp => marks.timestamp.unwrap_or_default(),
-                    Piece::Entry(name) => {
-                        let value = marks.nonce.unwrap_or_default();
-                        let at = format!("header:{}, entry {name}", self.header);
-                        self.check_seams(index, value, &at)?;
-                        value
-                    }
-                    Piece::BodySha256 => {
-                        let hash = HEXLOWER.encode(&Sha256::digest(&request.body));
-                        return Ok(Cow::Owned(hash.into_bytes()));
-                    }
-                    Piece::At(location) => {
-                        return Ok(Cow::Owned(needed(request, location)?.into_bytes()));
-                    }
-                    // The table's required settings are made sure of when a verifier is made.
-                    Piece::Setting(name) => match settings.get(name) {
-                        Some(value) => value.as_bytes(),
-                        None => return Err(Reason::MissingValue { at: name.clone().into_owned() }),
-                    },
-                    Piece::Optional { before, at, lower, after } => {
-                        let found = between(request, before, at, *lower, after)?;
-                        return Ok(Cow::Owned(found.into_bytes()));
-                    }
-                    Piece::Body => &request.body,
-                    Piece::Method => request.method.as_str().as_bytes(),
-                    Piece::Path => request.path.as_bytes(),
-                    Piece::Url => request.url.as_bytes(),
-                    Piece::DecodedUrl => return Ok(decoded_url(&request.url)),
-                    Piece::BodyOrField(field) => return only_field(request, field),
-                    Piece::PathAndQuery => {
-                        return Ok(match &request.query {
-                            Some(query) => {
-                                Cow::Owned(format!("{}?{query}", request.path).into_bytes())
-                            }
-                            None => Cow::Borrowed(request.path.as_bytes()),
-                        });
-                    }
-                    Piece::ListedHeaders(_) => {
-                        let Some(list) = &self.list else { return Ok(Cow::Borrowed(b"")) };
-                        let required: Vec<&HeaderName> =
-                            std::iter::once(list).chain(&self.timestamp_header).collect();
-                        return listed_headers(&request.headers, list, &required).map(Cow::Owned);
-                    }
-                    // The key stands here; `TemplateKey` has it.
-                    Piece::Secret => b"",
-                    Piece::Id => match &self.id_header {
-                        Some(name) => header(name)?,
-                        None => b"",
-                    },
-                    Piece::Header(_) => match template_headers.next() {
-                        Some(name) => header(name)?,
-                        None => b"",
-                    },
-                }))
-            })
-            .collect()
+        let mut part = |index: usize, piece: &'r Piece| {
+            let header = |name: &HeaderName| {
+                let value = single(&request.headers, name)?;
+                self.check_seams(index, value, || format!("header:{name}"))?;
+                Ok(value)
+            };
+            Ok(Cow::Borrowed(match piece {
+                Piece::Text(text) => text.as_bytes(),
+                // `new` made sure that a signed timestamp, id or header has its place.
+                Piece::Timestamp => marks.timestamp.unwrap_or_default(),
+                Piece::Entry(name) => {
+                    let value = marks.nonce.unwrap_or_default();
+                    let at = || format!("header:{}, entry {name}", self.header);
+                    self.check_seams(index, value, at)?;
+                    value
+                }
+                Piece::BodySha256 => {
+                    let hash = HEXLOWER.encode(&Sha256::digest(&request.body));
+                    return Ok(Cow::Owned(hash.into_bytes()));
+                }
+                Piece::At(location) => {
+                    return Ok(Cow::Owned(needed(request, location)?.into_bytes()));
+                }
+                // The table's required settings are made sure of when a verifier is made.
+                Piece::Setting(name) => match settings.get(name) {
+                    Some(value) => value.as_bytes(),
+                    None => return Err(Reason::MissingValue { at: name.clone().into_owned() }),
+                },
+                Piece::Optional { before, at, lower, after } => {
+                    let found = between(request, before, at, *lower, after)?;
+                    return Ok(Cow::Owned(found.into_bytes()));
+                }
+                Piece::Body => &request.body,
+                Piece::Method => request.method.as_str().as_bytes(),
+                Piece::Path => request.path.as_bytes(),
+                Piece::Url => request.url.as_bytes(),
+                Piece::DecodedUrl => return Ok(decoded_url(&request.url)),
+                Piece::BodyOrField(field) => return only_field(request, field),
+                Piece::PathAndQuery => {
+                    return Ok(match &request.query {
+                        Some(query) => Cow::Owned(format!("{}?{query}", request.path).into_bytes()),
+                        None => Cow::Borrowed(request.path.as_bytes()),
+                    });
+                }
+                Piece::ListedHeaders(_) => {
+                    let Some(list) = &self.list else { return Ok(Cow::Borrowed(b"")) };
+                    let required: Vec<&HeaderName> =
+                        std::iter::once(list).chain(&self.timestamp_header).collect();
+                    return listed_headers(&request.headers, list, &required).map(Cow::Owned);
+                }
+                // The key stands here; `TemplateKey` has it.
+                Piece::Secret => b"",
+                Piece::Id => match &self.id_header {
+                    Some(name) => header(name)?,
+                    None => b"",
+                },
+                Piece::Header(_) => match template_headers.next() {
+                    Some(name) => header(name)?,
+                    None => b"",
+                },
+            }))
+        };
+        let mut message = Message::new();
+        for (index, piece) in self.scheme.signed.pieces().iter().enumerate() {
+            message.push(part(index, piece)?);
+        }
+        Ok(message)
     }
 
     /// Makes sure that a timestamp is near enough to now.
@@ -349,30 +365,30 @@ impl Family for TemplateCheck {
                 expected: moment::describe(rule.format),
             })
         };
+        // The signature's absence is what people have to hear of first.
+        let values = self.values(headers)?;
         let mut in_header = None;
         if let (Some(rule), Some(name)) = (&self.scheme.timestamp, &self.timestamp_header) {
-            // The signature's absence is what people have to hear of first.
-            self.values(headers)?;
             let text = single(headers, name)?;
             near(text, rule, name)?;
             in_header = Some(text);
         }
-        let mut keys: Vec<(usize, &TemplateKey)> = keys.iter().enumerate().collect();
-        if let Some(header) = &self.key_id_header {
-            self.values(headers)?;
-            let name = single(headers, header)?;
-            keys.retain(|(_, key)| key.is_called(name));
-            if keys.is_empty() {
-                return Err(Reason::UnknownKey { header: header.clone() });
-            }
+        let key_id = self.key_id_header.as_ref();
+        let named = key_id.map(|header| single(headers, header)).transpose()?;
+        let usable = || {
+            let called = move |key: &TemplateKey| named.is_none_or(|name| key.is_called(name));
+            keys.iter().enumerate().filter(move |(_, key)| called(key))
+        };
+        if let (Some(header), None) = (key_id, usable().next()) {
+            return Err(Reason::UnknownKey { header: header.clone() });
         }
         // Entries of a version that no secret is of say nothing.
-        let ways: Vec<usize> = keys.iter().map(|(_, key)| key.way()).collect();
-        let mut offers = Vec::new();
+        let wanted = |way| usable().any(|(_, key)| key.way() == way);
+        let mut offers: SmallVec<[Candidates<'_>; 1]> = SmallVec::new();
         let mut refused = None;
         let mut beside = None;
         let carrier = Carrier::of(&self.scheme);
-        for (header, value) in self.values(headers)? {
+        for (header, value) in values {
             for offer in carrier.offers(header, value)? {
                 let offer = offer.and_then(|mut offer| {
                     let own = offer.marks.timestamp;
@@ -383,7 +399,7 @@ impl Family for TemplateCheck {
                     if let Layout::Beside { .. } = self.scheme.layout {
                         beside = offer.marks.timestamp.take().map(|text| (header, text));
                     }
-                    offer.read(&carrier, header, &ways)
+                    offer.read(&carrier, header, &wanted)
                 });
                 match offer {
                     Ok(offer) => offers.push(offer),
@@ -406,13 +422,13 @@ impl Family for TemplateCheck {
                 apart
             });
             let message = self.message(request, seen.settings, marks)?;
-            for (index, key) in &keys {
+            for (index, key) in usable() {
                 if key.signed(&message, &candidates) {
-                    matched = Some(matched.map_or(*index, |first: usize| first.min(*index)));
+                    matched = Some(matched.map_or(index, |first: usize| first.min(index)));
                 }
             }
         }
-        let matched = matched.ok_or(Reason::Mismatch { secrets: keys.len() })?;
+        let matched = matched.ok_or(Reason::Mismatch { secrets: usable().count() })?;
         self.check_body(request)?;
         if let Some(location) = &self.scheme.one_time {
             needed(request, location)?;
@@ -518,8 +534,9 @@ impl Family for TemplateCheck {
             timestamp: timestamp.as_deref().map(str::as_bytes),
             nonce: Some(nonce.as_bytes()),
         };
-        let message = self.message(&request, settings, marks)?;
-        let signature = signer.sign(&message, scheme.encoding).ok_or(SignError::Unsignable)?;
+        let signature = signer
+            .sign(&self.message(&request, settings, marks)?, scheme.encoding)
+            .ok_or(SignError::Unsignable)?;
         let signature = format!("{}{signature}", scheme.prefix);
         let carrier = Carrier::of(scheme);
         let value = carrier.write(signer.way, &signature, timestamp.as_deref(), Some(&nonce));

@@ -8,10 +8,9 @@ use data_encoding::HEXLOWER;
 use md5::{Digest, Md5};
 use memchr::memmem;
 use serde_json::Value;
-use subtle::Choice;
 use zeroize::Zeroizing;
 
-use crate::family::{Family, Seen};
+use crate::family::{Family, Seen, matching};
 use crate::json_items;
 use crate::mac::{Tag, describe};
 use crate::reason::Reason;
@@ -71,14 +70,7 @@ impl Family for UnisenderCheck {
         let auth = items.into_iter().flatten().next().flatten().ok_or_else(missing)?;
         let candidate = Tag::decode(auth.as_bytes(), Encoding::Hex, LEN).ok_or_else(malformed)?;
         let (before, after) = around(body, &auth).ok_or_else(malformed)?;
-        let mut matched = None;
-        for (index, key) in keys.iter().enumerate() {
-            let same: Choice = hash(before, key, after).matches(&candidate);
-            if bool::from(same) && matched.is_none() {
-                matched = Some(index);
-            }
-        }
-        matched.map(Some).ok_or(Reason::Mismatch { secrets: keys.len() })
+        matching(keys, |key| hash(before, key, after).matches(&candidate)).map(Some)
     }
 
     fn covers(&self, piece: &Piece) -> bool {

@@ -93,6 +93,7 @@ pub struct Verified {
 
 impl Verified {
     /// `held` is the alternative that held and the place of the secret that matched.
+    #[inline]
     pub(crate) fn new(
         request: Request,
         held: (usize, Option<usize>),

@@ -234,6 +234,7 @@ impl Verifier {
         }
     }
 
+    #[inline]
     fn verified(&self, request: Request, held: Match) -> Verified {
         let family = self.families.get(held.0);
         let token = family.and_then(|family| family.one_time_token(&request));

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use sha1::{Digest, Sha1};
-use subtle::Choice;
 use zeroize::Zeroizing;
 
-use crate::family::{Family, Seen};
+use crate::family::{Family, Seen, matching};
 use crate::location::Location;
 use crate::mac::{Tag, describe};
 use crate::moment;
@@ -69,14 +68,7 @@ impl Family for WeChatCheck {
         moment::near(timestamp.as_bytes(), format, tolerance, seen.now, || {
             malformed(TIMESTAMP, moment::describe(format).to_owned())
         })?;
-        let mut matched = None;
-        for (index, key) in keys.iter().enumerate() {
-            let same: Choice = hash(key, &timestamp, &nonce).matches(&candidate);
-            if bool::from(same) && matched.is_none() {
-                matched = Some(index);
-            }
-        }
-        matched.map(Some).ok_or(Reason::Mismatch { secrets: keys.len() })
+        matching(keys, |key| hash(key, &timestamp, &nonce).matches(&candidate)).map(Some)
     }
 
     fn covers(&self, _: &Piece) -> bool {

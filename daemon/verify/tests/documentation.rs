@@ -61,7 +61,11 @@ fn example(setting: &str) -> &'static str {
 fn particulars(profile: &Profile) -> String {
     let mut lines = String::new();
     for setting in profile.settings {
-        let need = if setting.required { "required" } else { "optional" };
+        let need = match (setting.required, setting.only_with) {
+            (true, _) => "required".to_owned(),
+            (false, None) => "optional".to_owned(),
+            (false, Some((other, value))) => format!("only with `{other} = \"{value}\"`"),
+        };
         let kind = if setting.secret { ", a secret" } else { "" };
         let _ = writeln!(lines, "- `{}` ({need}{kind}): {}", setting.name, setting.summary);
     }

@@ -7,7 +7,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{Error, Ident, LitStr, Path, Result, Token};
 
-const ARGUMENTS: &str = "`plugin!` takes handlers, `consumers(…)`, `schedules(…)`, `name = \"…\"`, `version = \"…\"`, `settings(required …, optional …)`, `topics(…)`, `connections(…)` and `shared(…)`";
+const ARGUMENTS: &str = "`plugin!` takes handlers, `consumers(…)`, `schedules(…)`, `name = \"…\"`, `version = \"…\"`, `settings(required …, optional …)`, `topics(…)`, `connections(…)`, `secrets(…)` and `shared(…)`";
 const SETTINGS: &str = "write the settings as `settings(required channel, optional branch)`";
 
 pub(crate) fn expand(arguments: TokenStream) -> TokenStream {
@@ -50,7 +50,7 @@ struct Named {
     how: &'static str,
 }
 
-const NAMED: [Named; 3] = [
+const NAMED: [Named; 4] = [
     Named {
         list: "shared",
         capability: "kv",
@@ -68,6 +68,12 @@ const NAMED: [Named; 3] = [
         capability: "connection",
         what: "connection",
         how: "write the connections that the plugin uses as `connections(slack)`",
+    },
+    Named {
+        list: "secrets",
+        capability: "secret",
+        what: "secret",
+        how: "write the secrets that the plugin reads as `secrets(api_key)`",
     },
 ];
 

@@ -1,7 +1,7 @@
 //! The calls inside the sandbox: the imported interfaces.
 
 use crate::guest::bindings::imports::hookyard::plugin::{
-    clock, connection, kv, log as imported, random, settings,
+    clock, connection, kv, log as imported, queue, random, secret, settings,
 };
 use crate::log::Level;
 
@@ -17,6 +17,10 @@ pub(crate) fn log(level: Level, message: String, fields: Vec<(String, String)>) 
 
 pub(crate) fn setting(name: &str) -> Option<String> {
     settings::get(name)
+}
+
+pub(crate) fn secret(name: &str) -> Option<String> {
+    secret::get(name)
 }
 
 pub(crate) fn now() -> u64 {
@@ -80,4 +84,13 @@ pub(crate) fn connection_request(
     call: &connection::Call,
 ) -> Result<connection::Response, connection::Error> {
     connection::request(name, call)
+}
+
+pub(crate) fn queue_send(
+    topic: &str,
+    body: &[u8],
+    due: queue::Due,
+    dedupe: Option<&queue::Dedupe>,
+) -> String {
+    queue::send(topic, body, due, dedupe)
 }

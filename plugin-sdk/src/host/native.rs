@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::guest::bindings::imports::hookyard::plugin::{connection, kv};
+use crate::guest::bindings::imports::hookyard::plugin::{connection, kv, queue};
 use crate::log::Level;
 use crate::testing::Fake;
 
@@ -45,6 +45,10 @@ pub(crate) fn log(level: Level, message: String, fields: Vec<(String, String)>) 
 
 pub(crate) fn setting(name: &str) -> Option<String> {
     ask(|fake| fake.setting_text(name))
+}
+
+pub(crate) fn secret(name: &str) -> Option<String> {
+    ask(|fake| fake.secret(name))
 }
 
 pub(crate) fn now() -> u64 {
@@ -117,4 +121,13 @@ pub(crate) fn connection_request(
     call: &connection::Call,
 ) -> Result<connection::Response, connection::Error> {
     ask(|fake| fake.connection_request(name, call))
+}
+
+pub(crate) fn queue_send(
+    topic: &str,
+    body: &[u8],
+    due: queue::Due,
+    dedupe: Option<&queue::Dedupe>,
+) -> String {
+    ask(|fake| fake.queue_send(topic, body, due, dedupe))
 }

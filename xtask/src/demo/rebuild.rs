@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-use crate::plugins;
+use hookyard_author::rust;
 
 /// The changed plugin's version.
 pub(crate) const NEW_VERSION: &str = "0.2.0";
@@ -35,7 +35,7 @@ pub(crate) fn with_new_message(root: &Path, folder: &Path) -> anyhow::Result<Pat
     let (old, new) = (format!("\"{OLD_MESSAGE} "), format!("\"{NEW_MESSAGE} "));
     change(&crate_folder.join("src/lib.rs"), &old, &new)?;
 
-    let built = plugins::build(&workspace, &["github-push"], &workspace.join("built"))?;
+    let built = rust::build_packages(&workspace, &["github-push"], &workspace.join("built"))?;
     built.into_iter().next().context("the build made no file")
 }
 

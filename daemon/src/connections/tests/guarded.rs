@@ -1,4 +1,5 @@
 use super::*;
+use crate::secret::Places;
 
 fn refused(error: CallError) -> String {
     match error {
@@ -174,7 +175,15 @@ async fn the_address_that_was_checked_is_the_one_that_is_connected_to() {
     let lookup = Resolver::new(Arc::clone(&names) as Arc<dyn crate::outbound::Resolve>);
     let (api, roots) = (&config.connections["api"], RootCertStore::empty());
     let base = place.0.path();
-    let api = Connection::build_with(lookup, "api", api, &config.outbound, &roots, base).unwrap();
+    let api = Connection::build_with(
+        lookup,
+        "api",
+        api,
+        &config.outbound,
+        &roots,
+        &Places::without_store(base),
+    )
+    .unwrap();
     assert_eq!(text(&answered(made(&api, call("GET", "a")).await)), "first");
     assert_eq!(names.0.load(Ordering::Relaxed), 1);
     // The kept connection breaks, and the next one is looked up and checked again.

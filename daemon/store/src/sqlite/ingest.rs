@@ -33,6 +33,20 @@ impl Verb for Ingest {
     }
 
     fn run(&self, batch: &mut Batch<'_>) -> Result<Ingested, Fault> {
+        self.put(batch)
+    }
+
+    fn leases(output: &Ingested) -> Vec<Lease> {
+        match output {
+            Ingested::Stored(stored) => stored.leases.iter().flatten().cloned().collect(),
+            Ingested::Duplicate(_) | Ingested::TokenReused => Vec::new(),
+        }
+    }
+}
+
+impl Ingest {
+    /// Stores the event in an open transaction, unless its keys say otherwise.
+    pub(super) fn put(&self, batch: &mut Batch<'_>) -> Result<Ingested, Fault> {
         let conn = batch.conn;
         let event = &self.new.event;
         match self.keys.take(conn, event.id)? {
@@ -82,11 +96,8 @@ impl Verb for Ingest {
         Ok(Ingested::Stored(Stored { id: event.id, seq, leases }))
     }
 
-    fn leases(output: &Ingested) -> Vec<Lease> {
-        match output {
-            Ingested::Stored(stored) => stored.leases.iter().flatten().cloned().collect(),
-            Ingested::Duplicate(_) | Ingested::TokenReused => Vec::new(),
-        }
+    pub(super) fn new_event(&self) -> &NewEvent {
+        &self.new
     }
 }
 
@@ -124,6 +135,10 @@ fn insert_job(
     let id = lease.as_ref().map_or_else(JobId::new, |lease| lease.job);
     let begun = i64::from(lease.is_some());
     let received_at = new.event.received_at.as_millis();
+    let due_at = match (&lease, new.due_at) {
+        (None, Some(due_at)) => due_at.as_millis(),
+        _ => received_at,
+    };
     conn.prepare_cached(
         "INSERT INTO jobs (id, event, tenant, target_kind, target, lane, order_key, state, \
          due_at, attempts, incarnation, leased_at, leases) \
@@ -135,10 +150,10 @@ fn insert_job(
         new.event.tenant,
         target_kind,
         target,
-        job.target.lane(),
+        job.target.lane(&new.event.source),
         job.order_key,
         state,
-        received_at,
+        due_at,
         begun,
         lease.as_ref().map(|lease| lease.incarnation),
         lease.as_ref().map(|_| received_at),

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::fault::Fault;
 use super::kv::{self, Verdict};
+use super::messages::Messages;
 use super::rows::{self, EVENT_COLUMNS, EVENT_WIDTH};
 use super::verb::{Batch, Verb};
 use crate::{Claimed, Claims, Completed, Completion, LaneWant, Lease, Next, StoreError};
@@ -145,20 +146,24 @@ pub(super) fn lease(
 pub(super) struct Complete {
     lease: Lease,
     completion: Completion,
+    messages: Messages,
     log: String,
-    requests: String,
+    /// `None` without any.
+    requests: Option<String>,
     reply_headers: Option<String>,
 }
 
 impl Complete {
-    pub(super) fn of(lease: Lease, completion: Completion) -> Result<Self, StoreError> {
+    pub(super) fn of(lease: Lease, mut completion: Completion) -> Result<Self, StoreError> {
+        let messages = Messages::of(&mut completion.effects)?;
         let log = rows::json(&completion.record.log)?;
-        let requests = rows::json(&completion.record.requests)?;
+        let requests = &completion.record.requests;
+        let requests = (!requests.is_empty()).then(|| rows::json(requests)).transpose()?;
         let reply_headers = match &completion.next {
             Next::Succeeded { reply: Some(reply) } => Some(rows::headers_to_json(&reply.headers)?),
             _ => None,
         };
-        Ok(Self { lease, completion, log, requests, reply_headers })
+        Ok(Self { lease, completion, messages, log, requests, reply_headers })
     }
 
     fn is_held(&self, conn: &Connection) -> rusqlite::Result<bool> {
@@ -177,18 +182,20 @@ impl Verb for Complete {
     type Output = Completed;
 
     fn size(&self) -> usize {
-        kv::size(&self.completion.effects).saturating_add(self.requests.len())
+        kv::size(&self.completion.effects)
+            .saturating_add(self.messages.size())
+            .saturating_add(self.requests.as_ref().map_or(0, String::len))
     }
 
     fn grows(&self) -> bool {
-        kv::grows(&self.completion.effects)
+        kv::grows(&self.completion.effects) || !self.messages.is_empty()
     }
 
     fn run(&self, batch: &mut Batch<'_>) -> Result<Completed, Fault> {
         let conn = batch.conn;
         let effects = &self.completion.effects;
         let mut plan = None;
-        if !effects.is_empty() {
+        if !effects.is_empty() || !self.messages.is_empty() {
             if !self.is_held(conn)? {
                 return Ok(Completed::LeaseLost);
             }
@@ -196,6 +203,9 @@ impl Verb for Complete {
                 Verdict::Sound(sound) => plan = Some(sound),
                 Verdict::Stale => return Ok(Completed::Conflict),
                 Verdict::Refused(refusal) => return Ok(Completed::Refused(refusal)),
+            }
+            if let Some(refusal) = self.messages.refusal(batch)? {
+                return Ok(Completed::Refused(refusal));
             }
         }
         let (state, due_at, reply) = match &self.completion.next {
@@ -229,7 +239,7 @@ impl Verb for Complete {
         let record = &self.completion.record;
         conn.prepare_cached(
             "INSERT INTO attempts (job, number, tenant, started_at, duration, outcome, message, \
-             plugin_hash, log, log_dropped, requests) \
+             plugin_hash, log, log_dropped, calls) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
@@ -248,6 +258,7 @@ impl Verb for Complete {
         if let Some(plan) = plan {
             plan.apply(conn)?;
         }
+        self.messages.store(batch)?;
         if due_at.is_some() {
             batch.wakes = true;
         } else if ordered {

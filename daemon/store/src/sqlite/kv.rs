@@ -14,8 +14,9 @@ use hookyard_types::{
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::Fault;
+use super::messages::Messages;
 use super::verb::{Batch, Verb};
-use crate::{Completed, Effects, KV_KEY_COST, Refusal};
+use crate::{Completed, Effects, KV_KEY_COST, Refusal, StoreError};
 
 /// Most keys that one sweep removes, or the check of one list: it holds up the commits that wait behind it.
 const SWEEP: usize = 500;
@@ -416,29 +417,40 @@ fn owner(namespace: &Namespace) -> &str {
 /// See [`crate::Store::commit`].
 #[derive(Debug)]
 pub(super) struct Commit {
-    pub(super) effects: Effects,
+    effects: Effects,
+    messages: Messages,
+}
+
+impl Commit {
+    pub(super) fn of(mut effects: Effects) -> Result<Self, StoreError> {
+        let messages = Messages::of(&mut effects)?;
+        Ok(Self { effects, messages })
+    }
 }
 
 impl Verb for Commit {
     type Output = Completed;
 
     fn size(&self) -> usize {
-        size(&self.effects)
+        size(&self.effects) + self.messages.size()
     }
 
     fn grows(&self) -> bool {
-        grows(&self.effects)
+        grows(&self.effects) || !self.messages.is_empty()
     }
 
     fn run(&self, batch: &mut Batch<'_>) -> Result<Completed, Fault> {
-        Ok(match check(batch, &self.effects)? {
-            Verdict::Sound(plan) => {
-                plan.apply(batch.conn)?;
-                Completed::Committed
-            }
-            Verdict::Stale => Completed::Conflict,
-            Verdict::Refused(refusal) => Completed::Refused(refusal),
-        })
+        let plan = match check(batch, &self.effects)? {
+            Verdict::Sound(plan) => plan,
+            Verdict::Stale => return Ok(Completed::Conflict),
+            Verdict::Refused(refusal) => return Ok(Completed::Refused(refusal)),
+        };
+        if let Some(refusal) = self.messages.refusal(batch)? {
+            return Ok(Completed::Refused(refusal));
+        }
+        plan.apply(batch.conn)?;
+        self.messages.store(batch)?;
+        Ok(Completed::Committed)
     }
 }
 

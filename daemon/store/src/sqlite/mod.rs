@@ -10,10 +10,13 @@ mod jobs;
 mod kv;
 mod learn;
 mod lock;
+mod messages;
 mod open;
 mod reader;
 mod resend;
 mod rows;
+mod schedules;
+mod secrets;
 mod shared;
 mod space;
 mod verb;
@@ -31,9 +34,9 @@ pub use open::OpenError;
 pub use reader::SqliteReader;
 
 use crate::{
-    Claims, Completed, Completion, Dedupe, Effects, EventDetail, EventPage, EventQuery, Ingested,
-    LaneWant, LearnedSecret, Learning, LearningRoute, Lease, Lesson, NewEvent, Resend, Store,
-    StoreError, Teaching, TokenUse,
+    Claims, Completed, Completion, Dedupe, Effects, EventDetail, EventPage, EventQuery, Fired,
+    Ingested, LaneWant, LearnedSecret, Learning, LearningRoute, Lease, Lesson, NewEvent, NewFiring,
+    NewSchedule, Resend, ScheduleState, SealedSecret, Store, StoreError, Teaching, TokenUse,
 };
 use checkpoint::Keeper;
 use reader::Readers;
@@ -107,6 +110,12 @@ impl SqliteStore {
     /// Opens the store at `path` for reading only, whether or not a daemon holds it.
     pub async fn open_reader(path: impl AsRef<Path>) -> Result<SqliteReader, OpenError> {
         SqliteReader::open(path.as_ref().to_owned()).await
+    }
+
+    /// The secrets in the file at `path`, whether or not a daemon holds it, and though its schema be
+    /// older than this program's; none when there is no file. Blocks on the file system.
+    pub fn sealed_secrets(path: impl AsRef<Path>) -> Result<Vec<SealedSecret>, OpenError> {
+        open::sealed_secrets(path.as_ref())
     }
 
     /// Figures for metrics and tests.
@@ -234,6 +243,18 @@ impl Store for SqliteStore {
         self.submit(learn::Forget { route, scope }).await
     }
 
+    async fn put_secrets(&self, secrets: Vec<SealedSecret>) -> Result<(), StoreError> {
+        self.submit(secrets::Put { secrets }).await
+    }
+
+    async fn remove_secret(&self, name: &str) -> Result<bool, StoreError> {
+        self.submit(secrets::Remove { name: name.to_owned() }).await
+    }
+
+    async fn secrets(&self) -> Result<Vec<SealedSecret>, StoreError> {
+        self.readers.run(secrets::all).await
+    }
+
     async fn claim(&self, lanes: Vec<LaneWant>, now: Timestamp) -> Result<Claims, StoreError> {
         self.submit(jobs::Claim { lanes, now }).await
     }
@@ -256,7 +277,7 @@ impl Store for SqliteStore {
     }
 
     async fn commit(&self, effects: Effects) -> Result<Completed, StoreError> {
-        self.submit(kv::Commit { effects }).await
+        self.submit(kv::Commit::of(effects)?).await
     }
 
     async fn kv_get(
@@ -282,6 +303,29 @@ impl Store for SqliteStore {
 
     async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError> {
         self.submit(kv::Sweep { now }).await
+    }
+
+    async fn set_schedules(
+        &self,
+        schedules: Vec<NewSchedule>,
+        now: Timestamp,
+    ) -> Result<Vec<ScheduleState>, StoreError> {
+        self.submit(schedules::SetSchedules { schedules, now }).await
+    }
+
+    async fn schedules(&self) -> Result<Vec<ScheduleState>, StoreError> {
+        self.readers.run(schedules::schedules).await
+    }
+
+    async fn fire(&self, firing: NewFiring) -> Result<Fired, StoreError> {
+        if !self.shared.closing.load(Ordering::Acquire) {
+            self.health()?;
+        }
+        self.submit(schedules::Fire::of(firing)?).await
+    }
+
+    async fn settle(&self, schedule: &str, until: Timestamp) -> Result<(), StoreError> {
+        self.submit(schedules::Settle { schedule: schedule.to_owned(), until }).await
     }
 
     async fn release(&self, lease: Lease) -> Result<(), StoreError> {

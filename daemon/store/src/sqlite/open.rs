@@ -10,7 +10,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use super::fault::is_damage;
-use super::jobs;
+use super::{jobs, secrets};
+use crate::SealedSecret;
 
 /// The migrations, numbered from 1. They only go forward.
 const MIGRATIONS: &[&str] = &[
@@ -21,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005.sql"),
     include_str!("migrations/0006.sql"),
     include_str!("migrations/0007.sql"),
+    include_str!("migrations/0008.sql"),
 ];
 
 /// In the header of every store file, so that a stranger's database is not taken for one: "Hkyd".
@@ -136,6 +138,25 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection, OpenError> {
     readable(path).map_err(|error| at(path, error))
 }
 
+/// See [`super::SqliteStore::sealed_secrets`].
+pub(super) fn sealed_secrets(path: &Path) -> Result<Vec<SealedSecret>, OpenError> {
+    match fs::metadata(path) {
+        // A program that ended while it made the file leaves an empty one.
+        Ok(file) if file.len() == 0 => return Ok(Vec::new()),
+        Ok(_) => {}
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(OpenError::Io { path: path.to_owned(), source }),
+    }
+    let read = || {
+        let conn = readable_in_any_schema(path)?;
+        match schema(&conn)? {
+            found if found > known_schema() => Err(Refusal::Newer(found)),
+            _ => Ok(secrets::of_any_schema(&conn)?),
+        }
+    };
+    read().map_err(|error| at(path, error))
+}
+
 /// Settings of the connection that runs checkpoints beside the writer.
 pub(super) fn for_checkpoints(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -218,6 +239,15 @@ fn writable(path: &Path, max_size: Option<u64>) -> Result<Opened, Refusal> {
 }
 
 fn readable(path: &Path) -> Result<Connection, Refusal> {
+    let conn = readable_in_any_schema(path)?;
+    match schema(&conn)? {
+        found if found > known_schema() => Err(Refusal::Newer(found)),
+        found if found < known_schema() => Err(Refusal::Older(found)),
+        _ => Ok(conn),
+    }
+}
+
+fn readable_in_any_schema(path: &Path) -> Result<Connection, Refusal> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
@@ -225,11 +255,7 @@ fn readable(path: &Path) -> Result<Connection, Refusal> {
     if application_id(&conn)? != APPLICATION_ID {
         return Err(Refusal::Foreign);
     }
-    match schema(&conn)? {
-        found if found > known_schema() => Err(Refusal::Newer(found)),
-        found if found < known_schema() => Err(Refusal::Older(found)),
-        _ => Ok(conn),
-    }
+    Ok(conn)
 }
 
 fn application_id(conn: &Connection) -> rusqlite::Result<i32> {

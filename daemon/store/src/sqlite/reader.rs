@@ -12,10 +12,10 @@ use tokio::sync::Semaphore;
 use super::fault::Fault;
 use super::rows::{self, EVENT_COLUMNS};
 use super::shared::lock;
-use super::{OpenError, kv, open};
+use super::{OpenError, kv, open, schedules, secrets};
 use crate::{
     AttemptDetail, AttemptRecord, EventDetail, EventPage, EventQuery, EventState, EventSummary,
-    JobDetail, StoreError,
+    JobDetail, ScheduleState, SealedSecret, StoreError,
 };
 
 /// Reads at one time; more wait.
@@ -24,8 +24,8 @@ const CONNECTIONS: u32 = 4;
 /// Most events of one page.
 const PAGE: usize = 1000;
 
-/// An event's jobs as one figure, the least finished first; null without jobs.
-const STATE: &str = "(SELECT min(CASE WHEN j.state = 'ready' AND j.attempts > 0 THEN 1 \
+/// The jobs of `events e` as one figure for [`event_state`], the least finished first; null without jobs.
+pub(super) const EVENT_STATE: &str = "(SELECT min(CASE WHEN j.state = 'ready' AND j.attempts > 0 THEN 1 \
      WHEN j.state IN ('ready', 'waiting', 'running') THEN 0 \
      WHEN j.state = 'dead-letter' THEN 2 WHEN j.state = 'succeeded' THEN 3 ELSE 4 END) \
      FROM jobs j WHERE j.event = e.seq)";
@@ -80,9 +80,19 @@ impl SqliteReader {
         self.readers.run(move |conn| kv::list(conn, &span, limit, max_bytes, now)).await
     }
 
+    /// See [`crate::Store::secrets`].
+    pub async fn secrets(&self) -> Result<Vec<SealedSecret>, StoreError> {
+        self.readers.run(secrets::all).await
+    }
+
     /// See [`crate::Store::event`].
     pub async fn event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError> {
         self.readers.event(id).await
+    }
+
+    /// See [`crate::Store::schedules`].
+    pub async fn schedules(&self) -> Result<Vec<ScheduleState>, StoreError> {
+        self.readers.run(schedules::schedules).await
     }
 }
 
@@ -183,7 +193,7 @@ fn events(conn: &Connection, query: &EventQuery) -> Result<EventPage, Fault> {
     let limit = query.limit.clamp(1, PAGE);
     let mut statement = conn.prepare_cached(&format!(
         "SELECT e.id, e.seq, e.source_kind, e.source, e.kind, e.delivery_id, e.tenant, \
-         e.received_at, {STATE} \
+         e.received_at, {EVENT_STATE} \
          FROM events e WHERE e.seq < ?1 ORDER BY e.seq DESC LIMIT ?2"
     ))?;
     let before = query.before.unwrap_or(i64::MAX);
@@ -209,7 +219,7 @@ fn events(conn: &Connection, query: &EventQuery) -> Result<EventPage, Fault> {
     Ok(page)
 }
 
-fn event_state(least: Option<i64>) -> EventState {
+pub(super) fn event_state(least: Option<i64>) -> EventState {
     match least {
         Some(0) => EventState::Pending,
         Some(1) => EventState::Retrying,
@@ -223,7 +233,7 @@ fn event(conn: &Connection, id: EventId) -> Result<Option<EventDetail>, Fault> {
     // One snapshot for all statements, so that a job and its attempts agree.
     let snapshot = conn.unchecked_transaction()?;
     let mut statement = snapshot.prepare_cached(&format!(
-        "SELECT {EVENT_COLUMNS}, {STATE} FROM events e JOIN bodies b ON b.event = e.seq \
+        "SELECT {EVENT_COLUMNS}, {EVENT_STATE} FROM events e JOIN bodies b ON b.event = e.seq \
          WHERE e.id = ?1"
     ))?;
     let found = statement
@@ -263,14 +273,14 @@ fn jobs(conn: &Connection, seq: i64) -> Result<Vec<JobDetail>, Fault> {
 fn attempts(conn: &Connection, job: i64) -> Result<Vec<AttemptDetail>, Fault> {
     let mut statement = conn.prepare_cached(
         "SELECT number, started_at, duration, outcome, message, plugin_hash, log, log_dropped, \
-         requests \
+         calls \
          FROM attempts WHERE job = ?1 ORDER BY number",
     )?;
     let mut found = statement.query([job])?;
     let mut attempts = Vec::new();
     while let Some(row) = found.next()? {
         let (outcome, log): (String, String) = (row.get(3)?, row.get(6)?);
-        let requests: String = row.get(8)?;
+        let requests: Option<String> = row.get(8)?;
         let micros: i64 = row.get(2)?;
         attempts.push(AttemptDetail {
             number: row.get(0)?,
@@ -282,7 +292,10 @@ fn attempts(conn: &Connection, job: i64) -> Result<Vec<AttemptDetail>, Fault> {
                 plugin_hash: row.get(5)?,
                 log: rows::from_json("log lines", &log)?,
                 log_dropped: row.get(7)?,
-                requests: rows::from_json("requests", &requests)?,
+                requests: match requests {
+                    Some(requests) => rows::from_json("requests", &requests)?,
+                    None => Vec::new(),
+                },
             },
         });
     }

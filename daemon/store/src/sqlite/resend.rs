@@ -1,6 +1,6 @@
 //! A delivery that is sent again to a route whose sender waits for the handler.
 
-use hookyard_types::{EventId, JobId, Target, Timestamp};
+use hookyard_types::{EventId, JobId, Source, Target, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::Fault;
@@ -90,6 +90,8 @@ impl ResendEvent {
     /// such event. It is to be leased in the same transaction.
     fn add_job(&self, conn: &Connection) -> Result<Option<i64>, Fault> {
         let (kind, target) = rows::target_columns(&self.target);
+        // Only a route has a sender that waits.
+        let source = Source::Route(String::new());
         let added = conn
             .prepare_cached(
                 "INSERT INTO jobs (id, event, tenant, target_kind, target, lane, state, due_at, \
@@ -103,7 +105,7 @@ impl ResendEvent {
                     JobId::new().as_bytes(),
                     kind,
                     target,
-                    self.target.lane(),
+                    self.target.lane(&source),
                     self.now.as_millis(),
                 ],
                 |row| row.get(0),

@@ -37,7 +37,7 @@ fn span(prefix: &str) -> KvSpan {
 }
 
 pub(crate) fn effects(reads: Vec<KvRead>, writes: Vec<KvWrite>) -> Effects {
-    Effects { reads, writes, max_bytes: 1 << 20, at: T0 }
+    Effects { reads, writes, max_bytes: 1 << 20, at: T0, messages: Vec::new() }
 }
 
 async fn get(store: &dyn Store, key: &str) -> Option<KvEntry> {

@@ -3,7 +3,10 @@
 #![allow(clippy::indexing_slicing, reason = "a panic is the failure that a test reports")]
 
 mod kv;
+mod messages;
 mod resend;
+mod schedules;
+mod secrets;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,7 +17,10 @@ use hookyard_store::*;
 use hookyard_types::{Event, EventId, Headers, OutgoingRequest, Source, Target, Timestamp};
 
 pub(crate) use kv::*;
+pub(crate) use messages::*;
 pub(crate) use resend::*;
+pub(crate) use schedules::*;
+pub(crate) use secrets::*;
 
 /// A place where a store is kept, for one test.
 pub(crate) trait Backend: Send + Sync {
@@ -72,7 +78,7 @@ pub(crate) fn ordered(name: &str, key: &str) -> NewJob {
 }
 
 pub(crate) fn new_event(body: &str, jobs: Vec<NewJob>) -> NewEvent {
-    NewEvent { event: event(body), dedupe: Vec::new(), jobs }
+    NewEvent { event: event(body), dedupe: Vec::new(), jobs, due_at: None }
 }
 
 pub(crate) fn keyed(key: &str, received_at: Timestamp) -> NewEvent {
@@ -582,7 +588,8 @@ pub(crate) async fn each_lane_gets_its_share<B: Backend>() {
     stored(&*store, late).await;
     let claims =
         store.claim(vec![want("busy", 5), want("quiet", 5)], after(100)).await.expect("claims");
-    let lanes: Vec<&str> = claims.jobs.iter().map(|claimed| claimed.target.lane()).collect();
+    let lanes: Vec<String> =
+        claims.jobs.iter().map(|claimed| claimed.target.lane(&claimed.event.source)).collect();
     assert_eq!(lanes, ["busy", "busy", "busy", "busy", "busy", "quiet"]);
     let bodies: Vec<_> = claims.jobs.iter().map(|claimed| claimed.event.body.clone()).collect();
     assert_eq!(bodies, ["0", "1", "2", "3", "4", "late"], "not the longest due first");
@@ -831,6 +838,10 @@ macro_rules! store_contract {
             a_resend_to_another_target_gets_a_job_of_its_own
             a_job_added_by_a_resend_is_the_queue_s_when_given_back
             resends_that_come_together_begin_one_attempt
+            a_schedule_begins_when_it_is_first_seen
+            a_time_fires_once
+            a_run_that_is_going_holds_up_the_next
+            a_secret_is_kept_until_it_is_removed
             pages_go_back_in_time
             changes_commit_with_the_outcome_or_not_at_all
             every_outcome_is_compared_with_what_it_read
@@ -838,6 +849,10 @@ macro_rules! store_contract {
             a_list_is_compared_as_far_as_it_was_seen
             pages_of_keys_follow_one_another
             increments_need_no_read_and_never_conflict
+            messages_are_stored_with_the_outcome_that_sends_them
+            a_delayed_message_is_due_at_its_time
+            a_message_whose_key_is_known_is_not_stored
+            a_topic_holds_no_more_than_its_limit
             an_expired_key_is_gone_and_is_swept
             no_commit_removes_more_than_some_hundreds_of_expired_keys
             a_plugin_keeps_no_more_than_it_may

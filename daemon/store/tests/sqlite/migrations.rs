@@ -47,6 +47,9 @@ async fn a_file_of_the_first_schema_is_brought_up_to_date() {
     let error = SqliteStore::open_reader(file.path()).await.expect_err("is older");
     assert!(matches!(error, OpenError::OlderSchema { found: 1, .. }), "{error:?}");
 
+    let none = SqliteStore::sealed_secrets(file.path()).expect("reads any schema");
+    assert!(none.is_empty());
+
     let store = file.sqlite(file.options()).await;
     assert_eq!(detail(&*store, first).await.event.source, Source::Route("github".to_owned()));
     assert_eq!(first_of(&*store, keyed("k", after(59_999))).await, first, "a key is forgotten");

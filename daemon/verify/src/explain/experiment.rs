@@ -70,6 +70,11 @@ impl Experiment<'_> {
                  at what the daemon could fetch"
                     .to_owned(),
             ],
+            Reason::AnswerNeeded(_) => vec![
+                "nothing was asked here; a daemon asks, with the credentials of the route, and \
+                 takes the request when the answer is `SUCCESS`"
+                    .to_owned(),
+            ],
             Reason::Mismatch { .. }
             | Reason::ForeignSignature
             | Reason::WrongCredentials { .. }

@@ -126,7 +126,7 @@ impl Vector {
 
     pub(crate) fn settings(&self, profile: &Profile) -> Settings {
         let mut settings = Settings::default();
-        for setting in profile.settings {
+        for setting in profile.settings.iter().filter(|setting| setting.only_with.is_none()) {
             let other = SETTINGS.iter().find(|(name, _)| *name == setting.name);
             let key = other.map_or(setting.name, |(_, key)| key);
             let supplied = || {

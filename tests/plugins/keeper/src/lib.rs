@@ -42,6 +42,14 @@ fn count(event: Event, host: Host) -> Outcome {
     done().message(format!("counted {mine}"))
 }
 
+/// Counts the event and does nothing else: for measuring.
+#[handler]
+fn tally(event: Event, host: Host) -> Outcome {
+    let _: Value = event.json()?;
+    host.kv("counts").increment("all", 1);
+    done()
+}
+
 /// Numbers the event by listing those before it, and links it to the last one.
 #[handler]
 fn chain(event: Event, host: Host) -> Outcome {
@@ -140,6 +148,7 @@ fn share(_event: Event, host: Host) -> Outcome {
 
 hookyard_sdk::plugin!(
     count,
+    tally,
     chain,
     own_changes,
     write,

@@ -1,4 +1,4 @@
-//! Building plugins to WebAssembly on a machine that may have no WebAssembly target yet.
+//! Building Rust plugins to WebAssembly on a machine that may have no WebAssembly target yet.
 //!
 //! Three ways, in order:
 //! 1. the toolchain in use has the target: use it;
@@ -15,39 +15,83 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
-use crate::cargo::{cargo, shown};
+use crate::command::{cargo, is_there, shown};
+use crate::install::install;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 const PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld"];
 
-/// Builds packages of the workspace at `root` and puts each plugin's `.wasm` file into `out_dir`,
-/// replacing the one that is there in one step. Returns the files, in the order of `packages`.
+const ADVICE: &str = "name its handlers once in the crate, as in `hookyard_sdk::plugin!(notify);`";
+
+/// Builds packages of the workspace at `root` with its profile `plugin` and puts each plugin's
+/// `.wasm` file into `out`, replacing the one that is there in one step. Returns the files, in the
+/// order of `packages`.
 ///
-/// Installs what is needed for it: by rustup, or as root by apt. Otherwise the error says the one
-/// line to run.
-pub(crate) fn build(
-    root: &Path,
-    packages: &[&str],
-    out_dir: &Path,
-) -> anyhow::Result<Vec<PathBuf>> {
-    let way = if has_target(root) || add_target(root) { Way::Rustup } else { distribution(root)? };
-    fs::create_dir_all(out_dir).with_context(|| format!("could not make {}", out_dir.display()))?;
-    let built = compile(root, packages, &way)?;
+/// Installs what is needed for it: by rustup, or as root by apt.
+///
+/// # Errors
+/// Otherwise the error says the one line to run.
+pub fn build_packages(root: &Path, packages: &[&str], out: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let built = compile(root, "plugin", packages, &way(root)?)?;
     packages
         .iter()
         .map(|package| {
             let wasm = built
                 .iter()
                 .find_map(|(name, wasm)| (name == package).then_some(wasm))
-                .with_context(|| {
-                    format!(
-                        "package `{package}` made no .wasm file: its Cargo.toml needs `[lib]` with \
-                         `crate-type = [\"cdylib\", \"rlib\"]`"
-                    )
-                })?;
-            install(package, wasm, out_dir)
+                .with_context(|| nothing(&format!("package `{package}`")))?;
+            install(&format!("package `{package}`"), wasm, out, ADVICE)
         })
         .collect()
+}
+
+/// Builds the crate in `folder` with its profile `release`; the files stay where cargo puts them if
+/// they are not to go into `out`.
+pub(crate) fn build_folder(folder: &Path, out: Option<&Path>) -> anyhow::Result<Vec<PathBuf>> {
+    ensure!(
+        is_there("cargo") || std::env::var_os("CARGO").is_some(),
+        "there is no `cargo`: install Rust from https://rustup.rs, or a distribution's \
+         (`apt-get install cargo`), and try again"
+    );
+    let built = compile(folder, "release", &[], &way(folder)?)?;
+    ensure!(!built.is_empty(), nothing(&format!("the crate in {}", folder.display())));
+    let files = built.into_iter().map(|(package, wasm)| match out {
+        Some(out) => install(&format!("package `{package}`"), &wasm, out, ADVICE),
+        None => Ok(wasm),
+    });
+    files.collect()
+}
+
+/// Builds a crate of this workspace for `wasm32-wasip2` into `out`. `None` where the target is
+/// missing and cannot be had.
+///
+/// # Errors
+/// It does not compile.
+pub fn build_wasip2(root: &Path, package: &str, out: &Path) -> anyhow::Result<Option<PathBuf>> {
+    const WASIP2: &str = "wasm32-wasip2";
+    if !has_target(root, WASIP2) && !add_target(root, WASIP2) {
+        return Ok(None);
+    }
+    let mut command = cargo(root);
+    command.args(["build", "--profile", "plugin", "--target", WASIP2, "--package", package]);
+    command.arg("--message-format=json-render-diagnostics");
+    let built = wasm_files(command)?;
+    let (_, wasm) = built.first().with_context(|| nothing(&format!("package `{package}`")))?;
+    install(&format!("package `{package}`"), wasm, out, ADVICE).map(Some)
+}
+
+fn nothing(what: &str) -> String {
+    format!(
+        "{what} made no .wasm file: its Cargo.toml needs `[lib]` with \
+         `crate-type = [\"cdylib\", \"rlib\"]`"
+    )
+}
+
+fn way(root: &Path) -> anyhow::Result<Way> {
+    if has_target(root, TARGET) || add_target(root, TARGET) {
+        return Ok(Way::Rustup);
+    }
+    distribution(root)
 }
 
 /// What the plugins are compiled with.
@@ -59,25 +103,25 @@ enum Way {
 }
 
 /// Whether the toolchain in use has the target's standard library.
-fn has_target(root: &Path) -> bool {
-    let output = rustc(root).args(["--print=target-libdir", "--target", TARGET]).output();
+fn has_target(root: &Path, target: &str) -> bool {
+    let output = rustc(root).args(["--print=target-libdir", "--target", target]).output();
     let Ok(output) = output else { return false };
     let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     let Ok(files) = fs::read_dir(folder) else { return false };
     files.flatten().any(|file| file.file_name().to_string_lossy().starts_with("libstd-"))
 }
 
-fn add_target(root: &Path) -> bool {
-    println!("plugins: the target {TARGET} is missing: rustup target add {TARGET}");
-    let status = Command::new("rustup").args(["target", "add", TARGET]).current_dir(root).status();
+fn add_target(root: &Path, target: &str) -> bool {
+    eprintln!("the target {target} is missing: rustup target add {target}");
+    let status = Command::new("rustup").args(["target", "add", target]).current_dir(root).status();
     match status {
-        Ok(status) if status.success() && has_target(root) => true,
+        Ok(status) if status.success() && has_target(root, target) => true,
         Ok(_) => {
-            println!("plugins: rustup could not add it");
+            eprintln!("rustup could not add it");
             false
         }
         Err(_) => {
-            println!("plugins: there is no rustup");
+            eprintln!("there is no rustup");
             false
         }
     }
@@ -96,20 +140,20 @@ fn distribution(root: &Path) -> anyhow::Result<Way> {
         if !is_root() || !apt.is_ok_and(|status| status.success()) {
             bail!(by_hand);
         }
-        println!("plugins: installing the distribution's Rust for wasm: {line}");
+        eprintln!("installing the distribution's Rust for wasm: {line}");
         let status = Command::new("sh")
             .args(["-c", &line])
             .env("DEBIAN_FRONTEND", "noninteractive")
             .stdin(Stdio::null())
             .status()
-            .context("could not start sh")?;
+            .context("failed to start sh")?;
         ensure!(status.success() && distribution_is_there(root), "{line} failed: {by_hand}");
     }
     let linker = linker(root).with_context(|| {
         format!("no linker for wasm: neither `wasm-ld` nor `rust-lld` is there: install {packages}")
     })?;
-    println!(
-        "plugins: building with /usr/bin/cargo, and the standard library from source (a minute or \
+    eprintln!(
+        "building with /usr/bin/cargo, and the standard library from source (a minute or \
          two the first time)"
     );
     Ok(Way::Distribution { linker })
@@ -145,13 +189,19 @@ fn rustc(root: &Path) -> Command {
     rustc
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output();
     id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
-/// Compiles the packages and returns their names and `.wasm` files.
-fn compile(root: &Path, packages: &[&str], way: &Way) -> anyhow::Result<Vec<(String, PathBuf)>> {
+/// Compiles packages, or those of the folder when none are named, and returns their names and
+/// `.wasm` files.
+fn compile(
+    root: &Path,
+    profile: &str,
+    packages: &[&str],
+    way: &Way,
+) -> anyhow::Result<Vec<(String, PathBuf)>> {
     let mut command = match way {
         Way::Rustup => cargo(root),
         Way::Distribution { linker } => {
@@ -169,7 +219,7 @@ fn compile(root: &Path, packages: &[&str], way: &Way) -> anyhow::Result<Vec<(Str
             command
         }
     };
-    command.args(["build", "--profile", "plugin", "--target", TARGET]);
+    command.args(["build", "--profile", profile, "--target", TARGET]);
     command.arg("--message-format=json-render-diagnostics");
     if let Way::Distribution { .. } = way {
         command.arg("-Zbuild-std=std,panic_abort");
@@ -179,18 +229,23 @@ fn compile(root: &Path, packages: &[&str], way: &Way) -> anyhow::Result<Vec<(Str
     for package in packages {
         command.args(["--package", package]);
     }
+    wasm_files(command)
+}
 
+/// Runs a build and returns the packages and `.wasm` files that it made.
+fn wasm_files(mut command: Command) -> anyhow::Result<Vec<(String, PathBuf)>> {
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
-        .with_context(|| format!("could not start `{}`", shown(&command)))?;
+        .with_context(|| format!("failed to start `{}`", shown(&command)))?;
     let output = child.stdout.take().context("cargo's output is piped")?;
     let mut built = Vec::new();
     for line in BufReader::new(output).lines() {
         let message: Value = serde_json::from_str(&line?).context("cargo's message is JSON")?;
-        let files = message["filenames"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let files = message.get("filenames").and_then(Value::as_array).into_iter().flatten();
+        let files = files.filter_map(Value::as_str);
         for file in files.filter(|file| file.ends_with(".wasm")) {
-            let id = message["package_id"].as_str().unwrap_or_default();
+            let id = message.get("package_id").and_then(Value::as_str).unwrap_or_default();
             let name = package_name(id).with_context(|| format!("`{id}` names no package"))?;
             built.push((name.to_owned(), PathBuf::from(file)));
         }
@@ -209,30 +264,6 @@ fn package_name(id: &str) -> Option<&str> {
     }
 }
 
-/// Puts the file into its folder in one step: a daemon that watches it sees the old one or the new
-/// one, and never a part.
-fn install(package: &str, wasm: &Path, out_dir: &Path) -> anyhow::Result<PathBuf> {
-    let bytes = fs::read(wasm).with_context(|| format!("could not read {}", wasm.display()))?;
-    ensure!(
-        contains(&bytes, b"hookyard:plugin/manifest@"),
-        "package `{package}` is no plugin yet: name its handlers once in the crate, as in \
-         `hookyard_sdk::plugin!(notify);`"
-    );
-    let name = wasm.file_name().context("cargo names files")?;
-    let installed = out_dir.join(name);
-    // The daemon only looks at names that end in .wasm.
-    let unfinished =
-        out_dir.join(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
-    fs::write(&unfinished, &bytes)
-        .and_then(|()| fs::rename(&unfinished, &installed))
-        .with_context(|| format!("could not write {}", installed.display()))?;
-    Ok(installed)
-}
-
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,21 +278,5 @@ mod tests {
         ] {
             assert_eq!(package_name(id), name, "{id}");
         }
-    }
-
-    #[test]
-    fn a_module_without_handlers_is_refused_and_nothing_is_left_behind() {
-        let folder = tempfile::tempdir().unwrap();
-        let built = folder.path().join("built.wasm");
-        fs::write(&built, b"\0asm\x01\0\0\0").unwrap();
-        let out_dir = folder.path().join("plugins");
-        fs::create_dir(&out_dir).unwrap();
-        let error = install("built", &built, &out_dir).unwrap_err();
-        assert!(error.to_string().contains("plugin!"), "{error}");
-
-        fs::write(&built, b"\0asm\x01\0\0\0 hookyard:plugin/manifest@0.1.0").unwrap();
-        let installed = install("built", &built, &out_dir).unwrap();
-        assert_eq!(fs::read(&installed).unwrap(), fs::read(&built).unwrap());
-        assert_eq!(fs::read_dir(&out_dir).unwrap().count(), 1);
     }
 }
