@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hookyard_runtime::{Admission, Grant, KvGrant, Limits, Manifest, Plugins, SecretText};
+use hookyard_runtime::{
+    ANY_CONNECTION, Admission, Grant, KvGrant, Limits, Manifest, Plugins, SecretText,
+};
 use hookyard_types::{HandlerName, Trigger};
 
 use crate::config::{Config, Feed};
@@ -91,7 +93,8 @@ impl ConfigAdmission {
         let granted = granted.unwrap_or_default();
         let file = config.file.display();
         if manifest.imports("connection") {
-            let named = || manifest.uses_of("connection");
+            // With `*` it uses whichever its settings name.
+            let named = || manifest.uses_of("connection").filter(|name| *name != ANY_CONNECTION);
             if let Some(missing) = named().find(|named| !granted.contains(*named)) {
                 let all: BTreeSet<&str> =
                     granted.iter().map(String::as_str).chain(named()).collect();

@@ -183,8 +183,11 @@ pub const fn check_handler_names(handlers: &[HandlerEntry]) {
 pub const fn check_needs(needs: &[Need]) {
     let mut rest = needs;
     while let [first, others @ ..] = rest {
+        // Every connection that is granted.
+        let any =
+            same(first.capability.as_bytes(), b"connection") && same(first.name.as_bytes(), b"*");
         assert!(
-            is_name(first.name),
+            any || is_name(first.name),
             "the name of a topic or namespace has 1 to 64 lower-case letters, digits, `-` and `_`"
         );
         rest = others;

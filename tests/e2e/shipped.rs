@@ -36,7 +36,7 @@ fn what_the_readmes_say_to_paste_loads_and_is_granted_enough() {
         "SLACK_SIGNING_SECRET",
         "STRIPE_WEBHOOK_SECRET",
     ];
-    for name in ["github-push", "github-to-slack", "slack-commands", "stripe-ledger"] {
+    for name in ["github-push", "github-to-slack", "slack-commands", "stripe-ledger", "uptime"] {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins").join(name);
         let readme = fs::read_to_string(file.join("README.md")).unwrap();
         let (_, rest) = readme.split_once("```toml\n").unwrap();
@@ -304,5 +304,76 @@ fn what_slack_refuses_is_a_dead_letter_that_says_what_to_look_at() {
         "Slack refused the message to #main: not_in_channel: is the channel right, and was the app \
          invited to it?"
     );
+    daemon.stop();
+}
+
+#[test]
+fn a_url_that_goes_down_and_comes_back_is_reported_once_each() {
+    let yard = Yard::with_plugins(&["uptime"]);
+    let service = StandIn::start(&yard, &["site.test", "slack.com"]);
+    service.serve("/health", "good");
+    service.serve(POST, r#"{"ok":true}"#);
+    let settings = r##"{ channel = "#ops" }"##;
+    let config = service
+        .in_place(yard.config())
+        .set("connection.site", r#"base_url = "https://site.test/""#)
+        .set("connection.site", "retry = { max_attempts = 1 }")
+        .set("connection.slack", r#"base_url = "https://slack.com/api/""#)
+        .set("plugin.uptime", r#"connections = ["site", "slack"]"#)
+        .set("plugin.uptime", "kv = true")
+        .set(
+            "plugin.uptime",
+            r#"settings.checks = [{ connection = "site", path = "health", contains = "good" }]"#,
+        )
+        .set(
+            "plugin.uptime",
+            &format!(
+                "settings.report = {{ connection = \"slack\", path = \"chat.postMessage\", \
+                 body = {settings} }}"
+            ),
+        )
+        .set("plugin.uptime", "settings.failures = 2")
+        .schedule(
+            "uptime",
+            "*/1 * * * * *",
+            "uptime/check",
+            &[r#"retry = { max_attempts = 3, first = "20ms", max = "50ms" }"#],
+        );
+    let daemon = yard.start(&config);
+    let long = Duration::from_secs(60);
+    until_true("it is checked", long, || service.asked("/health").len() >= 2);
+    assert_eq!(service.asked(POST).len(), 0);
+
+    service.answer("/health", 503, &[], "");
+    // The report itself does not get through at first.
+    service.answer_once(POST, 500, &[], "");
+    until_true("both reports were tried", long, || service.asked(POST).len() >= 2);
+    let before = service.asked("/health").len();
+    until_true("it is checked again", long, || service.asked("/health").len() >= before + 2);
+    service.serve("/health", "good");
+    until_true("it is back", long, || service.asked(POST).len() >= 3);
+
+    let texts: Vec<String> = service
+        .asked(POST)
+        .iter()
+        .map(|asked| {
+            let body: Value = serde_json::from_str(&asked.body).unwrap();
+            assert_eq!(body["channel"], "#ops");
+            body["text"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    let down = "DOWN site/health: it answers 503 (2 times in a row)";
+    assert_eq!(texts[..2], [down, down]);
+    assert!(texts[2].starts_with("UP site/health: it answers 200 again, after "), "{}", texts[2]);
+    // A failing URL fails no attempt; the one that did could not report.
+    let failed: Vec<Value> = yard
+        .events()
+        .iter()
+        .map(|event| yard.show(event["id"].as_str().unwrap()))
+        .flat_map(|shown| attempts(&shown).to_vec())
+        .filter(|attempt| attempt["outcome"].as_str().is_some_and(|outcome| outcome != "done"))
+        .collect();
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    assert_eq!(failed[0]["message"], "the connection `slack` answered 500");
     daemon.stop();
 }

@@ -12,6 +12,7 @@ use hookyard_types::{OutgoingRequest, Timestamp};
 
 use crate::Limits;
 use crate::bindings::connection as wire;
+use crate::manifest::ANY_CONNECTION;
 use crate::state::{LimitReached, State};
 use crate::text::clip;
 
@@ -198,7 +199,7 @@ impl Outgoing {
             ))
             .into());
         }
-        if !access.named.contains(&name) {
+        if !access.named.contains(&name) && !access.named.contains(ANY_CONNECTION) {
             return Err(Misuse(format!(
                 "plugin `{plugin}` uses the connection `{name}`, which its manifest does not name: add \
                  `connections({name})` to `plugin!(…)`"
@@ -366,9 +367,13 @@ mod tests {
     }
 
     fn outgoing(requests: u32, request_bytes: usize) -> Outgoing {
+        naming(&["api", "ungranted"], requests, request_bytes)
+    }
+
+    fn naming(named: &[&str], requests: u32, request_bytes: usize) -> Outgoing {
         let limits = Limits { requests, request_bytes, ..Limits::default() };
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let (granted, named) = (names(&["api", "unnamed"]), names(&["api", "ungranted"]));
+        let (granted, named) = (names(&["api", "unnamed"]), names(named));
         let access = Access::new("p", Arc::new(Nobody), granted, named, &limits);
         let end = Instant::now() + Duration::from_secs(10);
         Outgoing::new(Some(Arc::new(access)), "job".to_owned(), end)
@@ -432,6 +437,10 @@ mod tests {
             let error = admitted(&mut some, name, call("a")).expect_err(name);
             assert!(error.contains(why), "{error}");
         }
+        let mut any = naming(&[ANY_CONNECTION], 10, 1 << 20);
+        admitted(&mut any, "unnamed", call("a")).expect("is granted");
+        let error = admitted(&mut any, "ungranted", call("a")).expect_err("is not");
+        assert!(error.contains("which [plugin.p] does not grant"), "{error}");
         let error = admitted(&mut Outgoing::default(), "api", call("a")).expect_err("no grant");
         assert_eq!(error, "connections cannot be used here");
     }

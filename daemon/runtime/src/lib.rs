@@ -43,7 +43,7 @@ pub use grant::{Admission, Grant, Limits};
 pub use hash::ContentHash;
 pub use inspect::{Inspected, Parts, inspect};
 pub use kv::{Kv, KvEffects, KvGrant};
-pub use manifest::{HandlerInfo, InvalidManifest, Manifest, Need, Setting};
+pub use manifest::{ANY_CONNECTION, HandlerInfo, InvalidManifest, Manifest, Need, Setting};
 pub use options::{Compiler, Options};
 pub use plugin::Plugin;
 pub use plugins::{Plugins, StartError};

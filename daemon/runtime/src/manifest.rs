@@ -94,6 +94,9 @@ pub enum InvalidManifest {
     Capability { capability: String },
 }
 
+/// In place of a connection's name: every one that is granted, as the plugin's settings say which.
+pub const ANY_CONNECTION: &str = "*";
+
 impl Manifest {
     /// Checks what a plugin said.
     pub(crate) fn check(self) -> Result<Self, InvalidManifest> {
@@ -126,7 +129,9 @@ impl Manifest {
         }
         for (capability, what) in NAMED {
             few(what, self.uses_of(capability).count())?;
-            self.uses_of(capability).try_for_each(|used| name(what, used))?;
+            self.uses_of(capability)
+                .filter(|used| (capability, *used) != ("connection", ANY_CONNECTION))
+                .try_for_each(|used| name(what, used))?;
             once(what, self.uses_of(capability))?;
         }
         once("handler", self.handlers.iter().map(|handler| handler.name.as_str()))?;
@@ -210,6 +215,8 @@ mod tests {
     #[test]
     fn an_ordinary_manifest_is_accepted() {
         assert_eq!(manifest().check(), Ok(manifest()));
+        let any = Manifest { uses: vec![need("connection", ANY_CONNECTION)], ..manifest() };
+        assert_eq!(any.clone().check(), Ok(any));
     }
 
     #[test]
@@ -223,6 +230,7 @@ mod tests {
             ("the shared namespace `A b`", |m| m.uses = vec![need("kv", "A b")]),
             ("shared namespace `customers` twice", |m| m.uses.push(need("kv", "customers"))),
             ("the topic `A b`", |m| m.uses = vec![need("queue", "A b")]),
+            ("the topic `*`", |m| m.uses = vec![need("queue", "*")]),
             ("the capability `teleport`", |m| m.uses = vec![need("teleport", "x")]),
             ("kinds for the handler `record`", |m| m.handlers[0].trigger = Trigger::Consumer),
             ("300 handlers", |m| m.handlers = vec![m.handlers[0].clone(); 300]),

@@ -66,6 +66,8 @@ fn check(_firing: Firing, host: Host) -> Outcome {
 
 hookyard_sdk::plugin!(
     schedules(check),
+    // Its settings name them.
+    connections("*"),
     settings(required checks, required report, optional failures, optional seconds),
 );
 
