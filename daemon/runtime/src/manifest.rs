@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn what_breaks_a_rule_is_refused_by_its_name() {
         type Change = fn(&mut Manifest);
-        let cases: [(&str, Change); 13] = [
+        let cases: [(&str, Change); 14] = [
             ("the plugin `../x`", |m| m.name = "../x".into()),
             ("the handler `A`", |m| m.handlers[0].name = "A".into()),
             ("handler `record` twice", |m| m.handlers.push(m.handlers[0].clone())),

@@ -188,7 +188,8 @@ fn headers(object: &Map<String, Value>) -> anyhow::Result<HeaderMap> {
             one => std::slice::from_ref(one),
         };
         let wrong = |error: http::Error| CannotArrive(format!("the header `{name}`: {error}"));
-        let header = HeaderName::from_bytes(name.as_bytes()).map_err(|error| wrong(error.into()))?;
+        let header =
+            HeaderName::from_bytes(name.as_bytes()).map_err(|error| wrong(error.into()))?;
         for line in lines {
             let line =
                 line.as_str().with_context(|| format!("the header `{name}` is not a text"))?;

@@ -132,7 +132,7 @@ fn wrong_arguments_of_plugin_name_the_right_ones() {
         (quote!(), "a plugin has at least one handler"),
         (quote!(name = "empty"), "a plugin has at least one handler"),
         (quote!(notify, notify), "this handler is named twice"),
-        (quote!("notify"), "`plugin!` takes handlers, `name"),
+        (quote!("notify"), "`plugin!` takes handlers, `consumers"),
         (quote!(notify, setting(branch)), "`setting` is unknown here"),
         (quote!(notify, title = "x"), "`title` is unknown here"),
         (quote!(notify, name = orders), "write `name = "),

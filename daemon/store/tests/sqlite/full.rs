@@ -160,8 +160,9 @@ fn a_full_disk_is_survived() {
 
 async fn fills_the_disk(folder: PathBuf) {
     let file = File { folder: tempfile::tempdir_in(folder).expect("a folder") };
+    // As much as the completions write, and some more.
     let ballast = file.folder.path().join("ballast");
-    std::fs::write(&ballast, vec![1; 12 << 20]).expect("writes");
+    std::fs::write(&ballast, vec![1; 16 << 20]).expect("writes");
     let store = file.sqlite(file.options()).await;
     let mut leases = Vec::new();
     let refused = loop {
