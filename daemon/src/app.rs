@@ -122,6 +122,7 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
         live: Arc::clone(&live),
         store: Arc::clone(&store),
         plugins: Arc::clone(&plugins),
+        dispatcher: Arc::clone(&dispatcher),
         draining: Arc::clone(&draining),
         learned,
         guard,

@@ -2,6 +2,7 @@
 
 use wasmtime::{Error, Trap, WasmBacktrace};
 
+use crate::engine::{MAX_STACK, MAX_TABLE_ELEMENTS};
 use crate::state::{LimitReached, State};
 use crate::text::line;
 use crate::{Limits, Outcome};
@@ -11,54 +12,66 @@ const MAX: usize = 2048;
 
 /// Whose failure it is, and under which limits.
 pub(crate) struct Subject<'a> {
-    pub(crate) plugin: &'a str,
+    /// `None` while it says what it is: its limits are fixed then.
+    pub(crate) plugin: Option<&'a str>,
     pub(crate) limits: &'a Limits,
 }
 
 impl Subject<'_> {
     pub(crate) fn timeout(&self) -> String {
-        let Self { plugin, limits } = self;
+        let raise = self.raise("`timeout`");
         format!(
-            "ran longer than its `timeout` of {:?}: make it faster, or raise `timeout` under \
-             `[plugin.{plugin}]`",
-            limits.timeout
+            "ran longer than its `timeout` of {:?}: make it faster, or {raise}",
+            self.limits.timeout
         )
     }
 
     pub(crate) fn cpu(&self) -> String {
-        let Self { plugin, limits } = self;
+        let raise = self.raise("`cpu`");
         format!(
             "used more than its `cpu` of {:?} of processor time: look for an endless loop, or \
-             raise `cpu` under `[plugin.{plugin}]`",
-            limits.cpu
+             {raise}",
+            self.limits.cpu
         )
     }
 
     fn memory(&self, wanted: u64) -> String {
-        let Self { plugin, limits } = self;
+        let raise = self.raise("`memory`");
         format!(
-            "needed {wanted} bytes of memory, more than its `memory` of {}: raise `memory` under \
-             `[plugin.{plugin}]`",
-            limits.memory
+            "needed {wanted} bytes of memory, more than its `memory` of {}: use less, or {raise}",
+            self.limits.memory
         )
     }
 
     fn copied(&self, keeps: bool) -> String {
-        let Self { plugin, limits } = self;
+        let Limits { reply_bytes, kv_value_bytes, .. } = self.limits;
         if keeps {
+            let raise = self.raise("the one that it is");
             return format!(
-                "passed more data in one call than its `reply_bytes` of {} and its \
-                 `kv_value_bytes` of {} allow: pass less, or raise the one that it is under \
-                 `[plugin.{plugin}]`",
-                limits.reply_bytes, limits.kv_value_bytes
+                "passed more data in one call than its `reply_bytes` of {reply_bytes} and its \
+                 `kv_value_bytes` of {kv_value_bytes} allow: pass less, or {raise}"
             );
         }
+        let raise = self.raise("`reply_bytes`");
         format!(
-            "passed more data in one call than its `reply_bytes` of {} allows: pass less, or raise \
-             `reply_bytes` under `[plugin.{plugin}]`",
-            limits.reply_bytes
+            "passed more data in one call than its `reply_bytes` of {reply_bytes} allows: pass \
+             less, or {raise}"
         )
     }
+
+    fn raise(&self, limit: &str) -> String {
+        match self.plugin {
+            Some(plugin) => format!("raise {limit} under `[plugin.{plugin}]`"),
+            None => "do less before it is asked for anything: this limit is fixed".into(),
+        }
+    }
+}
+
+fn elements(wanted: usize) -> String {
+    format!(
+        "needed {wanted} table elements: {MAX_TABLE_ELEMENTS} is the most of all its tables together, \
+         which is fixed"
+    )
 }
 
 /// The outcome of an attempt whose call failed with `error`.
@@ -71,6 +84,10 @@ pub(crate) fn outcome(error: &Error, state: &State, subject: &Subject<'_>) -> Ou
         // What the guest said is likely its own account of the same.
         let said = said.map(|said| format!(" (it said: {said})")).unwrap_or_default();
         return Outcome::Limit(subject.memory(wanted) + &said);
+    }
+    if let Some(wanted) = state.memory.elements_refused {
+        let said = said.map(|said| format!(" (it said: {said})")).unwrap_or_default();
+        return Outcome::Limit(elements(wanted) + &said);
     }
     // The engine's error for this has no public type.
     if format!("{:#}", error.root_cause()).contains("fuel allocated for hostcalls") {
@@ -90,9 +107,10 @@ pub(crate) fn outcome(error: &Error, state: &State, subject: &Subject<'_>) -> Ou
 /// What ended the guest, without the engine's backtrace.
 fn reason(error: &Error) -> String {
     match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => {
-            "wasm trap: call stack exhausted, which is usually endless recursion".into()
-        }
+        Some(Trap::StackOverflow) => format!(
+            "wasm trap: call stack exhausted: its calls went deeper than {MAX_STACK} bytes of stack, \
+             which is fixed; usually that is endless recursion"
+        ),
         Some(trap) => trap.to_string(),
         None => line(&error.root_cause().to_string(), MAX / 2),
     }

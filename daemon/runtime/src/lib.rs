@@ -31,6 +31,16 @@ mod text;
 mod version;
 mod watch;
 
+/// Bounds that no option changes.
+pub mod fixed {
+    pub use crate::engine::{
+        KEEP_RESIDENT, MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_STACK, MAX_TABLE_ELEMENTS, MAX_TABLES,
+        STACK,
+    };
+    pub use crate::plugins::MAX_WORKERS;
+    pub use crate::version::COPY_SLACK;
+}
+
 pub use attempt::{Attempt, Level, LogLine, Outcome, Reply};
 pub use compile::compile_main;
 pub use grant::{Admission, Grant, Limits};

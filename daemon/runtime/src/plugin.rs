@@ -130,7 +130,7 @@ impl Plugin {
         let (ended, cpu) =
             metered(self.call(&mut store, handler, event, job, attempt), limits.cpu, end).await;
 
-        let subject = Subject { plugin: self.name(), limits };
+        let subject = Subject { plugin: Some(self.name()), limits };
         let outcome = match ended {
             Ok(Ok(outcome)) => self.outcome(outcome),
             Ok(Err(error)) => failure::outcome(&error, store.data(), &subject),

@@ -47,7 +47,7 @@ impl State {
             last_error: None,
             settings,
             started,
-            memory: Memory { limit: memory, used: 0, peak: 0, refused: None, elements: 0 },
+            memory: Memory::new(memory),
             kv,
         }
     }
@@ -105,7 +105,8 @@ impl random::Host for State {
     fn bytes(&mut self, len: u32) -> wasmtime::Result<Vec<u8>> {
         if len > MAX_RANDOM {
             return Err(LimitReached(format!(
-                "asked for {len} random bytes at once: {MAX_RANDOM} is the most"
+                "asked for {len} random bytes at once: {MAX_RANDOM} is the most, which is fixed: ask \
+                 several times"
             ))
             .into());
         }
@@ -131,6 +132,14 @@ pub(crate) struct Memory {
     /// What a refused growth would have made of `used`.
     pub(crate) refused: Option<u64>,
     elements: usize,
+    /// What a refused growth would have made of `elements`.
+    pub(crate) elements_refused: Option<usize>,
+}
+
+impl Memory {
+    fn new(limit: u64) -> Self {
+        Self { limit, used: 0, peak: 0, refused: None, elements: 0, elements_refused: None }
+    }
 }
 
 impl ResourceLimiter for Memory {
@@ -169,9 +178,11 @@ impl ResourceLimiter for Memory {
         }
         let wanted = self.elements.saturating_add(desired.saturating_sub(current));
         if wanted > MAX_TABLE_ELEMENTS {
+            self.elements_refused = Some(wanted);
             return Ok(false);
         }
         self.elements = wanted;
+        self.elements_refused = None;
         Ok(true)
     }
 

@@ -1,5 +1,6 @@
 //! The admin listener: whether the daemon is alive, whether it can serve, and the API.
 
+mod plugins;
 mod problem;
 mod routes;
 mod token;
@@ -17,6 +18,7 @@ use http_body_util::Full;
 use serde_json::json;
 
 use crate::admission::missing_plugins;
+use crate::dispatch::Dispatcher;
 use crate::ingress::{Answer, Body, Peer, Response};
 use crate::learned::Learned;
 use crate::live::Live;
@@ -34,6 +36,7 @@ pub(crate) struct Admin {
     pub(crate) live: Arc<Live>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) plugins: Arc<Plugins>,
+    pub(crate) dispatcher: Arc<Dispatcher>,
     /// The daemon is stopping: no new work should be sent here.
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) learned: Arc<Learned>,
@@ -76,6 +79,8 @@ impl Admin {
         let now = Timestamp::now();
         let words: Vec<&str> = head.uri.path().split('/').skip(2).collect();
         let answer = match (words.as_slice(), head.method.as_str()) {
+            (["plugins"], "GET" | "HEAD") => plugins::list(&self.plugins, &self.dispatcher),
+            (["plugins"], _) => return Err(Problem::method_not_allowed("GET, HEAD")),
             (["routes"], "GET" | "HEAD") => routes::list(&config, &self.learned, now).await?,
             (["routes"], _) => return Err(Problem::method_not_allowed("GET, HEAD")),
             (["routes", name, "arm"], "POST") => {
@@ -140,6 +145,7 @@ impl Admin {
                 degraded.push(error.clone());
             }
         }
+        degraded.extend(self.dispatcher.paused().iter().map(plugins::paused));
         degraded
     }
 }

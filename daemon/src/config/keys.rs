@@ -90,6 +90,7 @@ pub(super) const RUNTIME: Keys = Keys::new(
         "kv_value_bytes",
         "kv_attempt_bytes",
         "kv_bytes",
+        "breaker",
     ],
     "{ plugins_dir = \"plugins\" }",
 );
@@ -111,12 +112,19 @@ pub(super) const PLUGIN: Keys = Keys::new(
         "kv_value_bytes",
         "kv_attempt_bytes",
         "kv_bytes",
+        "breaker",
         "settings",
     ],
     "{ timeout = \"10s\" }",
 );
 
 pub(super) const KV: Keys = Keys::new("`kv`", &["shared"], "{ shared = [\"customers\"] }");
+
+pub(super) const BREAKER: Keys = Keys::new(
+    "`breaker`",
+    &["failures", "pause", "max_pause"],
+    "{ failures = 10, pause = \"30s\" }",
+);
 
 pub(super) const ROUTE: Keys = Keys::new(
     "[[route]]",
@@ -214,6 +222,7 @@ pub(super) const ALL: &[(&Keys, &str)] = &[
     (&OUTBOUND, "[outbound]"),
     (&PLUGIN, "[plugin.NAME]"),
     (&KV, "kv"),
+    (&BREAKER, "breaker"),
     (&ROUTE, "[[route]]"),
     (&HANDLER, "handlers"),
     (&RETRY, "retry"),

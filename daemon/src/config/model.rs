@@ -118,6 +118,23 @@ pub(crate) struct Outbound {
 /// interrupted: a plugin must not hold an I/O thread for longer than a moment.
 pub(crate) const MAX_PLUGIN_MEMORY: u64 = 1 << 30;
 
+/// When a plugin that keeps breaking is left alone, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Breaker {
+    /// Attempts in a row that trap or cross a limit.
+    pub(crate) failures: u32,
+    /// Until one attempt is tried; doubled for each of those in a row that breaks.
+    pub(crate) pause: Duration,
+    /// No pause is longer.
+    pub(crate) max_pause: Duration,
+}
+
+impl Breaker {
+    /// What there is without a word in the configuration.
+    pub(crate) const BUILT_IN: Self =
+        Self { failures: 10, pause: Duration::from_secs(30), max_pause: Duration::from_secs(600) };
+}
+
 /// What bounds one plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PluginLimits {
@@ -141,6 +158,25 @@ pub(crate) struct PluginLimits {
     pub(crate) kv_attempt_bytes: usize,
     /// Bytes of all that it keeps, and of each shared namespace that it makes grow.
     pub(crate) kv_bytes: u64,
+    /// `None` where a plugin that keeps breaking is tried all the same.
+    pub(crate) breaker: Option<Breaker>,
+}
+
+impl PluginLimits {
+    /// What there is without a word in the configuration.
+    pub(crate) const BUILT_IN: Self = Self {
+        timeout: Duration::from_secs(10),
+        cpu: Duration::from_secs(1),
+        memory: 64 << 20,
+        concurrency: 32,
+        log_bytes: 64 << 10,
+        reply_bytes: 1 << 20,
+        kv_key_bytes: 512,
+        kv_value_bytes: 64 << 10,
+        kv_attempt_bytes: 256 << 10,
+        kv_bytes: 16 << 20,
+        breaker: Some(Breaker::BUILT_IN),
+    };
 }
 
 /// `[plugin.NAME]`.
@@ -372,6 +408,15 @@ impl Config {
     /// The limits of a plugin: its table's, else the defaults.
     pub(crate) fn plugin_limits(&self, name: &str) -> &PluginLimits {
         self.plugins.get(name).map_or(&self.runtime.defaults, |plugin| &plugin.limits)
+    }
+
+    /// A plugin's table; one with the defaults when it has none.
+    pub(crate) fn plugin(&self, name: &str) -> Plugin {
+        self.plugins.get(name).cloned().unwrap_or_else(|| Plugin {
+            limits: self.runtime.defaults.clone(),
+            kv: None,
+            settings: BTreeMap::new(),
+        })
     }
 
     /// The plugins that routes send events to, each once.

@@ -5,6 +5,7 @@
 //! else waits in the store and is claimed by [`Dispatcher::run`]. The database is the truth.
 
 mod attempt;
+mod breaker;
 mod effects;
 mod lanes;
 mod report;
@@ -14,19 +15,21 @@ mod turns;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hookyard_runtime::Plugins;
-use hookyard_store::{Claimed, Dedupe, Ingested, LaneWant, NewEvent, NewJob, Store, StoreError};
+use hookyard_runtime::{Attempt, Plugins};
+use hookyard_store::{Claimed, Dedupe, Ingested, NewEvent, NewJob, Store, StoreError};
 use hookyard_types::{Event, JobId, Target, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot, watch};
 
 pub(crate) use attempt::Ran;
+pub(crate) use lanes::Paused;
 pub(crate) use respond::{Respond, Unavailable};
 
 use crate::live::Live;
-use lanes::Lanes;
+use breaker::{Change, Verdict};
+use lanes::{Lanes, Setup, Ticket, Want};
 use turns::Turns;
 
 /// A timer is never trusted for longer than this: the wall clock may jump.
@@ -57,11 +60,40 @@ pub(crate) struct Dispatcher {
 struct Permit {
     dispatcher: Arc<Dispatcher>,
     lane: String,
+    ticket: Ticket,
+}
+
+impl Permit {
+    /// Takes in what an attempt says of its plugin; `end` is when it had to end in any case.
+    fn judge(&self, attempt: &Attempt, end: Option<tokio::time::Instant>) {
+        let now = Instant::now();
+        let end = end.map(tokio::time::Instant::into_std);
+        let verdict = Verdict::of(attempt, end, now);
+        let change = self.dispatcher.lanes.lock().judge(&self.lane, self.ticket, verdict, now);
+        match change {
+            None => {}
+            Some(Change::Opened { failures, pause }) => tracing::error!(
+                plugin = self.lane,
+                failures,
+                pause = %humantime::format_duration(pause),
+                last = report::message(&attempt.outcome),
+                "plugin paused, as so many attempts in a row trapped or crossed a limit: its jobs                  wait, and one is tried after the pause; put a mended version into the plugins                  folder, or change its limits or settings under `[plugin.{}]`, to go on at once",
+                self.lane
+            ),
+            Some(Change::Closed) => {
+                tracing::info!(
+                    plugin = self.lane,
+                    "plugin goes on: the attempt after its pause did not break"
+                );
+                self.dispatcher.notify_freed();
+            }
+        }
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.dispatcher.lanes.lock().finish(&self.lane);
+        self.dispatcher.lanes.lock().finish(&self.lane, self.ticket);
         self.dispatcher.notify_freed();
     }
 }
@@ -88,11 +120,18 @@ impl Dispatcher {
     pub(crate) fn configure(&self) {
         let config = self.live.config();
         let known = self.plugins.status();
-        let loaded = known.iter().filter(|plugin| self.plugins.plugin(&plugin.name).is_some());
-        let open = loaded
-            .map(|plugin| (plugin.name.clone(), config.plugin_limits(&plugin.name).concurrency));
+        let open = known.iter().filter_map(|known| {
+            let plugin = self.plugins.plugin(&known.name)?;
+            let setup = Setup { hash: plugin.hash(), plugin: config.plugin(&known.name) };
+            Some((known.name.clone(), setup))
+        });
         self.lanes.lock().configure(config.runtime.concurrency, open);
         self.notify_freed();
+    }
+
+    /// The plugins whose jobs wait because too many attempts in a row broke, by name.
+    pub(crate) fn paused(&self) -> Vec<Paused> {
+        self.lanes.lock().paused()
     }
 
     fn notify_freed(&self) {
@@ -157,7 +196,8 @@ impl Dispatcher {
 
     /// A permit for an event that has just arrived, if its lane is free.
     fn reserve(self: &Arc<Self>, lane: &str) -> Option<Permit> {
-        self.lanes.lock().reserve(lane).then(|| self.permit(lane))
+        let ticket = self.lanes.lock().reserve(lane, Instant::now())?;
+        Some(self.permit(lane, ticket))
     }
 
     /// Runs a leased job in a task of its own.
@@ -181,8 +221,11 @@ impl Dispatcher {
                     if more {
                         continue;
                     }
-                    due.map_or(LONGEST_NAP, |due: Timestamp| due.saturating_since(Timestamp::now()))
-                        .min(LONGEST_NAP)
+                    let now = Instant::now();
+                    let probe = self.lanes.lock().next_probe(now);
+                    let probe = probe.map(|at| at.saturating_duration_since(now));
+                    let due = due.map(|due: Timestamp| due.saturating_since(Timestamp::now()));
+                    due.into_iter().chain(probe).min().unwrap_or(LONGEST_NAP).min(LONGEST_NAP)
                 }
                 Err(StoreError::Closed | StoreError::Untrusted(_)) => return,
                 Err(error) => {
@@ -232,11 +275,12 @@ impl Dispatcher {
     }
 
     async fn claim(self: &Arc<Self>) -> Result<Claim, StoreError> {
-        let wants = self.lanes.lock().begin_claim();
+        let wants = self.lanes.lock().begin_claim(Instant::now());
         if wants.is_empty() {
             return Ok(Claim { next_due: None, more: false });
         }
-        let claims = match self.store.claim(wants.clone(), Timestamp::now()).await {
+        let asked = wants.iter().map(|want| want.want.clone()).collect();
+        let claims = match self.store.claim(asked, Timestamp::now()).await {
             Ok(claims) => claims,
             Err(error) => {
                 self.settle(&wants, &HashMap::new());
@@ -249,21 +293,25 @@ impl Dispatcher {
             *got.entry(claimed.target.lane().to_owned()).or_default() += 1;
         }
         let more = self.settle(&wants, &got);
+        let tickets: HashMap<&str, Ticket> =
+            wants.iter().map(|want| (want.want.lane.as_str(), want.ticket)).collect();
         for claimed in claims.jobs {
-            let permit = self.permit(claimed.target.lane());
+            // The store gives what it is asked for, and no other lane's.
+            let Some(ticket) = tickets.get(claimed.target.lane()) else { continue };
+            let permit = self.permit(claimed.target.lane(), *ticket);
             self.start(permit, claimed);
         }
         Ok(Claim { next_due: claims.next_due, more })
     }
 
     /// Gives back the permits that the claim did not use; whether a lane got all it asked for.
-    fn settle(&self, wants: &[LaneWant], got: &HashMap<String, usize>) -> bool {
+    fn settle(&self, wants: &[Want], got: &HashMap<String, usize>) -> bool {
         let mut lanes = self.lanes.lock();
         let mut full = false;
         for want in wants {
-            let got = got.get(&want.lane).copied().unwrap_or(0);
+            let got = got.get(&want.want.lane).copied().unwrap_or(0);
             lanes.end_claim(want, got);
-            full |= got == want.max;
+            full |= got == want.want.max;
         }
         drop(lanes);
         // For a sender that found the permits taken by this claim.
@@ -271,8 +319,8 @@ impl Dispatcher {
         full
     }
 
-    fn permit(self: &Arc<Self>, lane: &str) -> Permit {
-        Permit { dispatcher: Arc::clone(self), lane: lane.to_owned() }
+    fn permit(self: &Arc<Self>, lane: &str, ticket: Ticket) -> Permit {
+        Permit { dispatcher: Arc::clone(self), lane: lane.to_owned(), ticket }
     }
 }
 
