@@ -19,50 +19,50 @@ pub(crate) struct Subject<'a> {
 
 impl Subject<'_> {
     pub(crate) fn timeout(&self) -> String {
-        let raise = self.raise("`timeout`");
-        format!(
-            "ran longer than its `timeout` of {:?}: make it faster, or {raise}",
-            self.limits.timeout
+        let limit = self.limits.timeout;
+        self.past(
+            &format!("ran longer than its `timeout` of {limit:?}"),
+            "make it faster",
+            "`timeout`",
         )
     }
 
     pub(crate) fn cpu(&self) -> String {
-        let raise = self.raise("`cpu`");
-        format!(
-            "used more than its `cpu` of {:?} of processor time: look for an endless loop, or \
-             {raise}",
-            self.limits.cpu
+        let limit = self.limits.cpu;
+        self.past(
+            &format!("used more than its `cpu` of {limit:?} of processor time"),
+            "look for an endless loop",
+            "`cpu`",
         )
     }
 
     fn memory(&self, wanted: u64) -> String {
-        let raise = self.raise("`memory`");
-        format!(
-            "needed {wanted} bytes of memory, more than its `memory` of {}: use less, or {raise}",
-            self.limits.memory
+        let limit = self.limits.memory;
+        self.past(
+            &format!("needed {wanted} bytes of memory, more than its `memory` of {limit}"),
+            "use less",
+            "`memory`",
         )
     }
 
     fn copied(&self, keeps: bool) -> String {
         let Limits { reply_bytes, kv_value_bytes, .. } = self.limits;
+        let passed =
+            format!("passed more data in one call than its `reply_bytes` of {reply_bytes}");
         if keeps {
-            let raise = self.raise("the one that it is");
-            return format!(
-                "passed more data in one call than its `reply_bytes` of {reply_bytes} and its \
-                 `kv_value_bytes` of {kv_value_bytes} allow: pass less, or {raise}"
-            );
+            let passed = format!("{passed} and its `kv_value_bytes` of {kv_value_bytes} allow");
+            return self.past(&passed, "pass less", "the one that it is");
         }
-        let raise = self.raise("`reply_bytes`");
-        format!(
-            "passed more data in one call than its `reply_bytes` of {reply_bytes} allows: pass \
-             less, or {raise}"
-        )
+        self.past(&format!("{passed} allows"), "pass less", "`reply_bytes`")
     }
 
-    fn raise(&self, limit: &str) -> String {
+    /// What happened and what to do.
+    fn past(&self, what: &str, instead: &str, limit: &str) -> String {
         match self.plugin {
-            Some(plugin) => format!("raise {limit} under `[plugin.{plugin}]`"),
-            None => "do less before it is asked for anything: this limit is fixed".into(),
+            Some(plugin) => {
+                format!("{what}: {instead}, or raise {limit} under `[plugin.{plugin}]`")
+            }
+            None => format!("{what}, which is fixed while a plugin says what it is: {instead}"),
         }
     }
 }

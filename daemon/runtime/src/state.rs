@@ -149,12 +149,16 @@ impl ResourceLimiter for Memory {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            // It fails by what the module itself says, and must not count as used.
-            return Ok(false);
-        }
         let more = u64::try_from(desired.saturating_sub(current)).unwrap_or(u64::MAX);
         let wanted = self.used.saturating_add(more);
+        if let Some(maximum) = maximum.filter(|maximum| desired > *maximum) {
+            // What the module itself says must not count as used. The engine's own bound is never
+            // less than the limit.
+            if u64::try_from(maximum).unwrap_or(u64::MAX) >= self.limit {
+                self.refused = Some(wanted);
+            }
+            return Ok(false);
+        }
         if wanted > self.limit {
             // The guest sees a failed `memory.grow` and may go on; if it traps, this says why.
             self.refused = Some(wanted);
@@ -173,10 +177,14 @@ impl ResourceLimiter for Memory {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
+        let wanted = self.elements.saturating_add(desired.saturating_sub(current));
+        if let Some(maximum) = maximum.filter(|maximum| desired > *maximum) {
+            // The engine's own bound of each table is that of all together.
+            if maximum >= MAX_TABLE_ELEMENTS {
+                self.elements_refused = Some(wanted);
+            }
             return Ok(false);
         }
-        let wanted = self.elements.saturating_add(desired.saturating_sub(current));
         if wanted > MAX_TABLE_ELEMENTS {
             self.elements_refused = Some(wanted);
             return Ok(false);

@@ -186,10 +186,14 @@ fn fits(component: &Component) -> Result<(), String> {
     Ok(())
 }
 
+/// Bytes of a page of memory, in which the engine tells how much there is at the start.
+const PAGE: u64 = 64 << 10;
+
 /// The most bytes of memory that it may have before anything of it has run.
 fn starts_with(component: &Component) -> u64 {
     let Some(needs) = component.resources_required() else { return 0 };
-    u64::from(needs.num_memories).saturating_mul(needs.max_initial_memory_size.unwrap_or(0))
+    let pages = needs.max_initial_memory_size.unwrap_or(0);
+    u64::from(needs.num_memories).saturating_mul(pages).saturating_mul(PAGE)
 }
 
 /// The attribute of a manifest that names a shared namespace of `kv`.

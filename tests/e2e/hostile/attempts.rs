@@ -220,7 +220,7 @@ fn floods() {
     // 8,000 fields, each of which is the same 64 KiB.
     let aliased = "(loop $again
         (i32.store (i32.add (i32.const 131072) (i32.mul (local.get $i) (i32.const 8)))
-            (i32.const 4096))
+            (i32.const 8388608))
         (i32.store offset=4 (i32.add (i32.const 131072) (i32.mul (local.get $i) (i32.const 8)))
             (i32.const 65536))
         (local.set $i (i32.add (local.get $i) (i32.const 1)))

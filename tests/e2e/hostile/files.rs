@@ -71,7 +71,7 @@ fn what_they_are() {
     symlink("round.wasm", pen.yard.path("plugins/round.wasm")).expect("a link");
     for (name, put, says) in cases {
         let seen = pen.measured(name, 16 << 20, |pen| {
-            let seen = pen.refusal(&format!("{name}.wasm"), put);
+            let seen = pen.refusal(&format!("{name}.wasm"), put)?;
             if seen.contains(says) { Ok(seen) } else { Err(seen) }
         });
         if let Err(why) = seen {
@@ -109,7 +109,6 @@ fn a_hundred_files_of_noise_hurt_nobody() {
     let pen = Pen::new(|_, config| config.route("late", "late/run", &[]));
     let seen = pen.measured("noises", 64 << 20, |pen| {
         let mut random = fastrand::Rng::with_seed(5);
-        let mark = pen.daemon.mark();
         for number in 0..100 {
             let mut bytes = b"\0asm\x01\0\0\0".to_vec();
             bytes.extend((0..random.usize(1..5_000)).map(|_| random.u8(..)));
@@ -124,7 +123,6 @@ fn a_hundred_files_of_noise_hurt_nobody() {
             let log = pen.daemon.log_text();
             (0..100).all(|number| log.contains(&format!("noise-{number}.wasm")))
         });
-        let _ = mark;
         Ok(String::new())
     });
     seen.expect("within its memory");

@@ -36,7 +36,7 @@ pub(super) fn refuse(files: Vec<Refused>) {
                 std::fs::write(&beside, &bytes).expect("write a file");
                 std::fs::rename(&beside, path).expect("move a file");
             };
-            let seen = pen.refusal(&format!("{name}.wasm"), put);
+            let seen = pen.refusal(&format!("{name}.wasm"), put)?;
             match says.split('…').find(|part| !seen.contains(part)) {
                 Some(part) => Err(format!("`{part}` is missing in {seen}")),
                 None => Ok(seen),
@@ -73,7 +73,7 @@ fn at_the_start() {
             guest("start", |guest| {
                 guest.fields = format!("(func $begin {LOOP}) (start $begin)");
             }),
-            "did not say what it is within 1s of processor time, which is fixed",
+            "did not say what it is within…, which is fixed: `describe` and what runs at the start",
         ),
         refused(
             "start-that-traps",
@@ -85,7 +85,7 @@ fn at_the_start() {
         refused(
             "manifest-that-never-ends",
             describes("describe", &format!("{LOOP} unreachable")),
-            "did not say what it is within 1s of processor time, which is fixed",
+            "did not say what it is within…, which is fixed: `describe` and what runs at the start",
         ),
         refused(
             "manifest-that-traps",
@@ -97,7 +97,7 @@ fn at_the_start() {
             ..refused(
                 "manifest-of-a-gigabyte",
                 describes("describe", fill),
-                "failed when asked for its manifest: needed…bytes of memory…limit is fixed",
+                "failed when asked for its manifest: needed…bytes of memory…which is fixed",
             )
         },
         refused(

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const MEDIAN: Duration = Duration::from_millis(300);
 const WORST: Duration = Duration::from_secs(4);
 
-/// What the daemon's memory may grow by while a case runs, unless the case says otherwise.
+/// What the daemon's memory may grow by while an attempt runs.
 const GROWTH: u64 = 32 << 20;
 
 /// One of these alone is run, and what it does is printed, when this variable names it.
@@ -37,7 +37,6 @@ pub(super) struct Case {
     outcome: &'static str,
     /// What the attempt's message must have in it.
     says: Vec<&'static str>,
-    growth: u64,
 }
 
 impl Case {
@@ -54,13 +53,7 @@ impl Case {
             table: table.to_vec(),
             outcome,
             says: says.split('…').collect(),
-            growth: GROWTH,
         }
-    }
-
-    /// Lets the daemon's memory grow by so many MiB.
-    pub(super) fn growing(self, mib: u64) -> Self {
-        Self { growth: mib << 20, ..self }
     }
 }
 
@@ -95,7 +88,7 @@ impl Pen {
         });
         for case in &cases {
             let name = case.guest.name;
-            let seen = pen.measured(name, case.growth, |pen| pen.case(case));
+            let seen = pen.measured(name, GROWTH, |pen| pen.case(case));
             if let Err(why) = seen {
                 pen.failures.push(format!("{name}: {why}"));
             }
@@ -156,10 +149,10 @@ impl Pen {
 
     fn case(&self, case: &Case) -> Result<String, String> {
         let name = case.guest.name;
-        if !self.daemon.log_text().contains(&format!("\"plugin serves\",\"plugin\":\"{name}\""))
-            && !self.daemon.log_text().contains(&format!("plugins/{}.wasm", name.replace('-', "_")))
-        {
-            return Err("it was not loaded".to_owned());
+        let log = self.daemon.log_text();
+        let of_it = |line: &&str| line.contains(&format!("\"{name}\"")) || line.contains(name);
+        if !log.lines().filter(of_it).any(|line| line.contains("plugin serves")) {
+            return Err(format!("it was not loaded: {:?}", log.lines().find(of_it)));
         }
         let mut client = Client::connect(self.daemon.public);
         let request = Request::github(&format!("/{name}"), "push", name, "{}");
@@ -192,14 +185,24 @@ impl Pen {
         }
     }
 
-    /// Puts a file into the plugins folder and returns why it is refused.
-    pub(super) fn refusal(&self, file: &str, put: impl FnOnce(&std::path::Path)) -> String {
+    /// Puts a file into the plugins folder and returns what the log says of it.
+    pub(super) fn refusal(
+        &self,
+        file: &str,
+        put: impl FnOnce(&std::path::Path),
+    ) -> Result<String, String> {
         let mark = self.daemon.mark();
         put(&self.yard.path("plugins").join(file));
-        let line = self.daemon.until_logged(mark, &format!("the refusal of {file}"), |line| {
-            line["file"].as_str().is_some_and(|path| path.ends_with(&format!("/{file}")))
-        });
-        line["message"].as_str().unwrap_or_default().to_owned()
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            let log = self.daemon.log_text();
+            let of_it = format!("/{file}\"");
+            if let Some(line) = log.lines().skip(mark).find(|line| line.contains(&of_it)) {
+                return Ok(line.to_owned());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Err(format!("nothing is said of it within {PATIENCE:?}"))
     }
 
     pub(super) fn fail(&mut self, why: String) {
