@@ -79,7 +79,7 @@ fn jobs_of_a_plugin_that_keeps_breaking_wait_until_it_is_mended() {
     }
 
     // Another configuration for other plugins changes nothing; a mended file does.
-    let other = config.clone().set("plugin.good", r#"timeout = "1s""#);
+    let other = config.set("plugin.good", r#"timeout = "1s""#);
     let mark = daemon.mark();
     yard.write_config(&other);
     daemon.until_logged_text(mark, "configuration reloaded");
