@@ -44,6 +44,7 @@ pub mod fixed {
     };
     pub use crate::plugins::MAX_WORKERS;
     pub use crate::version::COPY_SLACK;
+    pub use crate::wasi::MAX_HANDLES;
 }
 
 pub use attempt::{Attempt, Level, LogLine, Outcome, Reply};

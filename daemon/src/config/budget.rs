@@ -21,6 +21,8 @@ fn rows(config: &Config) -> Vec<(&'static str, String, u64)> {
         + u64::from(fixed::MAX_TABLES) * kept_tables;
     let call = count(limits.reply_bytes)
         .max(2 * count(limits.kv_value_bytes) + count(limits.kv_key_bytes))
+        .max(count(limits.request_bytes))
+        .max(count(limits.queue_message_bytes))
         + count(fixed::COPY_SLACK);
     let request = server.body + count(server.headers);
     vec![
@@ -50,7 +52,7 @@ fn rows(config: &Config) -> Vec<(&'static str, String, u64)> {
         ),
         (
             "what calls pass to the host",
-            format!("{attempts} × ({} `reply_bytes` + 1/4)", mib(count(limits.reply_bytes))),
+            format!("{attempts} × ({} `request_bytes` + 1/4)", mib(count(limits.request_bytes))),
             attempts * call,
         ),
         (
@@ -67,6 +69,16 @@ fn rows(config: &Config) -> Vec<(&'static str, String, u64)> {
             "what `kv` reads and changes",
             format!("{attempts} × 1/4 `kv_attempt_bytes`"),
             attempts * count(limits.kv_attempt_bytes),
+        ),
+        (
+            "requests through connections, and their answers",
+            format!("{attempts} × {} `request_bytes`", mib(count(limits.request_bytes))),
+            attempts * count(limits.request_bytes),
+        ),
+        (
+            "messages to topics",
+            format!("{attempts} × 1/4 `queue_attempt_bytes`"),
+            attempts * count(limits.queue_attempt_bytes),
         ),
         (
             "events of the attempts",
@@ -139,6 +151,12 @@ fn the_documentation_has_the_defaults() {
         ),
         format!("`kv_attempt_bytes` | {} |", of(limits.kv_attempt_bytes)),
         format!("`kv_bytes` | {} |", size(limits.kv_bytes)),
+        format!("`requests` | {} |", limits.requests),
+        format!("`request_bytes` | {} |", of(limits.request_bytes)),
+        format!("`queue_message_bytes` | {} |", of(limits.queue_message_bytes)),
+        format!("`queue_attempt_bytes` | {} |", of(limits.queue_attempt_bytes)),
+        format!("`log_rate` | {} |", size(limits.log_rate)),
+        format!("handles, all kinds together | | {} |", fixed::MAX_HANDLES),
         format!("table elements, all tables together | | {} |", fixed::MAX_TABLE_ELEMENTS),
         format!("stack of calls | | {} |", of(fixed::MAX_STACK)),
         format!(
