@@ -184,6 +184,13 @@ fn memory() {
             "`memory` of 16777216…raise `memory`",
         ),
         Case::new(
+            "memory-past-all",
+            Guest::doing("(drop (memory.grow (i32.const 20000))) unreachable"),
+            &[r#"memory = "1GiB""#],
+            "limit",
+            "`memory` of 1073741824…raise `memory`",
+        ),
+        Case::new(
             "memory-at-the-start",
             Guest { pages: 8192, ..Guest::default() },
             &[r#"memory = "16MiB""#],
