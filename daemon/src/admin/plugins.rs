@@ -16,9 +16,9 @@ pub(super) fn list(plugins: &Plugins, dispatcher: &Dispatcher) -> Value {
         let waits = waiting.iter().find(|waits| waits.plugin == plugin.name);
         json!({
             "name": plugin.name,
-            "file": plugin.file,
-            "version": plugin.version,
-            "hash": plugin.hash.map(|hash| hash.to_string()),
+            "file": (!plugin.file.is_empty()).then_some(&plugin.file),
+            "version": (!plugin.version.is_empty()).then_some(&plugin.version),
+            "sha256": plugin.hash.map(|hash| hash.to_string()),
             "state": plugin.state.as_str(),
             "error": plugin.last_error,
             "handlers": handlers,
