@@ -1,7 +1,9 @@
 //! Attempts that would take all there is: time, memory, stack, and what the host copies for them.
 
+use hookyard_tests::{Request, attempts};
+
 use super::guest::{Guest, KV_SET, LOG, Outcome as Answer, RANDOM};
-use super::pen::{Case, Pen};
+use super::pen::{Case, Pen, wanted};
 
 const LOOP: &str = "(loop $again (br $again)) unreachable";
 /// Where a large guest's memory is empty: zeros are text.
@@ -184,6 +186,13 @@ fn memory() {
             "`memory` of 16777216…raise `memory`",
         ),
         Case::new(
+            "memory-past-all",
+            Guest::doing("(drop (memory.grow (i32.const 20000))) unreachable"),
+            &[r#"memory = "1GiB""#],
+            "limit",
+            "`memory` of 1073741824…raise `memory`",
+        ),
+        Case::new(
             "memory-at-the-start",
             Guest { pages: 8192, ..Guest::default() },
             &[r#"memory = "16MiB""#],
@@ -322,4 +331,51 @@ fn floods() {
             "`kv_bytes` of 4096…raise `kv_bytes` under `[plugin.keys-past-the-total]`",
         ),
     ]);
+}
+
+/// How many of ten attempts that never end by themselves run at the same time, at most.
+fn crowd(concurrency: &str) -> usize {
+    let pen = Pen::new(|yard, config| {
+        yard.swap_plugin("crowd", &Guest { name: "crowd", ..Guest::doing(LOOP) }.build());
+        [concurrency, "breaker = false", r#"timeout = "300ms""#, r#"cpu = "20s""#]
+            .iter()
+            .fold(config, |config, line| config.set("plugin.crowd", line))
+            .route("crowd", "crowd/run", &["retry = { max_attempts = 1 }"])
+    });
+    let ids: Vec<String> = (0..10)
+        .map(|number| {
+            let request = Request::github("/crowd", "push", &number.to_string(), "{}");
+            pen.daemon.send(&request).accepted()
+        })
+        .collect();
+    let mut spans = Vec::new();
+    for id in &ids {
+        let shown = pen.yard.until_state(id, "dead-letter");
+        let attempt = &attempts(&shown)[0];
+        let begun = attempt["started_at"].as_str().and_then(millis).expect("a moment");
+        let took = attempt["duration_ms"].as_f64().expect("a duration");
+        spans.push((begun, begun + took));
+    }
+    pen.end();
+    let running = |at: f64| spans.iter().filter(|(begin, end)| *begin <= at && at < *end).count();
+    spans.iter().map(|(begin, _)| running(begin + 1.0)).max().unwrap_or(0)
+}
+
+/// Milliseconds of the day of a moment such as `2026-11-28T04:34:13.782Z`.
+fn millis(moment: &str) -> Option<f64> {
+    let time = moment.split('T').nth(1)?.trim_end_matches('Z');
+    let parts: Vec<f64> = time.split(':').filter_map(|part| part.parse().ok()).collect();
+    let [hours, minutes, seconds] = parts[..] else { return None };
+    Some(((hours * 60.0 + minutes) * 60.0 + seconds) * 1000.0)
+}
+
+#[test]
+fn a_plugin_has_no_more_attempts_at_one_time_than_it_may() {
+    if !wanted("crowd") {
+        return;
+    }
+    let few = crowd("concurrency = 2");
+    assert!(few <= 2, "{few} at one time");
+    let many = crowd("concurrency = 32");
+    assert!(many > 2, "with another limit there are more: {many}");
 }
