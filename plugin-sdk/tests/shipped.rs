@@ -54,12 +54,24 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn a_plugin_imports_only_what_it_uses() {
-    for (file, expected) in [
-        ("echo.wasm", set(&["log", "types"])),
-        ("github_push.wasm", set(&["log", "settings", "types"])),
+    for (file, trigger, expected) in [
+        ("echo.wasm", "webhook", set(&["log", "types"])),
+        ("github_push.wasm", "webhook", set(&["log", "settings", "types"])),
+        (
+            "github_to_slack.wasm",
+            "webhook",
+            set(&["clock", "connection", "log", "settings", "types"]),
+        ),
+        ("slack_commands.wasm", "webhook", set(&["clock", "kv", "log", "settings", "types"])),
+        ("stripe_ledger.wasm", "webhook", set(&["kv", "log", "types"])),
+        (
+            "uptime.wasm",
+            "schedule",
+            set(&["clock", "connection", "kv", "log", "settings", "types"]),
+        ),
     ] {
         let (imports, exports) = interfaces(&component(file));
         assert_eq!(imports, expected, "imports of {file}");
-        assert_eq!(exports, set(&["manifest", "webhook"]), "exports of {file}");
+        assert_eq!(exports, set(&["manifest", trigger]), "exports of {file}");
     }
 }

@@ -149,3 +149,25 @@ fn a_good_file_passes_the_check_and_shows_no_secret() {
     let said = [check.stdout, check.stderr].concat();
     assert!(!String::from_utf8_lossy(&said).contains(SECRET));
 }
+
+#[test]
+fn settings_are_typed_and_the_next_attempt_has_the_new_ones() {
+    let yard = Yard::with_plugins(&["confidant"]);
+    fs::write(yard.path("api"), "a-key-of-some-length").unwrap();
+    let config = yard
+        .config()
+        .set("plugin.confidant", "secrets = { api_key = { file = \"api\" } }")
+        .set(
+            "plugin.confidant",
+            "settings = { word = { n = 1, list = [1.5, true], on = 1979-05-27 } }",
+        )
+        .route("in", "confidant/word", &["mode = \"respond\""]);
+    let daemon = yard.start(&config);
+    let word = |delivery: &str| daemon.send(&Request::github("/in", "push", delivery, "{}")).json();
+    assert_eq!(word("1"), serde_json::json!({ "n": 1, "list": [1.5, true], "on": "1979-05-27" }));
+    let mark = daemon.mark();
+    yard.write_config(&config.set("plugin.confidant", "settings = { word = \"another\" }"));
+    daemon.until_logged_text(mark, "configuration reloaded");
+    assert_eq!(word("2"), serde_json::json!("another"));
+    daemon.stop();
+}

@@ -405,7 +405,7 @@ fn a_key_pair_of_ones_own_is_checked_as_the_configuration_says() {
             .body(body)
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    assert_eq!(sent(&daemon, &event(&key, now, "{}")), 200);
+    assert_eq!(sent(&daemon, &event(&key, now, "{}")), 202);
     assert_eq!(sent(&daemon, &event(&key, now, "{}").body("{ }")), 401);
     assert_eq!(sent(&daemon, &event(&key, now - 400, "{}")), 401);
     let other = KeyPair::generate_for(&PKCS_ED25519).unwrap();

@@ -30,5 +30,6 @@ mod schedules;
 mod secrets;
 mod send;
 mod senders;
+mod shipped;
 mod stopping;
 mod tls;

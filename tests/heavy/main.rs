@@ -9,6 +9,7 @@
 
 mod kills;
 mod loops;
+mod messages;
 mod reloads;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -14,6 +14,7 @@ mod binary;
 mod client;
 mod clock;
 mod config;
+pub mod courier;
 mod crash;
 mod daemon;
 mod disk;

@@ -1,7 +1,7 @@
 //! A server that stands in for those of senders: HTTPS on loopback, under the senders' own names,
 //! with a certificate of an authority that only the test's daemon trusts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -34,6 +34,8 @@ struct State {
     down: AtomicBool,
     /// By the path without its query.
     pages: Mutex<HashMap<String, Page>>,
+    /// What is answered before what is at the path, once each.
+    first: Mutex<HashMap<String, VecDeque<Page>>>,
     asked: Mutex<Vec<Asked>>,
 }
 
@@ -42,6 +44,13 @@ struct Page {
     status: u16,
     headers: Vec<(String, String)>,
     body: String,
+}
+
+impl Page {
+    fn new(status: u16, headers: &[(&str, &str)], body: impl Into<String>) -> Self {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self { status, headers: headers.iter().map(owned).collect(), body: body.into() }
+    }
 }
 
 /// A request that came in.
@@ -106,10 +115,19 @@ impl StandIn {
         headers: &[(&str, &str)],
         body: impl Into<String>,
     ) {
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let headers = headers.iter().map(owned).collect();
-        let page = Page { status, headers, body: body.into() };
-        lock(&self.state.pages).insert(path.to_owned(), page);
+        lock(&self.state.pages).insert(path.to_owned(), Page::new(status, headers, body));
+    }
+
+    /// The next request for `path` is answered so, once; those after it as they would be.
+    pub fn answer_once(
+        &self,
+        path: &str,
+        status: u16,
+        headers: &[(&str, &str)],
+        body: impl Into<String>,
+    ) {
+        let page = Page::new(status, headers, body);
+        lock(&self.state.first).entry(path.to_owned()).or_default().push_back(page);
     }
 
     /// Whether connections are dropped before the TLS handshake.
@@ -172,7 +190,9 @@ fn answer(stream: TcpStream, config: Arc<ServerConfig>, state: &State) -> io::Re
     let tls = ServerConnection::new(config).map_err(io::Error::other)?;
     let mut stream = BufReader::new(StreamOwned::new(tls, stream));
     let asked = read(&mut stream)?;
-    let page = lock(&state.pages).get(without_query(&asked.target)).cloned();
+    let path = without_query(&asked.target);
+    let first = lock(&state.first).get_mut(path).and_then(VecDeque::pop_front);
+    let page = first.or_else(|| lock(&state.pages).get(path).cloned());
     let page = page.unwrap_or(Page { status: 404, headers: Vec::new(), body: String::new() });
     // Noted before it is answered: whoever sees the answer's effect finds it.
     lock(&state.asked).push(asked);

@@ -198,7 +198,7 @@ impl Version {
         let elements = needs.as_ref().and_then(|needs| needs.max_initial_table_size);
         Parts {
             memories: needs.as_ref().map_or(0, |needs| needs.num_memories),
-            memory: memory.unwrap_or(0),
+            memory: memory.unwrap_or(0).saturating_mul(PAGE),
             tables: needs.as_ref().map_or(0, |needs| needs.num_tables),
             table_elements: elements.unwrap_or(0),
         }

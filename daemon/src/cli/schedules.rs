@@ -85,7 +85,7 @@ async fn run_in(command: SchedulesCommand) -> anyhow::Result<ExitCode> {
             if json {
                 writeln!(out, "{answer:#}")?;
             } else {
-                let event = answer["event"].as_str().unwrap_or_default();
+                let event = answer.get("event").and_then(Value::as_str).unwrap_or_default();
                 writeln!(out, "{name} fired: `hookyard events show {event}` says how it goes")?;
             }
         }
@@ -141,18 +141,18 @@ fn list(
         "NAME", "CRON", "TIMEZONE", "NEXT", "LAST RUN", "STATE"
     )?;
     for schedule in &schedules {
-        let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+        let text = |at: &str| schedule.pointer(at).and_then(Value::as_str).unwrap_or("-");
         let handlers = schedule["handlers"].as_array().into_iter().flatten();
         let handlers: Vec<&str> = handlers.filter_map(Value::as_str).collect();
         writeln!(
             out,
             "{:20}  {:20}  {:16}  {:25}  {:24}  {:11}  {}",
-            text(&schedule["name"]),
-            text(&schedule["cron"]),
-            text(&schedule["timezone"]),
-            text(&schedule["next"]["local"]),
-            text(&schedule["last"]["fired_at"]),
-            text(&schedule["last"]["state"]),
+            text("/name"),
+            text("/cron"),
+            text("/timezone"),
+            text("/next/local"),
+            text("/last/fired_at"),
+            text("/last/state"),
             handlers.join(","),
         )?;
     }

@@ -421,11 +421,7 @@ pub(super) fn handlers(
 }
 
 /// The text of `entry` as a handler's name.
-pub(super) fn handler(
-    text: &str,
-    entry: &Entry<'_>,
-    problems: &mut Problems,
-) -> Option<HandlerName> {
+fn handler(text: &str, entry: &Entry<'_>, problems: &mut Problems) -> Option<HandlerName> {
     let handler = text.parse().ok();
     if handler.is_none() {
         problems
@@ -440,7 +436,7 @@ pub(super) fn handler(
 }
 
 /// What `entry` says, and `default` of what it does not say.
-pub(super) fn retry(entry: &Entry<'_>, default: &Retry, problems: &mut Problems) -> Retry {
+fn retry(entry: &Entry<'_>, default: &Retry, problems: &mut Problems) -> Retry {
     let Some(table) = Table::open(entry, &keys::RETRY, problems) else { return default.clone() };
     let max_attempts =
         table.count("max_attempts", default.max_attempts as usize, 1..=1000, problems);

@@ -7,9 +7,9 @@ use toml::de::DeValue;
 
 use super::diagnostic::{Span, line_of};
 use super::keys;
-use super::model::{Overlap, Retry, RouteHandler, Schedule};
+use super::model::{Overlap, Schedule};
 use super::reader::{Entry, Problems, Table, nearest, show};
-use super::route::{self, NAME_RULE};
+use super::route::{self, Handlers, NAME_RULE};
 use super::scheme::one_of;
 use super::sections;
 use crate::schedule::{Missed, Timing, expression};
@@ -95,11 +95,12 @@ fn schedule(
     };
     let timing = timing(table, zone, text, problems);
     let overlap = overlap(table, problems);
+    let handlers = Handlers { of: "schedule", keys: &keys::CONSUMER, taken: &[] };
     let schedule = Schedule {
         name: name.unwrap_or_default().to_owned(),
         line: line_of(text, table.span.start),
         jitter: table.duration("jitter", Duration::ZERO, Duration::ZERO..=LONGEST_JITTER, problems),
-        handlers: handlers(table, problems),
+        handlers: route::handlers(table, handlers, problems),
         missed: missed(table, overlap, problems),
         overlap: overlap.unwrap_or(Overlap::Skip),
         data: table.entry("data").and_then(|entry| sections::json(&entry, problems)),
@@ -165,31 +166,6 @@ fn inside(value: &Span, written: &str, file: &str, part: &Span) -> Span {
         Some(_) if !part.is_empty() => value.start + 1 + part.start..value.start + 1 + part.end,
         _ => value.clone(),
     }
-}
-
-fn handlers(table: &Table<'_>, problems: &mut Problems) -> Vec<RouteHandler> {
-    const EXAMPLE: &str = "\"uptime/check\"";
-    let retry = match table.entry("retry") {
-        None => Retry::default(),
-        Some(entry) => route::retry(&entry, &Retry::default(), problems),
-    };
-    let Some(entry) = table.entry("handlers") else {
-        problems
-            .error(table.span.clone(), "the schedule has no `handlers`")
-            .help(format!("name a plugin and its handler: `handlers = {EXAMPLE}`"));
-        return Vec::new();
-    };
-    if matches!(entry.value, DeValue::Array(list) if list.is_empty()) {
-        problems
-            .error(entry.span.clone(), "`handlers` is empty: nothing would be run")
-            .help(format!("name a plugin and its handler: `handlers = {EXAMPLE}`"));
-    }
-    let texts = problems.texts(&entry, EXAMPLE);
-    let handlers = texts.iter().filter_map(|(text, element)| {
-        let name = route::handler(text, element, problems)?;
-        Some(RouteHandler { name, kinds: Vec::new(), retry: retry.clone() })
-    });
-    handlers.collect()
 }
 
 /// Nothing when it was not understood.

@@ -11,6 +11,7 @@ use super::*;
 use crate::schedule::Missed;
 
 mod connections;
+mod snippets;
 
 const ROUTE: &str = "[[route]]\npath = \"/hooks/github\"\nprovider = \"github\"\nsecret = { env \
      = \"S\" }\nhandlers = \"a/b\"\n";
@@ -64,6 +65,25 @@ fn every_mistake_is_shown_in_its_place() {
         ("syntax", "[server]\nlisten = \"127.0.0.1:8080\n\n[admin\n".into()),
         ("syntax_beside_a_secret", "[[route]]\nsecret = hunter2\n".into()),
         ("duplicate_key", "[server]\nlisten = \"[::]:1\"\nlisten = \"[::]:2\"\n".into()),
+        ("stored_token", "[admin]\ntoken = { stored = \"admin\" }\n".into()),
+        (
+            "stored_keys",
+            "[secrets]\nformer_keys = [{ stored = \"old\" }, \"hunter2\", { env = \"S\" }]\n".into(),
+        ),
+        (
+            "stored_names",
+            route(
+                "of/{tenant}",
+                "provider = \"github\"\nsecret = [\n  { stored = \"of.{tenant}\" },\n  \
+                 { stored = \"of/{tenant}\" },\n  { stored = \"of.{team}\" },\n]",
+            ),
+        ),
+        (
+            "plugin_secrets",
+            "[plugin.a]\nsecrets = { \"A b\" = { env = \"S\" }, c = \"hunter2\" }\n[plugin.b]\n\
+             secrets = \"hunter2\"\n[plugin.c.secrets]\nof = { file = \"of/{tenant}\" }\n"
+                .into(),
+        ),
         ("unknown_table", "[sever]\nlisten = \"127.0.0.1:8080\"\n".into()),
         ("unknown_key", "[server.limits]\nconections = 5\n".into()),
         ("key_of_another_table", "[server]\nplugins_dir = \"plugins\"\n".into()),

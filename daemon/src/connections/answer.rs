@@ -89,8 +89,8 @@ fn broken(message: &str) -> Fault {
 /// The header lines that a plugin gets, in the order of the answer.
 pub(super) fn lines(headers: &HeaderMap, decompressed: bool) -> Vec<(String, Vec<u8>)> {
     let kept = headers.iter().filter(|(name, _)| {
-        let untrue = decompressed && **name == header::CONTENT_ENCODING;
-        !untrue && !LEFT_OUT.contains(&name.as_str())
+        let undone = decompressed && **name == header::CONTENT_ENCODING;
+        !undone && !LEFT_OUT.contains(&name.as_str())
     });
     kept.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
 }

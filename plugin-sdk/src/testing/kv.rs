@@ -59,6 +59,27 @@ impl HostBuilder {
         self.fake.kept.put(true, namespace, key, value.as_ref());
         self
     }
+
+    /// Begins with all that was kept after an earlier run, in place of what it had: for what several
+    /// events do, one after the other.
+    ///
+    /// ```
+    /// use hookyard_sdk::prelude::*;
+    /// use hookyard_sdk::testing;
+    ///
+    /// fn count(event: Event, host: Host) -> Outcome {
+    ///     done().message(host.kv("counts").increment_and_get(event.kind(), 1)?)
+    /// }
+    ///
+    /// let push = || testing::event().kind("push").build();
+    /// let first = testing::run(count, push());
+    /// let second = testing::host().after(&first).run(count, push());
+    /// assert_eq!(second.expect_done().message(), Some("2"));
+    /// ```
+    pub fn after(mut self, run: &Run) -> Self {
+        self.fake.kept = run.kept.clone();
+        self
+    }
 }
 
 impl Run {

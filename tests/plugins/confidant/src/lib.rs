@@ -40,4 +40,10 @@ fn tell(event: Event, host: Host) -> Outcome {
     }
 }
 
-hookyard_sdk::plugin!(tell, secrets(api_key));
+/// Answers with its setting `word`, whatever that is.
+#[handler]
+fn word(_event: Event, host: Host) -> Outcome {
+    reply(200).json(&host.setting::<Value>("word")?)
+}
+
+hookyard_sdk::plugin!(tell, word, secrets(api_key), settings(optional word));
