@@ -135,6 +135,7 @@ async fn run(live: Live, followed: Followed) -> anyhow::Result<ExitCode> {
         live: Arc::clone(&live),
         store: Arc::clone(&store),
         plugins: Arc::clone(&plugins),
+        dispatcher: Arc::clone(&dispatcher),
         draining: Arc::clone(&draining),
         learned,
         scheduler: Arc::clone(&scheduler),

@@ -18,14 +18,20 @@ pub(crate) const TICK: Duration = Duration::from_millis(5);
 /// A component made from Rust has one memory, one or two tables and a few core instances; those that
 /// componentize-js 0.23 and componentize-py 0.25 make fit as well (`hookyard plugins inspect` says
 /// what a file has).
-pub(crate) const MAX_MEMORIES: u32 = 2;
-pub(crate) const MAX_TABLES: u32 = 8;
-pub(crate) const MAX_CORE_INSTANCES: u32 = 64;
-pub(crate) const MAX_TABLE_ELEMENTS: usize = 100_000;
+pub const MAX_MEMORIES: u32 = 2;
+pub const MAX_TABLES: u32 = 8;
+pub const MAX_CORE_INSTANCES: u32 = 64;
+pub const MAX_TABLE_ELEMENTS: usize = 100_000;
+
+/// Of a guest's calls, in bytes; past it there is a trap.
+pub const MAX_STACK: usize = 512 << 10;
+
+/// What a guest's stack takes of the address space: its calls, and the host's for it.
+pub const STACK: usize = 2 << 20;
 
 /// Memory that a pool slot keeps between attempts. Pages that stay need no page fault; 1 MiB is
 /// the arena that the SDK's allocator serves from.
-const KEEP_RESIDENT: usize = 1 << 20;
+pub const KEEP_RESIDENT: usize = 1 << 20;
 
 /// The linked engine that all plugins share.
 pub(crate) struct Host {
@@ -67,6 +73,8 @@ pub(crate) fn fingerprint(engine: &Engine) -> u64 {
 fn code_config() -> Config {
     let mut config = Config::new();
     config.epoch_interruption(true);
+    config.max_wasm_stack(MAX_STACK);
+    config.async_stack_size(STACK);
     // Plugins have 32-bit memories: 64-bit ones need bounds checks and a larger reservation.
     config.wasm_memory64(false);
     // Nothing here reads them, and they make up a third of the compiled code.

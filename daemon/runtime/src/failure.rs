@@ -3,6 +3,7 @@
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Error, Trap, WasmBacktrace};
 
+use crate::engine::{MAX_STACK, MAX_TABLE_ELEMENTS};
 use crate::state::{LimitReached, State};
 use crate::text::line;
 use crate::wasi::MAX_HANDLES;
@@ -13,41 +14,42 @@ const MAX: usize = 2048;
 
 /// Whose failure it is, and under which limits.
 pub(crate) struct Subject<'a> {
-    pub(crate) plugin: &'a str,
+    /// `None` while it says what it is: its limits are fixed then.
+    pub(crate) plugin: Option<&'a str>,
     pub(crate) limits: &'a Limits,
 }
 
 impl Subject<'_> {
     pub(crate) fn timeout(&self) -> String {
-        let Self { plugin, limits } = self;
-        format!(
-            "ran longer than its `timeout` of {:?}: make it faster, or raise `timeout` under \
-             `[plugin.{plugin}]`",
-            limits.timeout
+        let limit = self.limits.timeout;
+        self.past(
+            &format!("ran longer than its `timeout` of {limit:?}"),
+            "make it faster",
+            "`timeout`",
         )
     }
 
     pub(crate) fn cpu(&self) -> String {
-        let Self { plugin, limits } = self;
-        format!(
-            "used more than its `cpu` of {:?} of processor time: look for an endless loop, or \
-             raise `cpu` under `[plugin.{plugin}]`",
-            limits.cpu
+        let limit = self.limits.cpu;
+        self.past(
+            &format!("used more than its `cpu` of {limit:?} of processor time"),
+            "look for an endless loop",
+            "`cpu`",
         )
     }
 
     fn memory(&self, wanted: u64) -> String {
-        let Self { plugin, limits } = self;
-        format!(
-            "needed {wanted} bytes of memory, more than its `memory` of {}: raise `memory` under \
-             `[plugin.{plugin}]`",
-            limits.memory
+        let limit = self.limits.memory;
+        self.past(
+            &format!("needed {wanted} bytes of memory, more than its `memory` of {limit}"),
+            "use less",
+            "`memory`",
         )
     }
 
     /// Whether it may use `kv`, `queue` and connections.
     fn copied(&self, keeps: bool, sends: bool, asks: bool) -> String {
-        let Self { plugin, limits } = self;
+        let limits = self.limits;
         let mut bounds = vec![format!("`reply_bytes` of {}", limits.reply_bytes)];
         if keeps {
             bounds.push(format!("`kv_value_bytes` of {}", limits.kv_value_bytes));
@@ -62,12 +64,30 @@ impl Subject<'_> {
             1 => ("allows", "`reply_bytes`"),
             _ => ("allow", "the one that it is"),
         };
-        format!(
-            "passed more data in one call than its {} {allow}: pass less, or raise {raise} under \
-             `[plugin.{plugin}]`",
-            bounds.join(" and its ")
+        let bounds = bounds.join(" and its ");
+        self.past(
+            &format!("passed more data in one call than its {bounds} {allow}"),
+            "pass less",
+            raise,
         )
     }
+
+    /// What happened and what to do.
+    fn past(&self, what: &str, instead: &str, limit: &str) -> String {
+        match self.plugin {
+            Some(plugin) => {
+                format!("{what}: {instead}, or raise {limit} under `[plugin.{plugin}]`")
+            }
+            None => format!("{what}, which is fixed while a plugin says what it is: {instead}"),
+        }
+    }
+}
+
+fn elements(wanted: usize) -> String {
+    format!(
+        "needed {wanted} table elements: {MAX_TABLE_ELEMENTS} is the most of all its tables together, \
+         which is fixed"
+    )
 }
 
 /// The outcome of an attempt whose call failed with `error`.
@@ -81,6 +101,10 @@ pub(crate) fn outcome(error: &Error, state: &State, subject: &Subject<'_>) -> Ou
         let said = said.map(|said| format!(" (it said: {said})")).unwrap_or_default();
         return Outcome::Limit(subject.memory(wanted) + &said);
     }
+    if let Some(wanted) = state.memory.elements_refused {
+        let said = said.map(|said| format!(" (it said: {said})")).unwrap_or_default();
+        return Outcome::Limit(elements(wanted) + &said);
+    }
     // The engine's errors for these have no public type.
     let cause = format!("{:#}", error.root_cause());
     if cause.contains("fuel allocated for hostcalls") {
@@ -93,7 +117,7 @@ pub(crate) fn outcome(error: &Error, state: &State, subject: &Subject<'_>) -> Ou
     if cause.contains("store handle limit") || error.is::<ResourceTableError>() {
         return Outcome::Limit(format!(
             "held more than {MAX_HANDLES} handles (of streams, moments to wait for or its own \
-             resources) at once, the most that an instance may: drop those that are done with"
+             resources) at once, the most that an instance may, which is fixed: drop those that are done with"
         ));
     }
     let mut message = reason(error);
@@ -110,9 +134,10 @@ pub(crate) fn outcome(error: &Error, state: &State, subject: &Subject<'_>) -> Ou
 /// What ended the guest, without the engine's backtrace.
 fn reason(error: &Error) -> String {
     match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => {
-            "wasm trap: call stack exhausted, which is usually endless recursion".into()
-        }
+        Some(Trap::StackOverflow) => format!(
+            "wasm trap: call stack exhausted: its calls went deeper than {MAX_STACK} bytes of stack, \
+             which is fixed; usually that is endless recursion"
+        ),
         Some(trap) => trap.to_string(),
         None => line(&error.root_cause().to_string(), MAX / 2),
     }

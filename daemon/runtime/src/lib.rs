@@ -36,6 +36,17 @@ mod version;
 mod wasi;
 mod watch;
 
+/// Bounds that no option changes.
+pub mod fixed {
+    pub use crate::engine::{
+        KEEP_RESIDENT, MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_STACK, MAX_TABLE_ELEMENTS, MAX_TABLES,
+        STACK,
+    };
+    pub use crate::plugins::MAX_WORKERS;
+    pub use crate::version::COPY_SLACK;
+    pub use crate::wasi::MAX_HANDLES;
+}
+
 pub use attempt::{Attempt, Level, LogLine, Outcome, Reply};
 pub use compile::compile_main;
 pub use connection::{Answer, Call, CallError, Called, Connections};

@@ -11,7 +11,7 @@ use wasmtime::component::Component;
 
 use crate::cache::{Cache, LastGood};
 use crate::compile::{compile, write};
-use crate::engine::Host;
+use crate::engine::{Host, MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES};
 use crate::text::line;
 use crate::version::Version;
 use crate::{Compiler, ContentHash, artefact};
@@ -100,13 +100,16 @@ impl Loader {
         let why = line(why, 1024);
         if why.contains("minimum byte size") {
             return format!(
-                "it starts with more memory than `max_memory` under `[runtime]` allows, {} bytes: \
-                 {why}",
+                "it starts with more memory than the {} bytes that any plugin may have, which is \
+                 fixed: {why}",
                 self.max_memory
             );
         }
         if why.contains("pooling allocator") {
-            return format!("it is made of more parts than an instance may have: {why}");
+            return format!(
+                "it is made of more parts than an instance may have ({MAX_CORE_INSTANCES} core \
+                 instances, {MAX_MEMORIES} memories, {MAX_TABLES} tables, which is fixed): {why}"
+            );
         }
         format!("its compiled code cannot be loaded: {why}; is `hookyard` being replaced?")
     }
@@ -149,8 +152,11 @@ fn read(path: &Path, most: u64) -> (Option<Stamp>, Result<Vec<u8>, String>) {
     if !data.is_file() {
         return (stamp, Err("it is not a regular file".into()));
     }
-    let too_large =
-        || format!("it is larger than {most} bytes, the most that a plugin's file may have");
+    let too_large = || {
+        format!(
+            "it is larger than {most} bytes, the most that a plugin's file may have, which is fixed"
+        )
+    };
     if data.len() > most {
         return (stamp, Err(too_large()));
     }

@@ -69,10 +69,10 @@ pub enum InvalidManifest {
     Name { what: &'static str, name: String },
     #[error("names the {what} `{name}` twice: give each its own name")]
     Twice { what: &'static str, name: String },
-    #[error("names {count} {what}s: {MAX_NAMES} is the most")]
+    #[error("names {count} {what}s: {MAX_NAMES} is the most, which is fixed")]
     TooMany { what: &'static str, count: usize },
     #[error(
-        "has a {what} of {length} bytes or with control characters: {MAX_TEXT} bytes of plain text is the most"
+        "has a {what} of {length} bytes or with control characters: {MAX_TEXT} bytes of plain text is the most, which is fixed"
     )]
     Text { what: &'static str, length: usize },
     #[error("names no handler: annotate a function with `#[handler]` and list it in `plugin!(…)`")]

@@ -158,7 +158,7 @@ impl Plugin {
             metered(self.call(&mut store, handler, event, job, attempt), limits.cpu, end).await;
 
         store.data_mut().finish_print();
-        let subject = Subject { plugin: self.name(), limits };
+        let subject = Subject { plugin: Some(self.name()), limits };
         let outcome = match ended {
             Ok(Ok(outcome)) => self.outcome(outcome),
             Ok(Err(error)) => self.redacted(failure::outcome(&error, store.data(), &subject)),

@@ -31,6 +31,9 @@ pub enum StartError {
     Thread(#[source] std::io::Error),
 }
 
+/// Plugins that are loaded at the same time, at most; there are no more than processors.
+pub const MAX_WORKERS: usize = 8;
+
 /// The plugins that serve now, kept up to date with their folder until this is dropped.
 pub struct Plugins {
     shared: Arc<Shared>,
@@ -72,7 +75,7 @@ impl Plugins {
     /// # Errors
     /// The engine cannot be set up, or the cache folder cannot be made private.
     pub fn start(options: Options, admission: Arc<dyn Admission>) -> Result<Arc<Self>, StartError> {
-        let workers = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+        let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
         let concurrency = options.concurrency.max(1);
         // Loading needs an instance to ask it for its manifest.
         let host = Host::new(concurrency.saturating_add(workers), options.max_memory)

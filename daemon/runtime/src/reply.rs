@@ -15,7 +15,7 @@ pub(crate) enum BadReply {
     Value(String),
     #[error("sets `{0}`, which belongs to the connection and is set by the server: leave it out")]
     Connection(String),
-    #[error("has {0} header lines: {MAX_LINES} is the most")]
+    #[error("has {0} header lines: {MAX_LINES} is the most, which is fixed")]
     Many(usize),
     #[error("is {size} bytes with its header lines, more than `reply_bytes` of {limit}")]
     Large { size: usize, limit: usize },

@@ -67,7 +67,7 @@ impl State {
             settings,
             secrets,
             started,
-            memory: Memory { limit: memory, used: 0, peak: 0, refused: None, elements: 0 },
+            memory: Memory::new(memory),
             kv,
             outbox,
             outgoing,
@@ -159,7 +159,8 @@ impl random::Host for State {
     fn bytes(&mut self, len: u32) -> wasmtime::Result<Vec<u8>> {
         if len > MAX_RANDOM {
             return Err(LimitReached(format!(
-                "asked for {len} random bytes at once: {MAX_RANDOM} is the most"
+                "asked for {len} random bytes at once: {MAX_RANDOM} is the most, which is fixed: ask \
+                 several times"
             ))
             .into());
         }
@@ -190,6 +191,14 @@ pub(crate) struct Memory {
     /// What a refused growth would have made of `used`.
     pub(crate) refused: Option<u64>,
     elements: usize,
+    /// What a refused growth would have made of `elements`.
+    pub(crate) elements_refused: Option<usize>,
+}
+
+impl Memory {
+    fn new(limit: u64) -> Self {
+        Self { limit, used: 0, peak: 0, refused: None, elements: 0, elements_refused: None }
+    }
 }
 
 impl ResourceLimiter for Memory {
@@ -199,12 +208,16 @@ impl ResourceLimiter for Memory {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            // It fails by what the module itself says, and must not count as used.
-            return Ok(false);
-        }
         let more = u64::try_from(desired.saturating_sub(current)).unwrap_or(u64::MAX);
         let wanted = self.used.saturating_add(more);
+        if let Some(maximum) = maximum.filter(|maximum| desired > *maximum) {
+            // What the module itself says must not count as used. The engine's own bound is never
+            // less than the limit.
+            if u64::try_from(maximum).unwrap_or(u64::MAX) >= self.limit {
+                self.refused = Some(wanted);
+            }
+            return Ok(false);
+        }
         if wanted > self.limit {
             // The guest sees a failed `memory.grow` and may go on; if it traps, this says why.
             self.refused = Some(wanted);
@@ -223,14 +236,20 @@ impl ResourceLimiter for Memory {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
+        let wanted = self.elements.saturating_add(desired.saturating_sub(current));
+        if let Some(maximum) = maximum.filter(|maximum| desired > *maximum) {
+            // The engine's own bound of each table is that of all together.
+            if maximum >= MAX_TABLE_ELEMENTS {
+                self.elements_refused = Some(wanted);
+            }
             return Ok(false);
         }
-        let wanted = self.elements.saturating_add(desired.saturating_sub(current));
         if wanted > MAX_TABLE_ELEMENTS {
+            self.elements_refused = Some(wanted);
             return Ok(false);
         }
         self.elements = wanted;
+        self.elements_refused = None;
         Ok(true)
     }
 

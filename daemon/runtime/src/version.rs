@@ -24,7 +24,7 @@ use crate::{ContentHash, Limits, Manifest, Outcome, Parts};
 const DESCRIBE: Limits = Limits {
     timeout: Duration::from_secs(2),
     cpu: Duration::from_secs(1),
-    memory: 0, // The engine's bound is used.
+    memory: 64 << 20, // Beside what it starts with.
     log_bytes: 4 << 10,
     reply_bytes: 1 << 20,
     kv_key_bytes: 0,
@@ -37,7 +37,7 @@ const DESCRIBE: Limits = Limits {
 };
 
 /// Copied beyond the largest reply or value in one call: a reply's message, a log line.
-const COPY_SLACK: usize = 256 << 10;
+pub const COPY_SLACK: usize = 256 << 10;
 
 pub(crate) struct Version {
     pub(crate) manifest: Manifest,
@@ -123,9 +123,11 @@ impl Version {
             format!("its imports do not fit: {}", line(&format!("{error:#}"), 1024))
         })?;
 
+        let memory = starts_with(component).saturating_add(DESCRIBE.memory).min(max_memory);
+        let limits = Limits { memory, ..DESCRIBE };
         let given = Given {
             log_bytes: DESCRIBE.log_bytes,
-            memory: max_memory,
+            memory,
             copied: DESCRIBE.reply_bytes,
             ..Given::default()
         };
@@ -139,11 +141,10 @@ impl Version {
         };
         let deadline = Instant::now() + DESCRIBE.timeout;
         let (answer, _) = metered(asked, DESCRIBE.cpu, deadline).await;
-        let limits = Limits { memory: max_memory, ..DESCRIBE };
         let said = match answer {
             Ok(Ok((manifest,))) => manifest,
             Ok(Err(error)) => {
-                let subject = Subject { plugin: "NAME", limits: &limits };
+                let subject = Subject { plugin: None, limits: &limits };
                 return Err(match failure::outcome(&error, store.data(), &subject) {
                     Outcome::Trap(why) | Outcome::Limit(why) => {
                         format!("it failed when asked for its manifest: {why}")
@@ -157,8 +158,8 @@ impl Version {
                     Overrun::Cpu => (" of processor time", limits.cpu),
                 };
                 return Err(format!(
-                    "it did not say what it is within {limit:?}{what}: `describe` and what runs \
-                     at the start must be quick"
+                    "it did not say what it is within {limit:?}{what}, which is fixed: `describe` \
+                     and what runs at the start must be quick"
                 ));
             }
         };
@@ -197,8 +198,7 @@ impl Version {
         let elements = needs.as_ref().and_then(|needs| needs.max_initial_table_size);
         Parts {
             memories: needs.as_ref().map_or(0, |needs| needs.num_memories),
-            // The engine counts pages.
-            memory: memory.unwrap_or(0).saturating_mul(64 << 10),
+            memory: memory.unwrap_or(0).saturating_mul(PAGE),
             tables: needs.as_ref().map_or(0, |needs| needs.num_tables),
             table_elements: elements.unwrap_or(0),
         }
@@ -300,10 +300,20 @@ fn fits(component: &Component) -> Result<(), String> {
         ("table elements", elements, u64::try_from(MAX_TABLE_ELEMENTS).unwrap_or(u64::MAX)),
     ] {
         if has > most {
-            return Err(format!("it has {has} {what}: {most} is the most"));
+            return Err(format!("it has {has} {what}: {most} is the most, which is fixed"));
         }
     }
     Ok(())
+}
+
+/// Bytes of a page of memory, in which the engine tells how much there is at the start.
+const PAGE: u64 = 64 << 10;
+
+/// The most bytes of memory that it may have before anything of it has run.
+fn starts_with(component: &Component) -> u64 {
+    let Some(needs) = component.resources_required() else { return 0 };
+    let pages = needs.max_initial_memory_size.unwrap_or(0);
+    u64::from(needs.num_memories).saturating_mul(pages).saturating_mul(PAGE)
 }
 
 fn manifest(

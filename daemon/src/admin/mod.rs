@@ -20,6 +20,7 @@ use http_body_util::Full;
 use serde_json::json;
 
 use crate::admission::missing_plugins;
+use crate::dispatch::Dispatcher;
 use crate::ingress::{Answer, Body, Peer, Response};
 use crate::keeping::SecretKeeper;
 use crate::learned::Learned;
@@ -42,6 +43,7 @@ pub(crate) struct Admin {
     pub(crate) live: Arc<Live>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) plugins: Arc<Plugins>,
+    pub(crate) dispatcher: Arc<Dispatcher>,
     /// The daemon is stopping: no new work should be sent here.
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) learned: Arc<Learned>,
@@ -86,7 +88,7 @@ impl Admin {
         let now = Timestamp::now();
         let words: Vec<&str> = head.uri.path().split('/').skip(2).collect();
         let answer = match (words.as_slice(), head.method.as_str()) {
-            (["plugins"], "GET" | "HEAD") => plugins::list(&self.plugins),
+            (["plugins"], "GET" | "HEAD") => plugins::list(&self.plugins, &self.dispatcher),
             (["plugins"], _) => return Err(Problem::method_not_allowed("GET, HEAD")),
             (["routes"], "GET" | "HEAD") => routes::list(&config, &self.learned, now).await?,
             (["routes"], _) => return Err(Problem::method_not_allowed("GET, HEAD")),
@@ -172,6 +174,7 @@ impl Admin {
                 degraded.push(error.clone());
             }
         }
+        degraded.extend(self.dispatcher.paused().iter().map(plugins::paused));
         degraded
     }
 }

@@ -312,7 +312,7 @@ fn print_event(detail: &EventDetail) -> anyhow::Result<()> {
                 writeln!(out)?;
             }
             if record.log_dropped > 0 {
-                writeln!(out, "    ({} lines past the limit)", record.log_dropped)?;
+                writeln!(out, "    ({} lines past `log_bytes`)", record.log_dropped)?;
             }
         }
     }

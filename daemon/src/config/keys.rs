@@ -116,6 +116,7 @@ pub(super) const RUNTIME: Keys = Keys::new(
         "request_bytes",
         "queue_message_bytes",
         "queue_attempt_bytes",
+        "breaker",
     ],
     "{ plugins_dir = \"plugins\" }",
 );
@@ -145,6 +146,7 @@ pub(super) const PLUGIN: Keys = Keys::new(
         "topics",
         "queue_message_bytes",
         "queue_attempt_bytes",
+        "breaker",
         "settings",
     ],
     "{ timeout = \"10s\" }",
@@ -227,6 +229,12 @@ pub(super) const CONSUMER: Keys = Keys::new(
     "`handlers`",
     &["handler", "retry"],
     "{ handler = \"mailer/work\", retry = { max_attempts = 3 } }",
+);
+
+pub(super) const BREAKER: Keys = Keys::new(
+    "`breaker`",
+    &["failures", "pause", "max_pause"],
+    "{ failures = 10, pause = \"30s\" }",
 );
 
 pub(super) const ROUTE: Keys = Keys::new(
@@ -376,6 +384,7 @@ pub(super) const ALL: &[(&Keys, &str)] = &[
     (&AUTH_QUERY, "auth"),
     (&OAUTH2, "auth"),
     (&QUEUE, "[queue.TOPIC]"),
+    (&BREAKER, "breaker"),
     (&ROUTE, "[[route]]"),
     (&SCHEDULE, "[[schedule]]"),
     (&HANDLER, "handlers"),

@@ -4,6 +4,8 @@
 //! is for commands that do not. The text is parsed with the places of all values kept, read by hand
 //! ([`reader`]), and what comes out is [`model`].
 
+#[cfg(test)]
+mod budget;
 mod conflicts;
 mod connection;
 mod diagnostic;

@@ -137,6 +137,23 @@ pub(crate) struct Outbound {
 /// interrupted: a plugin must not hold an I/O thread for longer than a moment.
 pub(crate) const MAX_PLUGIN_MEMORY: u64 = 1 << 30;
 
+/// When a plugin that keeps breaking is left alone, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Breaker {
+    /// Attempts in a row that trap or cross a limit.
+    pub(crate) failures: u32,
+    /// Until one attempt is tried; doubled for each of those in a row that breaks.
+    pub(crate) pause: Duration,
+    /// No pause is longer.
+    pub(crate) max_pause: Duration,
+}
+
+impl Breaker {
+    /// What there is without a word in the configuration.
+    pub(crate) const BUILT_IN: Self =
+        Self { failures: 10, pause: Duration::from_secs(30), max_pause: Duration::from_secs(600) };
+}
+
 /// What bounds one plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PluginLimits {
@@ -170,6 +187,30 @@ pub(crate) struct PluginLimits {
     pub(crate) queue_message_bytes: usize,
     /// Bytes of the messages of an attempt.
     pub(crate) queue_attempt_bytes: usize,
+    /// `None` where a plugin that keeps breaking is tried all the same.
+    pub(crate) breaker: Option<Breaker>,
+}
+
+impl PluginLimits {
+    /// What there is without a word in the configuration.
+    pub(crate) const BUILT_IN: Self = Self {
+        timeout: Duration::from_secs(10),
+        cpu: Duration::from_secs(1),
+        memory: 64 << 20,
+        concurrency: 32,
+        log_bytes: 64 << 10,
+        log_rate: 64 << 10,
+        reply_bytes: 1 << 20,
+        kv_key_bytes: 512,
+        kv_value_bytes: 64 << 10,
+        kv_attempt_bytes: 256 << 10,
+        kv_bytes: 16 << 20,
+        requests: 20,
+        request_bytes: 4 << 20,
+        queue_message_bytes: 64 << 10,
+        queue_attempt_bytes: 256 << 10,
+        breaker: Some(Breaker::BUILT_IN),
+    };
 }
 
 /// `[plugin.NAME]`.
@@ -588,6 +629,18 @@ impl Config {
             handlers: &queue.handlers,
         });
         routes.chain(queues).chain(schedules).collect()
+    }
+
+    /// A plugin's table; one with the defaults when it has none.
+    pub(crate) fn plugin(&self, name: &str) -> Plugin {
+        self.plugins.get(name).cloned().unwrap_or_else(|| Plugin {
+            limits: self.runtime.defaults.clone(),
+            kv: None,
+            connections: BTreeSet::new(),
+            secrets: BTreeMap::new(),
+            topics: BTreeSet::new(),
+            settings: BTreeMap::new(),
+        })
     }
 
     /// The plugins that get events, each once.

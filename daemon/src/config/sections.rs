@@ -16,8 +16,8 @@ use super::connection;
 use super::diagnostic::Span;
 use super::keys;
 use super::model::{
-    Admin, Limits, MAX_PLUGIN_MEMORY, Outbound, Plugin, PluginLimits, Queue, Runtime, SecretRef,
-    Secrets, Server, Store, Tls,
+    Admin, Breaker, Limits, MAX_PLUGIN_MEMORY, Outbound, Plugin, PluginLimits, Queue, Runtime,
+    SecretRef, Secrets, Server, Store, Tls,
 };
 use super::queue;
 use super::reader::{Entry, Problems, Table, bare, nearest, show};
@@ -157,30 +157,13 @@ pub(super) fn runtime(
             .label("only the daemon may write here")
             .help("leave `cache_dir` out: it is `plugin-cache` beside the store");
     }
-    let built_in = PluginLimits {
-        timeout: 10 * SECOND,
-        cpu: SECOND,
-        memory: 64 * MIB,
-        concurrency: 32,
-        log_bytes: 64 << 10,
-        log_rate: 64 * KIB,
-        reply_bytes: 1 << 20,
-        kv_key_bytes: 512,
-        kv_value_bytes: 64 << 10,
-        kv_attempt_bytes: 256 << 10,
-        kv_bytes: 16 * MIB,
-        requests: 20,
-        request_bytes: 4 << 20,
-        queue_message_bytes: 64 << 10,
-        queue_attempt_bytes: 256 << 10,
-    };
     Runtime {
         plugins_dir,
         cache_dir,
         concurrency: table.count("concurrency", 64, 1..=4_096, problems),
         compile_timeout: table.duration("compile_timeout", 60 * SECOND, SECOND..=HOUR, problems),
         compile_memory: table.size("compile_memory", 4 * GIB, 256 * MIB..=1 << 40, problems),
-        defaults: plugin_limits(&table, "plugin_concurrency", &built_in, problems),
+        defaults: plugin_limits(&table, "plugin_concurrency", &PluginLimits::BUILT_IN, problems),
     }
 }
 
@@ -420,6 +403,42 @@ fn plugin_limits(
             4 * KIB..=MIB,
             problems,
         ),
+        breaker: match table.entry("breaker") {
+            Some(entry) => breaker(&entry, defaults.breaker, problems),
+            None => defaults.breaker,
+        },
+    }
+}
+
+/// `false` never pauses the plugin, `true` does as usual, a table says when and for how long.
+fn breaker(
+    entry: &Entry<'_>,
+    default: Option<Breaker>,
+    problems: &mut Problems,
+) -> Option<Breaker> {
+    const EXAMPLE: &str = "{ failures = 10, pause = \"30s\" }";
+    let usual = default.unwrap_or(Breaker::BUILT_IN);
+    match entry.value {
+        DeValue::Boolean(on) => on.then_some(usual),
+        DeValue::Table(_) => {
+            let table = Table::open(entry, &keys::BREAKER, problems)?;
+            let failures = table.count("failures", usual.failures as usize, 1..=1_000, problems);
+            let pause = table.duration("pause", usual.pause, 100 * MS..=24 * HOUR, problems);
+            let longest = usual.max_pause.max(pause);
+            let max_pause = table.duration("max_pause", longest, 100 * MS..=24 * HOUR, problems);
+            if max_pause < pause {
+                let span = table.entry("max_pause").map_or(table.span.clone(), |entry| entry.span);
+                problems
+                    .error(span, "`breaker`: `max_pause` must not be less than `pause`")
+                    .help("`pause` is the first pause, `max_pause` the longest of them");
+            }
+            let failures = u32::try_from(failures).unwrap_or(usual.failures);
+            Some(Breaker { failures, pause, max_pause })
+        }
+        _ => {
+            problems.wrong_type(entry, "a boolean or a table", EXAMPLE);
+            default
+        }
     }
 }
 

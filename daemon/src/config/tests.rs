@@ -454,8 +454,40 @@ fn an_empty_file_gives_every_default() {
             request_bytes: 4 << 20,
             queue_message_bytes: 64 << 10,
             queue_attempt_bytes: 256 << 10,
+            breaker: Some(Breaker {
+                failures: 10,
+                pause: Duration::from_secs(30),
+                max_pause: Duration::from_secs(600),
+            }),
         }
     );
+}
+
+#[test]
+fn a_breaker_is_a_switch_or_a_table_and_plugins_have_the_one_of_the_runtime() {
+    let breaker = |text: &str| {
+        let (config, _) = parse(Path::new("config.toml"), text).expect(text);
+        config.plugin_limits("a").breaker
+    };
+    let usual = Breaker::BUILT_IN;
+    let seconds = Duration::from_secs;
+    assert_eq!(breaker(""), Some(usual));
+    assert_eq!(breaker("[runtime]\nbreaker = false"), None);
+    assert_eq!(breaker("[runtime]\nbreaker = false\n[plugin.a]\nbreaker = true"), Some(usual));
+    assert_eq!(breaker("[plugin.a]\nbreaker = false"), None);
+    let runtime = "[runtime]\nbreaker = { failures = 3 }\n[plugin.a]\nbreaker = { pause = \"1h\" }";
+    let expected = Breaker { failures: 3, pause: seconds(3600), max_pause: seconds(3600) };
+    assert_eq!(breaker(runtime), Some(expected));
+    for (wrong, says) in [
+        ("0", "must be a boolean or a table"),
+        ("{ failures = 0 }", "`failures` must be"),
+        ("{ failure = 1 }", "`failures`"),
+        ("{ pause = \"5s\", max_pause = \"1s\" }", "`max_pause` must not be less"),
+    ] {
+        let text = format!("[plugin.a]\nbreaker = {wrong}");
+        let error = parse(Path::new("config.toml"), &text).expect_err(wrong).to_string();
+        assert!(error.contains(says), "{wrong}: {error}");
+    }
 }
 
 #[test]
@@ -734,7 +766,6 @@ fn every_listed_key_is_read() {
                     without("provider", &format!("verify = {{ {scheme}{needs}{key} = {wrong} }}"))
                 }
                 "[[route]]" => without(&format!("{key} "), &format!("{key} = {wrong}")),
-                "kv" => format!("[plugin.a]\nkv = {{ {key} = {wrong} }}\n"),
                 "auth" => {
                     let api = "[connection.a]\nbase_url = \"https://a.test\"\nauth =";
                     match keys.table.trim_matches('`') {
@@ -745,6 +776,9 @@ fn every_listed_key_is_read() {
                 "[connection.NAME] retry" => {
                     let api = "[connection.a]\nbase_url = \"https://a.test\"\n";
                     format!("{api}retry = {{ {key} = {wrong} }}\n")
+                }
+                "kv" | "breaker" => {
+                    format!("[plugin.a]\n{heading} = {{ {key} = {wrong} }}\n")
                 }
                 "[plugin.NAME]" => format!("[plugin.a]\n{key} = {wrong}\n"),
                 table => format!("{table}\n{key} = {wrong}\n"),

@@ -74,6 +74,7 @@ impl Dispatcher {
                 let started_at = Timestamp::now();
                 let end = Held::end(held.as_ref(), end_at);
                 let mut attempt = self.call(&name, &event, job, number, end).await?;
+                permit.judge(&name.plugin, &attempt, end);
                 Held::explain(held.as_ref(), end_at, &mut attempt);
                 Some((held, started_at, attempt))
             };

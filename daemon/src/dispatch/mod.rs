@@ -5,6 +5,7 @@
 //! else waits in the store and is claimed by [`Dispatcher::run`]. The database is the truth.
 
 mod attempt;
+mod breaker;
 mod effects;
 mod lanes;
 mod report;
@@ -13,21 +14,24 @@ mod retry;
 mod share;
 mod turns;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hookyard_runtime::Plugins;
-use hookyard_store::{Claimed, Dedupe, Ingested, LaneWant, NewEvent, NewJob, Store, StoreError};
-use hookyard_types::{Event, JobId, Target, Timestamp};
+use hookyard_runtime::{Attempt, Plugins};
+use hookyard_store::{Claimed, Dedupe, Ingested, NewEvent, NewJob, Store, StoreError};
+use hookyard_types::{Event, JobId, Source, Target, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot, watch};
 
 pub(crate) use attempt::Ran;
+pub(crate) use lanes::Paused;
 pub(crate) use respond::{Respond, Unavailable};
 
+use crate::config::RouteHandler;
 use crate::live::Live;
-use lanes::{Cap, Lanes, Open};
+use breaker::{Change, Verdict};
+use lanes::{Lanes, Place, Plan, Setup, Ticket, Want};
 use share::LogShares;
 use turns::Turns;
 
@@ -61,11 +65,37 @@ pub(crate) struct Dispatcher {
 struct Permit {
     dispatcher: Arc<Dispatcher>,
     lane: String,
+    ticket: Ticket,
+}
+
+impl Permit {
+    /// Takes in what an attempt says of `plugin`, whose lane this is; `end` is when it had to end in
+    /// any case.
+    fn judge(&self, plugin: &str, attempt: &Attempt, end: Option<tokio::time::Instant>) {
+        let now = Instant::now();
+        let end = end.map(tokio::time::Instant::into_std);
+        let verdict = Verdict::of(attempt, end, now);
+        let change = self.dispatcher.lanes.lock().judge(&self.lane, self.ticket, verdict, now);
+        match change {
+            None => {}
+            Some(Change::Opened { failures, pause }) => tracing::error!(
+                plugin,
+                failures,
+                pause = %humantime::format_duration(pause),
+                last = report::message(&attempt.outcome),
+                "plugin paused, as so many attempts in a row trapped or crossed a limit: its jobs                  wait, and one is tried after the pause; put a mended version into the plugins                  folder, or change its limits or settings under `[plugin.{plugin}]`, to go on at once"
+            ),
+            Some(Change::Closed) => {
+                tracing::info!(plugin, "plugin goes on: the attempt after its pause did not break");
+                self.dispatcher.notify_freed();
+            }
+        }
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.dispatcher.lanes.lock().finish(&self.lane);
+        self.dispatcher.lanes.lock().finish(&self.lane, self.ticket);
         self.dispatcher.notify_freed();
     }
 }
@@ -93,24 +123,31 @@ impl Dispatcher {
     pub(crate) fn configure(&self) {
         let config = self.live.config();
         let known = self.plugins.status();
-        let loaded = known.iter().filter(|plugin| self.plugins.plugin(&plugin.name).is_some());
-        let mut open = Vec::new();
-        for plugin in loaded {
-            let name = plugin.name.clone();
-            let cap = Cap::plugin(&name, config.plugin_limits(&name).concurrency);
-            open.push(Open { lane: name, caps: vec![cap] });
+        let mut plan = Plan { limit: config.runtime.concurrency, ..Plan::default() };
+        for known in known.iter() {
+            let Some(plugin) = self.plugins.plugin(&known.name) else { continue };
+            let name = &known.name;
+            let setup = Setup { hash: plugin.hash(), plugin: config.plugin(name) };
+            plan.plugins.insert(name.clone(), setup);
+            plan.lanes.insert(name.clone(), Place { plugin: name.clone(), topic: None });
         }
         for (topic, queue) in &config.queues {
-            let plugins: BTreeSet<&str> =
-                queue.handlers.iter().map(|handler| handler.name.plugin.as_str()).collect();
-            for plugin in plugins.into_iter().filter(|name| self.plugins.plugin(name).is_some()) {
-                let own = Cap::plugin(plugin, config.plugin_limits(plugin).concurrency);
-                let caps = vec![own, Cap::topic(topic, queue.concurrency)];
-                open.push(Open { lane: format!("{topic}/{plugin}"), caps });
+            plan.topics.insert(topic.clone(), queue.concurrency);
+            let source = Source::Queue(topic.clone());
+            for RouteHandler { name, .. } in &queue.handlers {
+                if plan.plugins.contains_key(&name.plugin) {
+                    let place = Place { plugin: name.plugin.clone(), topic: Some(topic.clone()) };
+                    plan.lanes.insert(Target::Handler(name.clone()).lane(&source), place);
+                }
             }
         }
-        self.lanes.lock().configure(config.runtime.concurrency, open);
+        self.lanes.lock().configure(plan);
         self.notify_freed();
+    }
+
+    /// The plugins whose jobs wait because too many attempts in a row broke, by name.
+    pub(crate) fn paused(&self) -> Vec<Paused> {
+        self.lanes.lock().paused()
     }
 
     fn notify_freed(&self) {
@@ -175,7 +212,8 @@ impl Dispatcher {
 
     /// A permit for an event that has just arrived, if its lane is free.
     fn reserve(self: &Arc<Self>, lane: &str) -> Option<Permit> {
-        self.lanes.lock().reserve(lane).then(|| self.permit(lane))
+        let ticket = self.lanes.lock().reserve(lane, Instant::now())?;
+        Some(self.permit(lane, ticket))
     }
 
     /// Runs a leased job in a task of its own.
@@ -199,8 +237,11 @@ impl Dispatcher {
                     if more {
                         continue;
                     }
-                    due.map_or(LONGEST_NAP, |due: Timestamp| due.saturating_since(Timestamp::now()))
-                        .min(LONGEST_NAP)
+                    let now = Instant::now();
+                    let probe = self.lanes.lock().next_probe(now);
+                    let probe = probe.map(|at| at.saturating_duration_since(now));
+                    let due = due.map(|due: Timestamp| due.saturating_since(Timestamp::now()));
+                    due.into_iter().chain(probe).min().unwrap_or(LONGEST_NAP).min(LONGEST_NAP)
                 }
                 Err(StoreError::Closed | StoreError::Untrusted(_)) => return,
                 Err(error) => {
@@ -250,11 +291,12 @@ impl Dispatcher {
     }
 
     async fn claim(self: &Arc<Self>) -> Result<Claim, StoreError> {
-        let wants = self.lanes.lock().begin_claim();
+        let wants = self.lanes.lock().begin_claim(Instant::now());
         if wants.is_empty() {
             return Ok(Claim { next_due: None, more: false });
         }
-        let claims = match self.store.claim(wants.clone(), Timestamp::now()).await {
+        let asked = wants.iter().map(|want| want.want.clone()).collect();
+        let claims = match self.store.claim(asked, Timestamp::now()).await {
             Ok(claims) => claims,
             Err(error) => {
                 self.settle(&wants, &HashMap::new());
@@ -267,28 +309,37 @@ impl Dispatcher {
             *got.entry(lane_of(claimed)).or_default() += 1;
         }
         let more = self.settle(&wants, &got);
+        let tickets: HashMap<&str, Ticket> =
+            wants.iter().map(|want| (want.want.lane.as_str(), want.ticket)).collect();
         for claimed in claims.jobs {
-            let permit = self.permit(&lane_of(&claimed));
+            // The store gives what it is asked for, and no other lane's.
+            let lane = lane_of(&claimed);
+            let Some(ticket) = tickets.get(lane.as_str()) else { continue };
+            let permit = self.permit(&lane, *ticket);
             self.start(permit, claimed);
         }
         Ok(Claim { next_due: claims.next_due, more })
     }
 
-    /// Gives back the permits that the claim did not use; whether there is more to claim at once.
-    fn settle(&self, wants: &[LaneWant], got: &HashMap<String, usize>) -> bool {
+    /// Gives back the permits that the claim did not use; whether another claim may bring more at
+    /// once.
+    fn settle(&self, wants: &[Want], got: &HashMap<String, usize>) -> bool {
         let mut lanes = self.lanes.lock();
+        let mut full = false;
         for want in wants {
-            lanes.end_claim(want, got.get(&want.lane).copied().unwrap_or(0));
+            let got = got.get(&want.want.lane).copied().unwrap_or(0);
+            lanes.end_claim(want, got);
+            full |= got == want.want.max;
         }
-        let more = lanes.is_hungry();
+        let passed_over = lanes.passed_over(wants, Instant::now());
         drop(lanes);
         // For a sender that found the permits taken by this claim.
         self.room.notify_waiters();
-        more
+        full || passed_over
     }
 
-    fn permit(self: &Arc<Self>, lane: &str) -> Permit {
-        Permit { dispatcher: Arc::clone(self), lane: lane.to_owned() }
+    fn permit(self: &Arc<Self>, lane: &str, ticket: Ticket) -> Permit {
+        Permit { dispatcher: Arc::clone(self), lane: lane.to_owned(), ticket }
     }
 }
 
@@ -300,6 +351,6 @@ fn lane_of(claimed: &Claimed) -> String {
 struct Claim {
     /// When the next job of the lanes that it looked at will be due.
     next_due: Option<Timestamp>,
-    /// A lane is to be looked at now: it got all that it asked for, or had no permit.
+    /// A lane got all that it asked for, or was not asked for another's sake: there may be more.
     more: bool,
 }

@@ -1,6 +1,7 @@
 //! `respond` routes: the sender waits for its handler.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hookyard_store::{
     Claimed, Completed, Duplicate, Ingested, NewEvent, Next, Resend, StoreError, Stored,
@@ -36,6 +37,8 @@ pub(crate) enum Respond {
 pub(crate) enum Unavailable {
     /// The handler's plugin is not loaded.
     NoPlugin,
+    /// Too many attempts of the handler's plugin in a row broke: none is made for so long.
+    Paused(Duration),
     /// No attempt could begin before the deadline.
     NoRoom,
     Store(StoreError),
@@ -79,6 +82,9 @@ impl Dispatcher {
             return Err(Unavailable::NoPlugin);
         }
         let permit = match tokio::time::timeout_at(deadline, self.permit_first(lane)).await {
+            Ok(Err(Unavailable::Paused(_))) if route.fallback_to_queue => {
+                return self.queue_instead(new, target).await;
+            }
             Ok(permit) => permit?,
             Err(_) if route.fallback_to_queue => return self.queue_instead(new, target).await,
             Err(_) => return Err(Unavailable::NoRoom),
@@ -116,10 +122,10 @@ impl Dispatcher {
         let mut reruns = Reruns::default();
         let attempt = loop {
             let held = before(Some(deadline), reruns.turn(&self.turns)).await.flatten();
-            let mut attempt = self
-                .call(name, &event, job, 1, Held::end(held.as_ref(), Some(deadline)))
-                .await
-                .ok_or(Unavailable::NoPlugin)?;
+            let end = Held::end(held.as_ref(), Some(deadline));
+            let mut attempt =
+                self.call(name, &event, job, 1, end).await.ok_or(Unavailable::NoPlugin)?;
+            permit.judge(&name.plugin, &attempt, end);
             Held::explain(held.as_ref(), Some(deadline), &mut attempt);
             let run =
                 self.to_commit(name, &event, &mut attempt, &reruns, held, Some(deadline)).await;
@@ -160,6 +166,9 @@ impl Dispatcher {
             let permit_now = match permit.take() {
                 Some(permit) => permit,
                 None => match tokio::time::timeout_at(deadline, self.permit_first(&lane)).await {
+                    Ok(Err(Unavailable::Paused(_))) if route.fallback_to_queue => {
+                        return self.leave_to_queue(duplicate, target).await;
+                    }
                     Ok(permit) => permit?,
                     Err(_) => return self.resent_too_late(route, duplicate, target).await,
                 },
@@ -222,7 +231,7 @@ impl Dispatcher {
                 let _ = watched.changed().await;
             }
             // The queue runs it: look again soon.
-            None => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+            None => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
 
@@ -282,11 +291,15 @@ impl Dispatcher {
             let freed = self.room.notified();
             {
                 let mut lanes = self.lanes.lock();
-                if lanes.reserve_first(lane) {
-                    return Ok(self.permit(lane));
+                let now = std::time::Instant::now();
+                if let Some(ticket) = lanes.reserve_first(lane, now) {
+                    return Ok(self.permit(lane, ticket));
                 }
                 if !lanes.is_open(lane) {
                     return Err(Unavailable::NoPlugin);
+                }
+                if let Some(wait) = lanes.pause(lane, now) {
+                    return Err(Unavailable::Paused(wait));
                 }
             }
             freed.await;

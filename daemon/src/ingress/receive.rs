@@ -292,6 +292,10 @@ fn unavailable(error: Unavailable) -> Problem {
             tracing::warn!("the plugin of a respond route is not loaded: answering 503");
             Problem::HandlerUnavailable
         }
+        Unavailable::Paused(retry_after) => {
+            tracing::debug!("the plugin of a respond route is paused: answering 503");
+            Problem::HandlerPaused { retry_after }
+        }
         Unavailable::NoRoom => {
             tracing::warn!("no attempt could begin before the deadline: answering 503");
             Problem::HandlerUnavailable

@@ -50,6 +50,8 @@ pub(crate) enum Problem {
     Unconfirmed,
     /// 503: the handler of a respond route failed, is missing, or was too slow.
     HandlerUnavailable,
+    /// 503: the plugin of a respond route broke too often in a row, and is left alone.
+    HandlerPaused { retry_after: Duration },
 }
 
 impl Problem {
@@ -68,7 +70,8 @@ impl Problem {
             | Self::StoreUnavailable { .. }
             | Self::KeysUnavailable { .. }
             | Self::Unconfirmed
-            | Self::HandlerUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            | Self::HandlerUnavailable
+            | Self::HandlerPaused { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -90,7 +93,7 @@ impl Problem {
             Self::StoreUnavailable { .. } => "the store takes nothing in at the moment",
             Self::KeysUnavailable { .. } => "the sender's keys are not available at the moment",
             Self::Unconfirmed => "the handshake could not be confirmed",
-            Self::HandlerUnavailable => "the handler is not available",
+            Self::HandlerUnavailable | Self::HandlerPaused { .. } => "the handler is not available",
         }
     }
 
@@ -101,6 +104,7 @@ impl Problem {
                 Some(Duration::from_secs(1))
             }
             Self::TooManyHandshakes { retry_after }
+            | Self::HandlerPaused { retry_after }
             | Self::StoreUnavailable { retry_after }
             | Self::KeysUnavailable { retry_after } => Some(*retry_after),
             _ => None,

@@ -25,7 +25,7 @@ use crate::state::State;
 
 /// Handles of resources that an instance may hold at once, the component's own kinds included. A
 /// Python component holds some ten.
-pub(crate) const MAX_HANDLES: usize = 4096;
+pub const MAX_HANDLES: usize = 4096;
 
 /// The interfaces that a plugin may import, in whichever 0.2 version.
 const INTERFACES: [&str; 27] = [

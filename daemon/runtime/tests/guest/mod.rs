@@ -25,6 +25,9 @@ pub struct Guest {
     pub handle: String,
     /// What `describe` does, if it is not to tell the truth.
     pub describe: Option<String>,
+    /// What `cabi_realloc` does, if it is not to hand out memory: `$old`, `$size`, `$align` and
+    /// `$new` are its parameters.
+    pub realloc: Option<String>,
     /// Imports, as module fields.
     pub imports: String,
     /// Other module fields.
@@ -55,12 +58,22 @@ pub enum Outcome {
     Raw(Vec<u8>),
 }
 
+const REALLOC: &str = "(local $at i32)
+    (local.set $at (i32.and
+        (i32.add (global.get $heap) (i32.sub (local.get $align) (i32.const 1)))
+        (i32.sub (i32.const 0) (local.get $align))))
+    (global.set $heap (i32.add (local.get $at) (local.get $new)))
+    (local.get $at)";
+
 pub const LOG: &str = r#"(import "hookyard:plugin/log@0.1.0" "write"
     (func $log (param i32 i32 i32 i32 i32)))"#;
 pub const RANDOM: &str = r#"(import "hookyard:plugin/random@0.1.0" "bytes"
     (func $random (param i32 i32)))"#;
 pub const SETTINGS: &str = r#"(import "hookyard:plugin/settings@0.1.0" "get"
     (func $setting (param i32 i32 i32)))"#;
+
+pub const KV_SET: &str = r#"(import "hookyard:plugin/kv@0.1.0" "set"
+    (func $set (param i32 i32 i32 i32 i32 i32 i32 i32 i64)))"#;
 
 impl Default for Guest {
     fn default() -> Self {
@@ -72,6 +85,7 @@ impl Default for Guest {
             required: vec![],
             handle: "i32.const OUTCOME".into(),
             describe: None,
+            realloc: None,
             imports: String::new(),
             fields: String::new(),
             world: "include hookyard:plugin/imports@0.1.0;
@@ -92,7 +106,10 @@ impl Guest {
     pub fn build(&self) -> Vec<u8> {
         let mut module = self.module();
         let mut resolve = Resolve::default();
-        resolve.push_dir("../../plugin-sdk/wit").expect("the interfaces");
+        // The end-to-end tests use this file too, from another folder.
+        let roots = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+        let wit = roots.map(|root| root.join("plugin-sdk/wit")).find(|wit| wit.is_dir());
+        resolve.push_dir(wit.expect("the workspace")).expect("the interfaces");
         let world = format!("package test:guest; world guest {{ {} }}", self.world);
         let package = resolve.push_str("guest.wit", &world).expect("the world");
         let world = resolve.select_world(&[package], None).expect("one world");
@@ -117,6 +134,7 @@ impl Guest {
         } else {
             String::new()
         };
+        let realloc = self.realloc.as_deref().unwrap_or(REALLOC);
         let wat = format!(
             r#"(module
             {imports}
@@ -125,12 +143,7 @@ impl Guest {
             (func (export "cabi_realloc")
                 (param $old i32) (param $size i32) (param $align i32) (param $new i32)
                 (result i32)
-                (local $at i32)
-                (local.set $at (i32.and
-                    (i32.add (global.get $heap) (i32.sub (local.get $align) (i32.const 1)))
-                    (i32.sub (i32.const 0) (local.get $align))))
-                (global.set $heap (i32.add (local.get $at) (local.get $new)))
-                (local.get $at))
+                {realloc})
             (func $describe (export "hookyard:plugin/manifest@0.1.0#describe") (result i32)
                 {describe})
             {webhook}

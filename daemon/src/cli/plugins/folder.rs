@@ -44,6 +44,9 @@ pub(super) fn list(argument: &ConfigArgument, as_json: bool) -> anyhow::Result<E
         if let Some(error) = plugin["error"].as_str() {
             writeln!(out, "          {}", error.escape_debug())?;
         }
+        if let Some(why) = plugin["paused"]["why"].as_str() {
+            writeln!(out, "          {}", why.escape_debug())?;
+        }
         let handlers = plugin["handlers"].as_array().into_iter().flatten();
         let names: Vec<&str> = handlers.filter_map(|handler| handler["name"].as_str()).collect();
         if !names.is_empty() {
@@ -88,7 +91,7 @@ fn files(config: &Config) -> anyhow::Result<Value> {
     let plugins = names.into_iter().map(|file| {
         let name = file.trim_end_matches(".wasm");
         json!({ "name": name, "file": file, "version": null, "sha256": null, "state": "unloaded",
-            "error": null, "handlers": [] })
+            "error": null, "handlers": [], "paused": null })
     });
     Ok(json!({ "plugins": plugins.collect::<Vec<_>>() }))
 }
