@@ -99,6 +99,26 @@ impl Keys {
         Ok(Verdict::Duplicate(first))
     }
 
+    /// Whether a key is that of an earlier event.
+    pub(super) fn are_known(&self, conn: &Connection) -> Result<bool, Fault> {
+        for key in &self.keys {
+            if matches!(self.known(conn, key)?, Some(Known { event: Some(_) })) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a key will be that of the event of `earlier`, once that has its keys.
+    pub(super) fn repeat(&self, earlier: &Self) -> bool {
+        let same = |key: &Key, known: &Key| {
+            (&key.scope, key.hash) == (&known.scope, known.hash)
+                && known.expires_at > self.received_at
+        };
+        self.route == earlier.route
+            && self.keys.iter().any(|key| earlier.keys.iter().any(|known| same(key, known)))
+    }
+
     /// Whether the token came with another body before, to whichever route and scope: one secret
     /// may serve several, and no part of the path need be signed.
     fn is_reused(&self, conn: &Connection, key: &Key) -> Result<bool, Fault> {

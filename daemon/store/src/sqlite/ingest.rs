@@ -96,6 +96,16 @@ impl Ingest {
         Ok(Ingested::Stored(Stored { id: event.id, seq, leases }))
     }
 
+    /// Whether it is a repetition of an event that is there.
+    pub(super) fn is_known(&self, conn: &Connection) -> Result<bool, Fault> {
+        self.keys.are_known(conn)
+    }
+
+    /// Whether it is a repetition of `earlier`, once that is stored.
+    pub(super) fn repeats(&self, earlier: &Self) -> bool {
+        self.keys.repeat(&earlier.keys)
+    }
+
     pub(super) fn new_event(&self) -> &NewEvent {
         &self.new
     }
@@ -139,6 +149,8 @@ fn insert_job(
         (None, Some(due_at)) => due_at.as_millis(),
         _ => received_at,
     };
+    let lane = job.target.lane(&new.event.source);
+    batch.backlogs.add(&lane);
     conn.prepare_cached(
         "INSERT INTO jobs (id, event, tenant, target_kind, target, lane, order_key, state, \
          due_at, attempts, incarnation, leased_at, leases) \
@@ -150,7 +162,7 @@ fn insert_job(
         new.event.tenant,
         target_kind,
         target,
-        job.target.lane(&new.event.source),
+        lane,
         job.order_key,
         state,
         due_at,

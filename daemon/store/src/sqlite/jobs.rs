@@ -204,7 +204,9 @@ impl Verb for Complete {
                 Verdict::Stale => return Ok(Completed::Conflict),
                 Verdict::Refused(refusal) => return Ok(Completed::Refused(refusal)),
             }
-            if let Some(refusal) = self.messages.refusal(batch)? {
+            let ends = !matches!(self.completion.next, Next::RetryAt(_));
+            let ending = ends.then_some(self.lease.job);
+            if let Some(refusal) = self.messages.refusal(batch, ending)? {
                 return Ok(Completed::Refused(refusal));
             }
         }

@@ -445,7 +445,7 @@ impl Verb for Commit {
             Verdict::Stale => return Ok(Completed::Conflict),
             Verdict::Refused(refusal) => return Ok(Completed::Refused(refusal)),
         };
-        if let Some(refusal) = self.messages.refusal(batch)? {
+        if let Some(refusal) = self.messages.refusal(batch, None)? {
             return Ok(Completed::Refused(refusal));
         }
         plan.apply(batch.conn)?;

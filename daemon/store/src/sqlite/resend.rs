@@ -55,6 +55,7 @@ impl Verb for ResendEvent {
         };
         let Some(job) = job else { return Ok(Resend::Gone) };
         let claimed = read_due(batch.conn, job)?;
+        batch.backlogs.add(&claimed.target.lane(&claimed.event.source));
         Ok(Resend::Claimed(Box::new(lease(batch, job, claimed, self.now)?)))
     }
 

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::fault::Fault;
+use super::messages::Backlogs;
 use super::shared::Shared;
 use crate::{Lease, StoreError};
 
@@ -48,6 +49,7 @@ pub(super) struct Batch<'a> {
     pub(super) incarnation: i64,
     /// Whether there is room for something new.
     pub(super) room: bool,
+    pub(super) backlogs: &'a Backlogs,
     /// The next event's `seq`.
     pub(super) next_seq: i64,
     /// Whether it leaves ready jobs that nobody holds.

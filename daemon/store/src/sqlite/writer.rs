@@ -11,6 +11,7 @@ use super::checkpoint::{self, Keeper};
 use super::fault::{Fault, Reach};
 use super::intake::{Intake, refuse};
 use super::lock::Lock;
+use super::messages::Backlogs;
 use super::open::Opened;
 use super::shared::{Shared, lock};
 use super::verb::{Batch, Request, Step};
@@ -39,6 +40,7 @@ pub(super) fn spawn(
         next_seq: opened.last_seq.saturating_add(1),
         conn: opened.conn,
         incarnation: opened.incarnation,
+        backlogs: Backlogs::default(),
         shared,
         batch_bytes: BATCH_BYTES.min(wal_max / 2),
         wal_max_pages: (wal_max / opened.page_size).max(1),
@@ -74,6 +76,8 @@ struct Writer {
     conn: Connection,
     shared: Arc<Shared>,
     incarnation: i64,
+    /// Of all transactions: one that is rolled back leaves more in it than there is.
+    backlogs: Backlogs,
     next_seq: i64,
     batch_bytes: u64,
     wal_max_pages: u64,
@@ -267,6 +271,7 @@ impl Writer {
             conn: &self.conn,
             incarnation: self.incarnation,
             room: self.shared.space.admits().is_ok(),
+            backlogs: &self.backlogs,
             next_seq: self.next_seq,
             wakes: false,
         })

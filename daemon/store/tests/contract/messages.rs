@@ -117,3 +117,44 @@ pub(crate) async fn a_topic_holds_no_more_than_its_limit<B: Backend>() {
     let effects = Effects { messages: three(), ..effects(Vec::new(), Vec::new()) };
     assert!(matches!(store.commit(effects).await.expect("runs"), Completed::Refused(_)));
 }
+
+pub(crate) async fn a_message_that_is_left_out_needs_no_room<B: Backend>() {
+    let place = B::new();
+    let store = place.open().await;
+    let only_one = || NewMessage { max_pending: 1, ..keyed_message("k") };
+    // Of two that are the same, one is stored, and fills the topic.
+    for messages in [vec![only_one(), only_one()], vec![only_one()]] {
+        let lease = begun(&store).await;
+        let completed = store.complete(lease, sending(done(), messages)).await.expect("runs");
+        assert_eq!(completed, Completed::Committed);
+    }
+    assert_eq!(claimed(&store, "emails/p", T0).await.len(), 1);
+}
+
+pub(crate) async fn a_job_that_ends_makes_room_for_what_its_attempt_sends<B: Backend>() {
+    let place = B::new();
+    let store = place.open().await;
+    let only_one = || NewMessage { max_pending: 1, ..message("emails", "next") };
+    let lease = begun(&store).await;
+    store.complete(lease, sending(done(), vec![only_one()])).await.expect("runs");
+    // A chain in a full topic goes on.
+    for _ in 0..3 {
+        let lease = claimed(&store, "emails/p", T0).await.remove(0).lease;
+        let two = sending(done(), vec![only_one(), only_one()]);
+        let refused = store.complete(lease.clone(), two).await.expect("runs");
+        assert!(matches!(refused, Completed::Refused(Refusal::Flooded { .. })), "{refused:?}");
+        let again = sending(retry_at(after(1)), vec![only_one()]);
+        let refused = store.complete(lease.clone(), again).await.expect("runs");
+        assert!(matches!(refused, Completed::Refused(Refusal::Flooded { .. })), "{refused:?}");
+        let one = sending(done(), vec![only_one()]);
+        assert_eq!(store.complete(lease, one).await.expect("runs"), Completed::Committed);
+    }
+    // Another's end makes none for it.
+    let lease = begun(&store).await;
+    let one = sending(done(), vec![only_one()]);
+    let refused = store.complete(lease.clone(), one.clone()).await.expect("runs");
+    assert!(matches!(refused, Completed::Refused(_)), "{refused:?}");
+    let running = claimed(&store, "emails/p", T0).await.remove(0).lease;
+    store.complete(running, done()).await.expect("runs");
+    assert_eq!(store.complete(lease, one).await.expect("runs"), Completed::Committed);
+}

@@ -853,6 +853,8 @@ macro_rules! store_contract {
             a_delayed_message_is_due_at_its_time
             a_message_whose_key_is_known_is_not_stored
             a_topic_holds_no_more_than_its_limit
+            a_message_that_is_left_out_needs_no_room
+            a_job_that_ends_makes_room_for_what_its_attempt_sends
             an_expired_key_is_gone_and_is_swept
             no_commit_removes_more_than_some_hundreds_of_expired_keys
             a_plugin_keeps_no_more_than_it_may

@@ -145,7 +145,7 @@ fn a_full_disk_is_survived() {
          namespaces (sysctl kernel.unprivileged_userns_clone=1, or --cap-add SYS_ADMIN for a \
          container)",
     );
-    let script = "mount -t tmpfs -o size=32m tmpfs \"$1\" && shift && exec \"$@\"";
+    let script = "mount -t tmpfs -o size=64m tmpfs \"$1\" && shift && exec \"$@\"";
     let status = Command::new("unshare")
         .args([namespaces, "sh", "-c", script, "sh"])
         .arg(folder.path())
@@ -160,9 +160,9 @@ fn a_full_disk_is_survived() {
 
 async fn fills_the_disk(folder: PathBuf) {
     let file = File { folder: tempfile::tempdir_in(folder).expect("a folder") };
-    // As much as the completions write, and some more.
     let ballast = file.folder.path().join("ballast");
-    std::fs::write(&ballast, vec![1; 16 << 20]).expect("writes");
+    // More than all that the ends of the attempts write, though no checkpoint comes between them.
+    std::fs::write(&ballast, vec![1; 44 << 20]).expect("writes");
     let store = file.sqlite(file.options()).await;
     let mut leases = Vec::new();
     let refused = loop {
