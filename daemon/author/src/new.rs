@@ -55,6 +55,10 @@ pub fn new(plugin: &New<'_>) -> anyhow::Result<()> {
          beginning with a letter"
     );
     ensure!(
+        !(language == Language::Rust && name.starts_with("hookyard-sdk")),
+        "`{name}` is the SDK's own name, and cargo takes a package's name once: use another"
+    );
+    ensure!(
         sdk.is_none() || language == Language::Rust,
         "--sdk is for Rust: {language} plugins use the interfaces alone"
     );
@@ -116,6 +120,17 @@ mod tests {
             assert_eq!(Language::of(folder.path()).unwrap(), language);
             let again = new(&plugin).unwrap_err().to_string();
             assert!(again.contains("is not empty"), "{again}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_cargo_would_refuse_beside_the_sdk_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["hookyard-sdk", "hookyard-sdk-macros"] {
+            let plugin = New { name, language: Language::Rust, folder: folder.path(), sdk: None };
+            let error = new(&plugin).unwrap_err().to_string();
+            assert!(error.contains("is the SDK's own name"), "{name}: {error}");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         }
     }
 

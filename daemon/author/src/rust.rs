@@ -113,8 +113,9 @@ fn has_target(root: &Path, target: &str) -> bool {
 
 fn add_target(root: &Path, target: &str) -> bool {
     eprintln!("the target {target} is missing: rustup target add {target}");
-    let status = Command::new("rustup").args(["target", "add", target]).current_dir(root).status();
-    match status {
+    let mut rustup = Command::new("rustup");
+    rustup.args(["target", "add", target]).current_dir(root).stdout(std::io::stderr());
+    match rustup.status() {
         Ok(status) if status.success() && has_target(root, target) => true,
         Ok(_) => {
             eprintln!("rustup could not add it");
@@ -145,6 +146,8 @@ fn distribution(root: &Path) -> anyhow::Result<Way> {
             .args(["-c", &line])
             .env("DEBIAN_FRONTEND", "noninteractive")
             .stdin(Stdio::null())
+            // Standard output is for the answer, which may be JSON.
+            .stdout(std::io::stderr())
             .status()
             .context("failed to start sh")?;
         ensure!(status.success() && distribution_is_there(root), "{line} failed: {by_hand}");
@@ -224,7 +227,8 @@ fn compile(
     if let Way::Distribution { .. } = way {
         command.arg("-Zbuild-std=std,panic_abort");
         // Another compiler would throw away what the first one built, and the other way round.
-        command.arg("--target-dir").arg(root.join("target/distribution"));
+        // Below `root`, where cargo is started.
+        command.args(["--target-dir", "target/distribution"]);
     }
     for package in packages {
         command.args(["--package", package]);

@@ -24,10 +24,11 @@ pub fn build(folder: &Path, language: Language, out: Option<&Path>) -> anyhow::R
         bail!(missing);
     }
     let dist = folder.join("dist");
-    if dist.is_dir() {
-        fs::remove_dir_all(&dist).with_context(|| format!("failed to clear {}", dist.display()))?;
-    }
     fs::create_dir_all(&dist).with_context(|| format!("failed to make {}", dist.display()))?;
+    for component in components(&dist)? {
+        fs::remove_file(&component)
+            .with_context(|| format!("failed to remove {}", component.display()))?;
+    }
     match language {
         Language::JavaScript => {
             if !is_newer(&folder.join("node_modules/.package-lock.json"), folder, "package.json") {
@@ -37,16 +38,23 @@ pub fn build(folder: &Path, language: Language, out: Option<&Path>) -> anyhow::R
         }
         _ => succeed(Command::new("sh").arg("build.sh").current_dir(folder))?,
     }
-    let mut built = fs::read_dir(&dist)?
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"));
+    let mut built = components(&dist)?.into_iter();
     let (Some(wasm), None) = (built.next(), built.next()) else {
         bail!("the build script of {} must leave one .wasm file in dist/", folder.display());
     };
     let Some(out) = out else { return Ok(wasm) };
     let what = format!("the component in {}", folder.display());
     install(&what, &wasm, out, "its world must export `hookyard:plugin/manifest`")
+}
+
+/// The `.wasm` files in `dist/`. What else is there is not ours: the folder may be that of a larger
+/// project.
+fn components(dist: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries =
+        fs::read_dir(dist).with_context(|| format!("failed to read {}", dist.display()))?;
+    let paths = entries.flatten().map(|entry| entry.path());
+    let is_wasm = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "wasm");
+    Ok(paths.filter(is_wasm).collect())
 }
 
 /// What the system lacks for plugins in this language, with the way to get it.
@@ -107,4 +115,27 @@ fn npm(folder: &Path, arguments: &[&str]) -> anyhow::Result<()> {
 fn is_newer(made: &Path, folder: &Path, source: &str) -> bool {
     let time = |path: &Path| fs::metadata(path).and_then(|data| data.modified()).ok();
     matches!((time(made), time(&folder.join(source))), (Some(made), Some(source)) if made >= source)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_replaces_the_component_and_leaves_everything_else_in_dist() {
+        if missing(Language::Python).is_some() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("dist")).unwrap();
+        fs::write(at("dist/old.wasm"), "old").unwrap();
+        fs::write(at("dist/index.html"), "of the author's other work").unwrap();
+        fs::write(at("build.sh"), "echo new > dist/new.wasm").unwrap();
+        let built = build(folder.path(), Language::Python, None).unwrap();
+        assert_eq!(built, at("dist/new.wasm"));
+        assert!(at("dist/index.html").is_file());
+        assert!(!at("dist/old.wasm").exists());
+    }
 }

@@ -33,7 +33,8 @@ pub(crate) enum PluginsCommand {
     /// Build the plugin in a folder.
     ///
     /// Gets what is needed for it: the WebAssembly target of Rust by rustup or apt, componentize-js
-    /// from npm, componentize-py from PyPI.
+    /// from npm, componentize-py from PyPI. Runs the folder's own build scripts with your rights: build
+    /// what you trust.
     Build {
         #[arg(default_value = ".")]
         folder: PathBuf,

@@ -102,12 +102,17 @@ unsafe impl GlobalAlloc for InOrderThenTalc {
             self.used.set(place + size);
             return block;
         }
+        if size <= layout.size() {
+            // What is cut off stays unused: a copy would use up more. The next block begins behind it,
+            // so this one does not become the last one again.
+            return block;
+        }
         // SAFETY: the caller promises a size that fits the alignment, and that the block has the
         // layout's size; the new block is another one.
         unsafe {
             let moved = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
             if !moved.is_null() {
-                ptr::copy_nonoverlapping(block, moved, layout.size().min(size));
+                ptr::copy_nonoverlapping(block, moved, layout.size());
                 self.dealloc(block, layout);
             }
             moved

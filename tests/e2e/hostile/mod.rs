@@ -73,6 +73,22 @@ fn a_plugin_that_eats_memory_is_stopped_at_its_limit() {
 }
 
 #[test]
+fn a_plugin_that_frees_what_it_allocates_may_allocate_more_than_its_memory() {
+    let yard = Yard::with_plugins(&["keeper"]);
+    let config = yard
+        .config()
+        .set("plugin.keeper", "kv = { shared = [\"customers\"] }")
+        .set("plugin.keeper", r#"memory = "4MiB""#)
+        .set("plugin.keeper", r#"cpu = "20s""#)
+        .route("churn", "keeper/churn", &[ONCE]);
+    let daemon = yard.start(&config);
+    let id = daemon.send(&Request::github("/churn", "push", "1", "{}")).accepted();
+    let shown = yard.until_state(&id, "succeeded");
+    assert_eq!(outcomes(&shown), ["done"]);
+    assert_eq!(attempts(&shown)[0]["message"], "all blocks held what was put there");
+}
+
+#[test]
 fn a_plugin_that_traps_fails_its_attempt() {
     let (_yard, _daemon, shown) = dead_letter_of("trap", &[]);
     assert_eq!(outcomes(&shown), ["trap"]);

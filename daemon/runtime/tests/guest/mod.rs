@@ -75,6 +75,37 @@ pub const SETTINGS: &str = r#"(import "hookyard:plugin/settings@0.1.0" "get"
 pub const KV_SET: &str = r#"(import "hookyard:plugin/kv@0.1.0" "set"
     (func $set (param i32 i32 i32 i32 i32 i32 i32 i32 i64)))"#;
 
+/// As much of WASI as guests here import.
+const WASI: [&str; 4] = [
+    "package wasi:io@0.2.0;
+    interface error { resource error; }
+    interface poll {
+        resource pollable;
+        poll: func(in: list<borrow<pollable>>) -> list<u32>;
+    }
+    interface streams {
+        use error.{error};
+        variant stream-error { last-operation-failed(error), closed }
+        resource output-stream {
+            blocking-write-and-flush: func(contents: list<u8>) -> result<_, stream-error>;
+            write-zeroes: func(len: u64) -> result<_, stream-error>;
+        }
+    }",
+    "package wasi:clocks@0.2.0;
+    interface monotonic-clock {
+        use wasi:io/poll@0.2.0.{pollable};
+        subscribe-duration: func(when: u64) -> pollable;
+    }",
+    "package wasi:random@0.2.0;
+    interface random { get-random-bytes: func(len: u64) -> list<u8>; }",
+    "package wasi:cli@0.2.0;
+    interface stdout {
+        use wasi:io/streams@0.2.0.{output-stream};
+        get-stdout: func() -> output-stream;
+    }
+    interface exit { exit: func(status: result); }",
+];
+
 impl Default for Guest {
     fn default() -> Self {
         Self {
@@ -110,6 +141,9 @@ impl Guest {
         let roots = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
         let wit = roots.map(|root| root.join("plugin-sdk/wit")).find(|wit| wit.is_dir());
         resolve.push_dir(wit.expect("the workspace")).expect("the interfaces");
+        for package in WASI {
+            resolve.push_str("wasi.wit", package).expect("the packages of WASI");
+        }
         let world = format!("package test:guest; world guest {{ {} }}", self.world);
         let package = resolve.push_str("guest.wit", &world).expect("the world");
         let world = resolve.select_world(&[package], None).expect("one world");

@@ -146,6 +146,68 @@ fn share(_event: Event, host: Host) -> Outcome {
     done()
 }
 
+/// Allocates, grows, shrinks and frees blocks of many sizes between each other, in all far more than
+/// its memory may be, and looks whether each still holds what was put there.
+#[handler]
+fn churn(_event: Event, _host: Host) -> Outcome {
+    #[derive(Clone, Copy, PartialEq)]
+    #[repr(align(64))]
+    struct Aligned([u8; 64]);
+
+    const BLOCKS: usize = 48;
+    const ROUNDS: usize = 20_000;
+    let mut first = black_box(Vec::with_capacity(4 << 10));
+    first.push(1_u8);
+    let behind = black_box(vec![2_u8; 16]);
+    let at = first.as_ptr();
+    first.shrink_to_fit();
+    assert_eq!(first.as_ptr(), at, "a block that shrinks stays where it is");
+    drop(black_box((first, behind)));
+
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as usize % below
+    };
+    let mut bytes: Vec<(u8, Vec<u8>)> = vec![(0, Vec::new()); BLOCKS];
+    let mut aligned: Vec<(u8, Vec<Aligned>)> = vec![(0, Vec::new()); BLOCKS];
+    let mut allocated = 0_usize;
+    for round in 0..ROUNDS {
+        let mark = round as u8;
+        let place = random(BLOCKS);
+        let (before, block) = &mut bytes[place];
+        assert!(block.iter().all(|byte| byte == before), "round {round}: bytes were changed");
+        match random(4) {
+            0 => {
+                block.truncate(random(block.len() + 1));
+                block.shrink_to_fit();
+            }
+            1 => {
+                let more = random(4 << 10);
+                block.resize((block.len() + more).min(16 << 10), *before);
+                allocated += more;
+            }
+            _ => {
+                // Small ones more often than large ones.
+                let most = 1 << (4 + random(11));
+                *block = black_box(vec![mark; 1 + random(most)]);
+                *before = mark;
+                allocated += block.len();
+            }
+        }
+        let (before, block) = &mut aligned[place];
+        assert!(block.iter().all(|one| *one == Aligned([*before; 64])), "round {round}: changed");
+        assert!(block.as_ptr().addr() % 64 == 0, "round {round}: not aligned");
+        *block = black_box(vec![Aligned([mark; 64]); random(32)]);
+        *before = mark;
+        allocated += block.len() * 64;
+    }
+    assert!(allocated > 40 << 20, "only {allocated} bytes");
+    done().message("all blocks held what was put there")
+}
+
 hookyard_sdk::plugin!(
     count,
     tally,
@@ -156,5 +218,6 @@ hookyard_sdk::plugin!(
     list,
     miscount,
     share,
+    churn,
     shared(customers),
 );
