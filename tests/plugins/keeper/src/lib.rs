@@ -171,14 +171,15 @@ fn churn(_event: Event, _host: Host) -> Outcome {
         state ^= state << 17;
         (state >> 11) as usize % below
     };
+    let none = "there are as many blocks as places";
     let mut bytes: Vec<(u8, Vec<u8>)> = vec![(0, Vec::new()); BLOCKS];
     let mut aligned: Vec<(u8, Vec<Aligned>)> = vec![(0, Vec::new()); BLOCKS];
     let mut allocated = 0_usize;
     for round in 0..ROUNDS {
         let mark = round as u8;
         let place = random(BLOCKS);
-        let (before, block) = &mut bytes[place];
-        assert!(block.iter().all(|byte| byte == before), "round {round}: bytes were changed");
+        let (before, block) = bytes.get_mut(place).expect(none);
+        assert!(block.iter().all(|byte| *byte == *before), "round {round}: bytes were changed");
         match random(4) {
             0 => {
                 block.truncate(random(block.len() + 1));
@@ -197,7 +198,7 @@ fn churn(_event: Event, _host: Host) -> Outcome {
                 allocated += block.len();
             }
         }
-        let (before, block) = &mut aligned[place];
+        let (before, block) = aligned.get_mut(place).expect(none);
         assert!(block.iter().all(|one| *one == Aligned([*before; 64])), "round {round}: changed");
         assert!(block.as_ptr().addr() % 64 == 0, "round {round}: not aligned");
         *block = black_box(vec![Aligned([mark; 64]); random(32)]);
