@@ -11,6 +11,7 @@ mod connection;
 mod diagnostic;
 mod keys;
 mod model;
+mod plugin;
 mod provider;
 mod queue;
 mod reader;
@@ -206,8 +207,8 @@ fn read<B: Build>(
     let outbound = sections::outbound(&root, base, build, problems);
     let named = connection::names(&root);
     let queues = queue::queues(&root, text, problems);
-    let granted = sections::Granted { connections: &named, queues: &queues };
-    let plugins = sections::plugins(&root, &runtime.defaults, granted, build, problems);
+    let granted = plugin::Granted { connections: &named, queues: &queues };
+    let plugins = plugin::plugins(&root, &runtime.defaults, granted, build, problems);
     let connections = connection::connections(&root, base, &outbound, build, problems);
     let context =
         route::Context { text, body: server.limits.body, public_url: server.public_url.is_some() };

@@ -1,6 +1,10 @@
 //! The checked configuration: what the rest of the daemon works from. Every value here is valid;
 //! secrets are still references, resolved by [`crate::secret`].
 
+mod connection;
+mod plugin;
+mod route;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,11 +12,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hookyard_types::{HandlerName, Source};
-use hookyard_verify::{Location, Profile, Scheme, SuccessBody};
 use ipnet::IpNet;
 
-use crate::outbound::BaseUrl;
 use crate::schedule::{Missed, Timing};
+
+pub(crate) use connection::*;
+pub(crate) use plugin::*;
+pub(crate) use route::*;
 
 /// A whole, valid config.toml.
 #[derive(Debug)]
@@ -133,182 +139,6 @@ pub(crate) struct Outbound {
     pub(crate) ca: Option<PathBuf>,
 }
 
-/// The most that a plugin's `memory` can be. One instruction can fill it, and none can be
-/// interrupted: a plugin must not hold an I/O thread for longer than a moment.
-pub(crate) const MAX_PLUGIN_MEMORY: u64 = 1 << 30;
-
-/// When a plugin that keeps breaking is left alone, and for how long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Breaker {
-    /// Attempts in a row that trap or cross a limit.
-    pub(crate) failures: u32,
-    /// Until one attempt is tried; doubled for each of those in a row that breaks.
-    pub(crate) pause: Duration,
-    /// No pause is longer.
-    pub(crate) max_pause: Duration,
-}
-
-impl Breaker {
-    /// What there is without a word in the configuration.
-    pub(crate) const BUILT_IN: Self =
-        Self { failures: 10, pause: Duration::from_secs(30), max_pause: Duration::from_secs(600) };
-}
-
-/// What bounds one plugin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PluginLimits {
-    /// Wall clock of an attempt.
-    pub(crate) timeout: Duration,
-    /// Time inside the guest, of an attempt.
-    pub(crate) cpu: Duration,
-    /// Bytes of linear memory.
-    pub(crate) memory: u64,
-    /// Attempts running at one time.
-    pub(crate) concurrency: usize,
-    /// Bytes of log lines kept of an attempt.
-    pub(crate) log_bytes: usize,
-    /// Bytes that its lines may add to the daemon's log in a second.
-    pub(crate) log_rate: u64,
-    /// Bytes of a reply, headers and body.
-    pub(crate) reply_bytes: usize,
-    /// Bytes of a key.
-    pub(crate) kv_key_bytes: usize,
-    /// Bytes of a value.
-    pub(crate) kv_value_bytes: usize,
-    /// Bytes that an attempt reads and changes.
-    pub(crate) kv_attempt_bytes: usize,
-    /// Bytes of all that it keeps, and of each shared namespace that it makes grow.
-    pub(crate) kv_bytes: u64,
-    /// Requests through connections, of an attempt.
-    pub(crate) requests: u32,
-    /// Bytes of those and of their answers.
-    pub(crate) request_bytes: usize,
-    /// Bytes of a message.
-    pub(crate) queue_message_bytes: usize,
-    /// Bytes of the messages of an attempt.
-    pub(crate) queue_attempt_bytes: usize,
-    /// `None` where a plugin that keeps breaking is tried all the same.
-    pub(crate) breaker: Option<Breaker>,
-}
-
-impl PluginLimits {
-    /// What there is without a word in the configuration.
-    pub(crate) const BUILT_IN: Self = Self {
-        timeout: Duration::from_secs(10),
-        cpu: Duration::from_secs(1),
-        memory: 64 << 20,
-        concurrency: 32,
-        log_bytes: 64 << 10,
-        log_rate: 64 << 10,
-        reply_bytes: 1 << 20,
-        kv_key_bytes: 512,
-        kv_value_bytes: 64 << 10,
-        kv_attempt_bytes: 256 << 10,
-        kv_bytes: 16 << 20,
-        requests: 20,
-        request_bytes: 4 << 20,
-        queue_message_bytes: 64 << 10,
-        queue_attempt_bytes: 256 << 10,
-        breaker: Some(Breaker::BUILT_IN),
-    };
-}
-
-/// `[plugin.NAME]`.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Plugin {
-    pub(crate) limits: PluginLimits,
-    /// Whether it may keep things, and the namespaces that it shares.
-    pub(crate) kv: Option<BTreeSet<String>>,
-    /// The connections that it may use.
-    pub(crate) connections: BTreeSet<String>,
-    /// The secrets that it may read, by the names under which it asks for them.
-    pub(crate) secrets: BTreeMap<String, SecretRef>,
-    /// The topics that it may send to; each has a table.
-    pub(crate) topics: BTreeSet<String>,
-    pub(crate) settings: BTreeMap<String, serde_json::Value>,
-}
-
-/// `[connection.NAME]`: another service, and how it is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Connection {
-    pub(crate) base_url: BaseUrl,
-    pub(crate) auth: Option<Auth>,
-    /// Of one try, from the look-up of the name to the last byte.
-    pub(crate) timeout: Duration,
-    /// How often a request is sent at most.
-    pub(crate) max_attempts: u32,
-    /// Whether the service knows requests again by their `Idempotency-Key`.
-    pub(crate) idempotent: bool,
-    pub(crate) rate: Option<Rate>,
-    /// Bytes of an answer's body.
-    pub(crate) max_response: usize,
-    /// How many redirects are followed.
-    pub(crate) redirects: u32,
-    /// Sent with every request; names in lower case.
-    pub(crate) headers: BTreeMap<String, String>,
-    /// Networks that are no public ones and may be reached.
-    pub(crate) allow: Vec<IpNet>,
-    /// Whether every private address may be.
-    pub(crate) allow_private: bool,
-    /// A PEM file of trust roots beside the platform's.
-    pub(crate) ca: Option<PathBuf>,
-    /// PEM files that prove who asks.
-    pub(crate) client: Option<Tls>,
-}
-
-/// So many requests in any span of this length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rate {
-    pub(crate) requests: usize,
-    pub(crate) per: Duration,
-}
-
-/// How a connection proves who asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Auth {
-    Bearer(SecretRef),
-    Basic {
-        user: String,
-        password: SecretRef,
-    },
-    /// The value after `prefix`.
-    Header {
-        name: String,
-        prefix: String,
-        value: SecretRef,
-    },
-    Query {
-        name: String,
-        value: SecretRef,
-    },
-    OAuth2(OAuth2),
-}
-
-/// OAuth 2 client credentials.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct OAuth2 {
-    pub(crate) token_url: BaseUrl,
-    pub(crate) client_id: String,
-    pub(crate) client_secret: SecretRef,
-    pub(crate) scopes: Vec<String>,
-    pub(crate) audience: Option<String>,
-    /// Whether id and secret are sent in the form; else as the header of Basic.
-    pub(crate) in_body: bool,
-}
-
-impl Auth {
-    /// Where its secret is.
-    pub(crate) fn secret(&self) -> &SecretRef {
-        match self {
-            Self::Bearer(secret)
-            | Self::Basic { password: secret, .. }
-            | Self::Header { value: secret, .. }
-            | Self::Query { value: secret, .. }
-            | Self::OAuth2(OAuth2 { client_secret: secret, .. }) => secret,
-        }
-    }
-}
-
 /// `[queue.TOPIC]`.
 #[derive(Debug)]
 pub(crate) struct Queue {
@@ -319,160 +149,6 @@ pub(crate) struct Queue {
     pub(crate) concurrency: usize,
     /// Most messages that wait or run, for each plugin that handles them.
     pub(crate) max_pending: u64,
-}
-
-/// `[[route]]`.
-#[derive(Debug)]
-pub(crate) struct Route {
-    pub(crate) name: String,
-    /// 1-based, of the `[[route]]` line; for messages.
-    pub(crate) line: usize,
-    pub(crate) path: String,
-    pub(crate) methods: Vec<http::Method>,
-    pub(crate) host: Option<String>,
-    pub(crate) verify: Verify,
-    /// Any of them may match. Empty only where the scheme needs none, or the provider teaches it.
-    pub(crate) keys: Vec<Key>,
-    pub(crate) mode: Mode,
-    pub(crate) handlers: Vec<RouteHandler>,
-    /// Kinds that the route takes; empty for all.
-    pub(crate) kinds: Vec<String>,
-    /// Text with `{parameters}`.
-    pub(crate) tenant: Option<String>,
-    /// Where the kind is, when not where the profile says.
-    pub(crate) kind: Option<Location>,
-    /// Where the delivery id is, when not where the profile says.
-    pub(crate) id: Option<Location>,
-    /// How long a repeated id is recognised; without an id there is no dedupe.
-    pub(crate) dedupe: Duration,
-    pub(crate) store_ignored: bool,
-    /// Bytes of a body.
-    pub(crate) body: u64,
-}
-
-impl Route {
-    /// The status that tells the route's sender that its event is durable.
-    pub(crate) fn accepted_status(&self) -> http::StatusCode {
-        let wanted = self.profile().map(|profile| profile.success_status);
-        let wanted = wanted.and_then(|status| http::StatusCode::from_u16(status).ok());
-        wanted.unwrap_or(http::StatusCode::ACCEPTED)
-    }
-
-    /// The status that tells the route's sender that its request did not prove where it is from.
-    pub(crate) fn refusal_status(&self) -> http::StatusCode {
-        let wanted = self.profile().map(|profile| profile.refusal_status);
-        let wanted = wanted.and_then(|status| http::StatusCode::from_u16(status).ok());
-        wanted.unwrap_or(http::StatusCode::UNAUTHORIZED)
-    }
-
-    /// What the route's sender wants to see when its event was taken.
-    pub(crate) fn success_body(&self) -> SuccessBody {
-        self.profile().map_or(SuccessBody::Any, |profile| profile.success_body)
-    }
-
-    /// The methods of handshakes that are not those of events too.
-    pub(crate) fn handshake_methods(&self) -> Vec<http::Method> {
-        self.verify.handshake_methods(&self.methods)
-    }
-
-    /// What is known about the route's sender, when it was named.
-    pub(crate) fn profile(&self) -> Option<&'static Profile> {
-        self.verify.profile()
-    }
-
-    /// Every reference to a secret, those of the provider's settings first.
-    pub(crate) fn references(&self) -> impl Iterator<Item = &SecretRef> {
-        let settings = self.verify.settings().iter().filter_map(|setting| match &setting.value {
-            SettingValue::Secret(reference) => Some(reference),
-            SettingValue::Text(_) => None,
-        });
-        let keys = self.keys.iter().filter_map(|key| match key {
-            Key::At(reference) => Some(reference),
-            Key::Public(_) => None,
-        });
-        settings.chain(keys)
-    }
-}
-
-/// How a route checks what it receives.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one for each route, made once and never moved")]
-pub(crate) enum Verify {
-    Profile(&'static Profile, Vec<Setting>),
-    /// `verify = { … }`.
-    Scheme(Scheme),
-    /// `verify = "none"`.
-    None,
-}
-
-impl Verify {
-    pub(crate) fn profile(&self) -> Option<&'static Profile> {
-        match self {
-            Self::Profile(profile, _) => Some(profile),
-            Self::Scheme(_) | Self::None => None,
-        }
-    }
-
-    /// What the provider was told besides its keys.
-    pub(crate) fn settings(&self) -> &[Setting] {
-        match self {
-            Self::Profile(_, settings) => settings,
-            Self::Scheme(_) | Self::None => &[],
-        }
-    }
-
-    /// The methods of handshakes that are none of `methods`, which a route takes events with.
-    pub(crate) fn handshake_methods(&self, methods: &[http::Method]) -> Vec<http::Method> {
-        let mut others = Vec::new();
-        for method in self.profile().into_iter().flat_map(Profile::handshake_methods) {
-            if !methods.contains(&method) && !others.contains(&method) {
-                others.push(method);
-            }
-        }
-        others
-    }
-}
-
-/// What a route's requests are checked with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Key {
-    /// Whatever the scheme takes, a public key included.
-    At(SecretRef),
-    /// A public key, as it was written into the file.
-    Public(String),
-}
-
-/// A setting of a provider, such as the topic that events have to be of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Setting {
-    pub(crate) name: &'static str,
-    pub(crate) value: SettingValue,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum SettingValue {
-    Text(String),
-    /// Of those that are confidential.
-    Secret(SecretRef),
-}
-
-/// When the sender is answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// As soon as the event is durable.
-    Queue,
-    /// When its one handler has answered.
-    Respond(Respond),
-}
-
-/// The settings of a `respond` route.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Respond {
-    pub(crate) deadline: Duration,
-    /// `fallback = "queue"`: at the deadline the running attempt becomes the queue's.
-    pub(crate) fallback_to_queue: bool,
-    /// `false` gives up promises 2 and 3 for the route.
-    pub(crate) store: bool,
 }
 
 /// A part of config.toml that makes events: a route, a topic, a schedule.
