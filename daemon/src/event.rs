@@ -97,7 +97,8 @@ pub(crate) fn from_schedule(
 /// Makes the message of a committed send, of an attempt of the event `cause`.
 pub(crate) fn from_send(sending: &Sending, cause: EventId, tenant: &str, at: Timestamp) -> New {
     let dedupe = sending.dedupe.iter().map(|SendKey { key, window }| Dedupe {
-        scope: String::new(),
+        // A plugin that serves several tenants makes keys of what is unique within one.
+        scope: tenant.to_owned(),
         key: DedupeKey::Delivery(key.clone()),
         window: *window,
     });
@@ -193,6 +194,22 @@ mod tests {
         };
         assert_eq!((token.window, token.scope.as_str()), (2 * TOKEN_MEMORY, "s"));
         assert!(keys(None, None, "s", minute).is_empty());
+    }
+
+    #[test]
+    fn a_key_of_one_tenant_keeps_back_no_message_of_another() {
+        let (key, window) = ("1001".to_owned(), Duration::from_secs(60));
+        let sending = Sending {
+            id: EventId::new(),
+            topic: "emails".to_owned(),
+            body: bytes::Bytes::new(),
+            not_before: None,
+            dedupe: Some(SendKey { key, window }),
+        };
+        let sent = |tenant| from_send(&sending, EventId::new(), tenant, Timestamp::from_millis(0));
+        let scope = |tenant| sent(tenant).dedupe.remove(0).scope;
+        assert_ne!(scope("acme"), scope("other"));
+        assert_eq!(scope("acme"), scope("acme"));
     }
 
     #[test]

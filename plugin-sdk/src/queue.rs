@@ -110,8 +110,9 @@ impl Queue {
     }
 
     /// Not to be sent when the topic got a message with this key in the last 24 hours, from any
-    /// plugin, handled or not. The daemon decides it when the attempt is committed, so the sender is
-    /// not told. A key has 1 to 512 bytes.
+    /// plugin, handled or not. A message belongs to the tenant of the event that it is sent for, and
+    /// keys of different tenants are different ones. The daemon decides it when the attempt is
+    /// committed, so the sender is not told. A key has 1 to 512 bytes.
     ///
     /// ```
     /// use hookyard_sdk::prelude::*;

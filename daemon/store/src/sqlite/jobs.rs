@@ -111,7 +111,9 @@ fn set_aside(batch: &mut Batch<'_>, job: i64, now: Timestamp, why: &str) -> Resu
              WHERE job = ?1",
         )?
         .execute([job])?;
-    batch.wakes |= unblock_after(batch.conn, job)?;
+    unblock_after(batch.conn, job)?;
+    // It took a place that others of its lane are due for.
+    batch.wakes = true;
     Ok(())
 }
 

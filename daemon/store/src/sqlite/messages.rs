@@ -99,6 +99,12 @@ impl Backlogs {
         }
     }
 
+    /// Forgets what was counted in a transaction, or part of one, that did not happen: the ends of jobs
+    /// did not either.
+    pub(super) fn clear(&self) {
+        self.0.borrow_mut().clear();
+    }
+
     /// Whether a lane can have `more` jobs and no more than `max`, once the job `ending` is finished.
     fn have_room(
         &self,

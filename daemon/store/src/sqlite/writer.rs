@@ -76,7 +76,7 @@ struct Writer {
     conn: Connection,
     shared: Arc<Shared>,
     incarnation: i64,
-    /// Of all transactions: one that is rolled back leaves more in it than there is.
+    /// Kept from one transaction to the next, until one is rolled back.
     backlogs: Backlogs,
     next_seq: i64,
     batch_bytes: u64,
@@ -225,6 +225,7 @@ impl Writer {
                 Err(fault) if fault.reach() == Reach::Item => {
                     (batch.next_seq, batch.wakes) = before;
                     batch.conn.execute_batch("ROLLBACK TO step")?;
+                    batch.backlogs.clear();
                     Some(fault.into_error())
                 }
                 Err(fault) => return Err(fault),
@@ -296,6 +297,7 @@ impl Writer {
     }
 
     fn roll_back(&self) {
+        self.backlogs.clear();
         if self.conn.is_autocommit() {
             return;
         }

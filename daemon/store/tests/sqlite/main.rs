@@ -124,6 +124,9 @@ async fn a_job_that_cannot_be_read_holds_up_nobody() {
          DELETE FROM bodies WHERE event = 3;",
     )
     .expect("damages");
+    assert!(woken(&*store).await, "the events are due");
+    assert!(store.claim(vec![want("p", 3)], T0).await.expect("claims").jobs.is_empty());
+    assert!(woken(&*store).await, "there is one behind them");
     let claimed = store.claim(vec![want("p", 4)], T0).await.expect("claims");
     let claimed: Vec<_> = claimed.jobs.iter().map(|job| job.event.id).collect();
     assert_eq!(claimed, [ids[3]]);
