@@ -212,7 +212,10 @@ impl config::Build for Builder {
                 self.places.vault = Arc::new(vault);
                 Vec::new()
             }
-            Err(problems) => problems,
+            Err(problems) => {
+                self.places.vault = Arc::new(Vault::shut());
+                problems
+            }
         }
     }
 

@@ -40,6 +40,8 @@ pub(crate) enum SecretError {
     },
     #[error("{reference:?} cannot be opened: [secrets] has no key to open it with")]
     NoKey { reference: SecretRef },
+    #[error("{reference:?} cannot be opened while the key of [secrets] cannot be had")]
+    Shut { reference: SecretRef },
     #[error("{reference:?} was encrypted with the key {sealed_by}, and [secrets] key is {key}")]
     OtherKey {
         reference: SecretRef,

@@ -27,11 +27,15 @@ impl SecretError {
                     "it works while the daemon runs and while it does not".to_owned(),
                 ],
             ),
+            Self::Shut { .. } => (
+                None,
+                vec!["mend `key` under [secrets]; a new key could not open it".to_owned()],
+            ),
             Self::NoKey { .. } => (
                 None,
                 vec![
-                    "make a key with `hookyard secrets new-key > secrets.key`, for the daemon's \
-                     eyes only, and write `key = { file = \"secrets.key\" }` under [secrets]"
+                    "make a key with `(umask 077; hookyard secrets new-key > secrets.key)`, where there \
+                     is none yet, and write `key = { file = \"secrets.key\" }` under [secrets]"
                         .to_owned(),
                 ],
             ),

@@ -45,6 +45,8 @@ pub(crate) struct Vault {
     keys: Arc<[MasterKey]>,
     /// By name.
     sealed: BTreeMap<String, SealedSecret>,
+    /// Whether `[secrets]` names a key that cannot be had, of which it is told itself.
+    shut: bool,
 }
 
 /// Where references are looked up: files beside the configuration, and the store.
@@ -65,7 +67,12 @@ impl Places {
 impl Vault {
     pub(crate) fn new(keys: impl Into<Arc<[MasterKey]>>, sealed: Vec<SealedSecret>) -> Self {
         let sealed = sealed.into_iter().map(|secret| (secret.name.clone(), secret)).collect();
-        Self { keys: keys.into(), sealed }
+        Self { keys: keys.into(), sealed, shut: false }
+    }
+
+    /// What there is while the keys of `[secrets]` cannot be had.
+    pub(crate) fn shut() -> Self {
+        Self { shut: true, ..Self::default() }
     }
 
     /// The secrets of the store with the keys of `[secrets]`; empty without a key. `base` is the
@@ -185,7 +192,10 @@ impl Vault {
     ) -> Result<SecretValue, SecretError> {
         let reference = || reference.clone();
         let Some(key) = self.key() else {
-            return Err(SecretError::NoKey { reference: reference() });
+            return Err(match self.shut {
+                true => SecretError::Shut { reference: reference() },
+                false => SecretError::NoKey { reference: reference() },
+            });
         };
         let Some(secret) = self.sealed.get(name) else {
             let near = nearest(name, self.sealed.keys().map(String::as_str)).map(str::to_owned);
@@ -269,6 +279,9 @@ mod tests {
         let vault = Vault::new(vec![key("2"), key("1")], copied[..1].to_vec());
         let error = opened(&vault, "github").expect_err("is another's");
         assert!(error.contains("is not what was encrypted"), "{error}");
+
+        let error = opened(&Vault::shut(), "stripe").expect_err("its key cannot be had");
+        assert!(error.ends_with("while the key of [secrets] cannot be had"), "{error}");
 
         let error = opened(&Vault::new(Vec::new(), secrets()), "stripe").expect_err("no key");
         let no_key = "stored secret stripe cannot be opened: [secrets] has no key to open it with";
