@@ -109,12 +109,12 @@ impl SecretKeeper {
             let vault = keeper.vault().await?;
             let again = vault.rekeyed().map_err(|error| NotChanged::Key(format!("{error:#}")))?;
             let count = again.len();
+            let vault = vault.holding(vault.secrets().chain(&again).cloned().collect());
+            let next = block_in_place(|| keeper.live.load().with_vault(Arc::new(vault), None));
+            let next = next.map_err(NotChanged::Useless)?;
             keeper.store.put_secrets(again).await?;
             tracing::info!(secrets = count, "stored secrets were encrypted with the new key");
-            let sealed = keeper.store.secrets().await?;
-            let vault = Arc::new(vault.holding(sealed));
-            let next = block_in_place(|| keeper.live.load().with_vault(vault, None));
-            keeper.take(next.map_err(NotChanged::Useless)?);
+            keeper.take(next);
             Ok(count)
         })
         .await

@@ -13,6 +13,7 @@ use hookyard_types::{OutgoingRequest, Timestamp};
 use crate::Limits;
 use crate::bindings::connection as wire;
 use crate::manifest::ANY_CONNECTION;
+use crate::secret::Secrets;
 use crate::state::{LimitReached, State};
 use crate::text::clip;
 
@@ -180,9 +181,15 @@ impl Outgoing {
         self.with.is_some()
     }
 
-    /// What was made, whatever became of it.
-    pub(crate) fn into_made(self) -> Vec<OutgoingRequest> {
-        self.made
+    /// What was made, whatever became of it, without the secrets that the plugin put into it.
+    pub(crate) fn into_made(self, secrets: &Secrets) -> Vec<OutgoingRequest> {
+        let mut made = self.made;
+        for OutgoingRequest { method, url, error, .. } in &mut made {
+            for text in [method, url].into_iter().chain(error) {
+                *text = secrets.redact(std::mem::take(text));
+            }
+        }
+        made
     }
 
     /// Checks and counts a request and gives it its number.
@@ -406,11 +413,33 @@ mod tests {
         assert_eq!((first.idempotency_key.as_str(), first.keyed_by_author), ("job-1", false));
         assert_eq!((second.idempotency_key.as_str(), second.keyed_by_author), ("mine", true));
         assert_eq!((third.idempotency_key.as_str(), third.keyed_by_author), ("job-3", false));
-        let made = one.into_made();
+        let made = one.into_made(&Secrets::default());
         assert_eq!(made.iter().map(|made| made.number).collect::<Vec<_>>(), [1, 2, 3]);
         // What never ended is on record too.
         assert_eq!((made[0].url.as_str(), made[0].tries, made[0].sent), ("a", 0, 100));
         assert_eq!(made[0].error.as_deref(), Some("the attempt ended before it did"));
+    }
+
+    #[test]
+    fn what_is_on_record_has_no_secret_of_the_plugin_s() {
+        const SECRET: &str = "sk_live_0123456789";
+        let secret = crate::SecretText::new(SECRET.as_bytes()).expect("fits");
+        let secrets = Secrets::new([("key".to_owned(), secret)].into());
+        let mut one = outgoing(10, 1 << 20);
+        let cut = format!("{}/{SECRET}", "a".repeat(SHOWN - 10));
+        for path in [&format!("bot{SECRET}/send"), &cut] {
+            admitted(&mut one, "api", call(path)).expect("is granted");
+        }
+        let refusal = Err(CallError::Refused(format!("{SECRET}.test is at 10.0.0.1")));
+        let url = format!("https://api.test/?{SECRET}=…");
+        let called = Called { url, tries: 1, status: None, received: 0, outcome: refusal };
+        admitted(&mut one, "api", call("c")).expect("is granted");
+        one.ended(Instant::now(), &called);
+        let made = one.into_made(&secrets);
+        assert_eq!(made[0].url, "bot[secret]/send");
+        assert!(made[1].url.ends_with("a/[secret]…"), "{}", made[1].url);
+        assert_eq!(made[2].url, "https://api.test/?[secret]=…");
+        assert_eq!(made[2].error.as_deref(), Some("[secret].test is at 10.0.0.1"));
     }
 
     #[test]

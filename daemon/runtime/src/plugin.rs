@@ -178,7 +178,7 @@ impl Plugin {
             cpu,
             memory_peak: state.memory.peak,
             kv: state.kv.into_effects(),
-            requests: state.outgoing.into_made(),
+            requests: state.outgoing.into_made(&self.secrets),
             sendings: state.outbox.into_sendings(),
             plugin_hash: self.hash(),
         }

@@ -14,6 +14,7 @@ use hookyard_types::Timestamp;
 use http::Method;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use super::ConfigArgument;
@@ -23,6 +24,10 @@ use crate::app;
 use crate::config::Config;
 use crate::keeping::NotChanged;
 use crate::secret::{LARGEST, MasterKey, SecretValue, Vault, check_name};
+
+/// The most bytes of a typed line, its break not counted, that is surely a whole one: Linux hands over
+/// one byte more at most, and drops the rest.
+const LONGEST_TYPED: usize = 4094;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SecretsCommand {
@@ -95,7 +100,7 @@ async fn run_in(command: SecretsCommand) -> anyhow::Result<ExitCode> {
     match command {
         SecretsCommand::Set { name, json, .. } => {
             check_name(&name)?;
-            let value = read_value(&name)?;
+            let value = read_value(&name).await?;
             let answer = match open(&config).await? {
                 Held::ByDaemon(api) => api.put(&path(&name), &value).await?,
                 Held::Here(store) => set(&store, &config, &name, &value).await?,
@@ -249,19 +254,15 @@ async fn list(config: &Config, json: bool) -> anyhow::Result<()> {
 }
 
 /// What standard input brings, without a line break at its end.
-fn read_value(name: &str) -> anyhow::Result<SecretValue> {
-    let stdin = std::io::stdin();
-    // At its full size from the start: a vector that grows leaves copies that nobody wipes.
-    let mut value = Zeroizing::new(Vec::with_capacity(LARGEST + 3));
-    if stdin.is_terminal() {
+async fn read_value(name: &str) -> anyhow::Result<SecretValue> {
+    let mut value = if std::io::stdin().is_terminal() {
         eprint!("the value of {name} (it is not shown): ");
-        let silent = Silent::begin()?;
-        stdin.lock().read_until(b'\n', &mut value)?;
-        drop(silent);
-        eprintln!();
+        typed(name).await?
     } else {
-        stdin.lock().take(LARGEST as u64 + 3).read_to_end(&mut value)?;
-    }
+        let mut value = room();
+        std::io::stdin().lock().take(LARGEST as u64 + 3).read_to_end(&mut value)?;
+        value
+    };
     if value.last() == Some(&b'\n') {
         value.pop();
         if value.last() == Some(&b'\r') {
@@ -272,6 +273,47 @@ fn read_value(name: &str) -> anyhow::Result<SecretValue> {
         bail!("the secret has more than {LARGEST} bytes, which are 64 KiB and the most");
     }
     Ok(value)
+}
+
+/// At its full size from the start: a vector that grows leaves copies that nobody wipes.
+fn room() -> SecretValue {
+    Zeroizing::new(Vec::with_capacity(LARGEST + 3))
+}
+
+/// A line that is typed and not shown. A signal that ends the command meanwhile, Ctrl-C above all,
+/// leaves a terminal that shows what is typed.
+async fn typed(name: &str) -> anyhow::Result<SecretValue> {
+    // Before the terminal is changed: none of them ends the process by itself from here on.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut quit = signal(SignalKind::quit())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let silent = Silent::begin()?;
+    let line = tokio::task::spawn_blocking(|| {
+        let mut line = room();
+        std::io::stdin().lock().read_until(b'\n', &mut line).map(|_| line)
+    });
+    let read = tokio::select! {
+        line = line => Ok(line),
+        _ = interrupt.recv() => Err(SignalKind::interrupt()),
+        _ = quit.recv() => Err(SignalKind::quit()),
+        _ = terminate.recv() => Err(SignalKind::terminate()),
+        _ = hangup.recv() => Err(SignalKind::hangup()),
+    };
+    drop(silent);
+    eprintln!();
+    let line = match read {
+        Ok(line) => line??,
+        // The thread that reads cannot be ended in another way.
+        Err(kind) => std::process::exit(128 + kind.as_raw_value()),
+    };
+    if line.len() > LONGEST_TYPED + 1 {
+        bail!(
+            "a terminal hands over no more than {LONGEST_TYPED} bytes of a line, and the rest is lost: \
+             nothing was set; put the secret into a file, and `hookyard secrets set {name} < FILE`"
+        );
+    }
+    Ok(line)
 }
 
 /// A terminal that does not show what is typed, while this lives.

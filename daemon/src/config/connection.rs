@@ -25,6 +25,8 @@ const MIB: u64 = 1 << 20;
 const SECOND: Duration = Duration::from_secs(1);
 /// The most requests that a `rate` counts: each has its moment in memory.
 const MOST_COUNTED: usize = 10_000;
+/// The longest time that a `rate` is for.
+const LONGEST_RATE: Duration = Duration::from_secs(365 * 86_400);
 
 /// The names of the file's connections, those with mistakes too.
 pub(super) fn names<'a>(root: &Table<'a>) -> BTreeSet<&'a str> {
@@ -230,6 +232,10 @@ fn rate(entry: &Entry<'_>, problems: &mut Problems) -> Option<Rate> {
         Some(Rate { requests: number.trim().parse().ok()?, per })
     });
     match parsed {
+        Some(rate) if rate.per > LONGEST_RATE => {
+            problems.invalid(entry, "the time of a rate is 365 days at most", EXAMPLE);
+            None
+        }
         Some(rate) if (1..=MOST_COUNTED).contains(&rate.requests) => Some(rate),
         Some(_) => {
             let what = format!("the number of requests must be between 1 and {MOST_COUNTED}");

@@ -53,7 +53,9 @@ pub(super) async fn bounded(mut body: Incoming, most: usize) -> Result<Vec<u8>, 
 /// Whether the body is compressed in the way that was asked for.
 pub(super) fn is_gzip(headers: &HeaderMap) -> bool {
     let encoding = headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes());
-    matches!(encoding, Some(b"gzip" | b"x-gzip"))
+    encoding.is_some_and(|encoding| {
+        [&b"gzip"[..], b"x-gzip"].iter().any(|gzip| encoding.eq_ignore_ascii_case(gzip))
+    })
 }
 
 /// Decompresses to at most `most` bytes.

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::Connection;
 use super::answer;
 use super::credential::{Credential, encoded};
-use super::fault::{Fault, of_no_answer};
+use super::fault::{Fault, Repeats, of_no_answer};
 use super::headers::{self, IDEMPOTENCY_KEY, OUR_NAME};
 use super::oauth::Token;
 use crate::outbound::{Peer, Target, without_values};
@@ -59,6 +59,9 @@ struct Progress {
     status: Option<u16>,
     received: u64,
     peer: Option<Peer>,
+    /// The last try was answered with a redirect to somewhere else to look, as one does that has
+    /// carried the request out.
+    carried_out: bool,
 }
 
 impl Connection {
@@ -82,7 +85,7 @@ impl Connection {
                 }
             }
         };
-        let Progress { tries, status, received, peer } = progress;
+        let Progress { tries, status, received, peer, .. } = progress;
         Done { called: Called { url, tries, status, received, outcome }, peer }
     }
 
@@ -158,18 +161,22 @@ impl Connection {
             }
             let (outcome, token) = self.once(request, refused.as_ref(), progress).await;
             let again = attempt < self.config.max_attempts;
+            let repeats = Repeats {
+                carried_out: request.repeats,
+                refused: request.repeats || !progress.carried_out,
+            };
             let mut renewed = false;
             let wait = match &outcome {
                 Ok((answer, _)) if answer.status == StatusCode::UNAUTHORIZED.as_u16() => {
                     // Nothing was carried out; a new token is tried once.
-                    renewed = refused.is_none() && token.is_some();
+                    renewed = refused.is_none() && token.is_some() && repeats.refused;
                     refused = refused.or(token);
                     renewed.then_some(Duration::ZERO)
                 }
-                Ok((answer, after)) if again && can_repeat(answer.status, request.repeats) => {
+                Ok((answer, after)) if again && can_repeat(answer.status, repeats) => {
                     Some(after.unwrap_or_else(|| back_off(attempt)))
                 }
-                Err(fault) if again && fault.can_repeat(request.repeats) => Some(back_off(attempt)),
+                Err(fault) if again && fault.can_repeat(repeats) => Some(back_off(attempt)),
                 _ => None,
             };
             let outcome = outcome.map(|(answer, _)| answer).map_err(Fault::into_error);
@@ -214,7 +221,7 @@ impl Connection {
         let end = Instant::now() + within;
         let mut token = None;
         if let Credential::OAuth(oauth) = &self.resolved.credential {
-            match timeout_at(end, oauth.token(&self.pool, refused)).await {
+            match timeout_at(end, oauth.token(&self.pool, refused, within / 2)).await {
                 Ok(Ok(found)) => token = Some(found),
                 Ok(Err(fault)) => return (Err(fault), None),
                 Err(_) => {
@@ -227,6 +234,15 @@ impl Connection {
         progress.tries += 1;
         let exchange = self.exchange(request, token.as_deref(), progress);
         let outcome = timeout_at(end, exchange).await.unwrap_or(Err(Fault::Timeout(within)));
+        let outcome = outcome.map_err(|mut fault| {
+            if let Some(text) = fault.text() {
+                let mut bytes = std::mem::take(text).into_bytes();
+                let raw = token.as_ref().map(|token| token.value.as_bytes());
+                self.resolved.scrub(&mut bytes, raw);
+                *text = String::from_utf8_lossy(&bytes).into_owned();
+            }
+            fault
+        });
         (outcome, token)
     }
 
@@ -240,6 +256,7 @@ impl Connection {
         let (mut method, mut body) = (request.method.clone(), request.body.clone());
         let mut target = request.target.clone();
         let mut hops = 0;
+        progress.carried_out = false;
         let response = loop {
             let (headers, sent_to) = self.proved(&request.headers, &target, token)?;
             let sent = self.pool.send(method.clone(), &sent_to, headers, body.clone()).await;
@@ -254,6 +271,8 @@ impl Connection {
                     "it redirects from https to {next}, which is not"
                 )));
             }
+            // 307 and 308 ask for the same once more, elsewhere.
+            progress.carried_out |= !matches!(response.status().as_u16(), 307 | 308);
             if becomes_get(response.status(), &method) {
                 (method, body) = (Method::GET, Bytes::new());
             }
@@ -328,11 +347,11 @@ fn over(fault: Fault, max_response: usize) -> Fault {
 }
 
 /// Whether an answer of this status is asked for again. A 429 was not carried out.
-fn can_repeat(status: u16, repeats: bool) -> bool {
+fn can_repeat(status: u16, repeats: Repeats) -> bool {
     match status {
-        429 => true,
+        429 => repeats.refused,
         501 | 505 => false,
-        408 | 425 | 500..=599 => repeats,
+        408 | 425 | 500..=599 => repeats.carried_out,
         _ => false,
     }
 }

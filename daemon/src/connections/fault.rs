@@ -24,7 +24,26 @@ pub(super) enum Fault {
     Credential(String),
 }
 
+/// What can be sent again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Repeats {
+    /// What may have been carried out.
+    pub(super) carried_out: bool,
+    /// What was not taken, as far as its last hop says.
+    pub(super) refused: bool,
+}
+
 impl Fault {
+    /// The text that is more than numbers, in which a server's words can be.
+    pub(super) fn text(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Refused(message) | Self::Network { message, .. } | Self::Credential(message) => {
+                Some(message)
+            }
+            Self::Timeout(_) | Self::TooLarge(_) | Self::OverLimit => None,
+        }
+    }
+
     pub(super) fn message(&self) -> String {
         match self {
             Self::Refused(message) | Self::Network { message, .. } | Self::Credential(message) => {
@@ -40,12 +59,12 @@ impl Fault {
         }
     }
 
-    /// Whether the same request can be sent again, given that it `repeats` without harm.
-    pub(super) fn can_repeat(&self, repeats: bool) -> bool {
+    /// Whether the same request can be sent again, given what of it can be.
+    pub(super) fn can_repeat(&self, repeats: Repeats) -> bool {
         match self {
-            Self::Network { sent: false, transient, .. } => *transient,
-            Self::Network { transient, .. } => *transient && repeats,
-            Self::Timeout(_) => repeats,
+            Self::Network { sent: false, transient, .. } => *transient && repeats.refused,
+            Self::Network { transient, .. } => *transient && repeats.carried_out,
+            Self::Timeout(_) => repeats.carried_out,
             Self::Refused(_) | Self::TooLarge(_) | Self::OverLimit | Self::Credential(_) => false,
         }
     }

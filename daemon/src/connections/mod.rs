@@ -104,7 +104,15 @@ impl Connection {
             policy = policy.allowing_private();
         }
         let resolver = lookup.naming(outbound.resolve.clone());
-        let pool = Pool::new(PoolParts { resolver, policy, tls, identified, connect: CONNECT });
+        let proving = config.auth.as_ref().map(|auth| match auth {
+            config::Auth::OAuth2(oauth) => {
+                vec![config.base_url.origin(), oauth.token_url.origin()]
+            }
+            _ => vec![config.base_url.origin()],
+        });
+        let proving = proving.unwrap_or_default();
+        let connect = CONNECT;
+        let pool = Pool::new(PoolParts { resolver, policy, tls, identified, proving, connect });
         Ok(Self {
             name: name.to_owned(),
             config: config.clone(),

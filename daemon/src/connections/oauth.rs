@@ -25,6 +25,8 @@ use crate::secret::SecretValue;
 const MOST_BYTES: usize = 64 << 10;
 /// A token is fetched again this much before its end, or a tenth of its life, whichever is less.
 const AHEAD: Duration = Duration::from_secs(60);
+/// When that failed, it is tried again after so much.
+const AGAIN: Duration = Duration::from_secs(5);
 /// The error codes of RFC 6749, which are all that is shown of a refusal.
 const CODES: [&str; 6] = [
     "invalid_request",
@@ -49,8 +51,9 @@ pub(super) struct Token {
     pub(super) header: HeaderValue,
     /// The token alone.
     pub(super) value: Zeroizing<String>,
-    /// From here on the next one is fetched, and from there on this one is not used.
-    refresh_at: Option<Instant>,
+    /// From here on the next one is fetched.
+    refresh_at: Mutex<Option<Instant>>,
+    /// From here on this one is not used.
     expires_at: Option<Instant>,
 }
 
@@ -74,11 +77,12 @@ impl OAuth {
     }
 
     /// A token that is not `refused`. Whoever finds that one is due fetches it; the others go on with
-    /// the one that still holds, or wait.
+    /// the one that still holds, or wait. While one holds, no more than `patience` is spent on the next.
     pub(super) async fn token(
         &self,
         pool: &Pool,
         refused: Option<&Arc<Token>>,
+        patience: Duration,
     ) -> Result<Arc<Token>, Fault> {
         let known = self.known(refused);
         let _turn = match &known {
@@ -93,14 +97,19 @@ impl OAuth {
         if let Some(token) = self.known(refused).filter(|token| !token.is_due(Instant::now())) {
             return Ok(token);
         }
-        match self.fetch(pool).await {
-            Ok(token) => {
-                let token = Arc::new(token);
-                *self.now.lock() = Some(Arc::clone(&token));
-                Ok(token)
-            }
-            Err(fault) => known.ok_or(fault),
-        }
+        let fetched = match known {
+            None => self.fetch(pool).await?,
+            Some(known) => match tokio::time::timeout(patience, self.fetch(pool)).await {
+                Ok(Ok(token)) => token,
+                _ => {
+                    *known.refresh_at.lock() = Instant::now().checked_add(AGAIN);
+                    return Ok(known);
+                }
+            },
+        };
+        let token = Arc::new(fetched);
+        *self.now.lock() = Some(Arc::clone(&token));
+        Ok(token)
     }
 
     /// The token that can be used now.
@@ -149,7 +158,7 @@ impl OAuth {
         let life = life.map(Duration::from_secs);
         let expires_at = life.and_then(|life| now.checked_add(life));
         let refresh_at = life.and_then(|life| now.checked_add(life - AHEAD.min(life / 10)));
-        Ok(Token { header, value, refresh_at, expires_at })
+        Ok(Token { header, value, refresh_at: Mutex::new(refresh_at), expires_at })
     }
 
     fn request(&self) -> (HeaderMap, Bytes) {
@@ -190,6 +199,6 @@ impl OAuth {
 
 impl Token {
     fn is_due(&self, now: Instant) -> bool {
-        self.refresh_at.is_some_and(|at| at <= now)
+        self.refresh_at.lock().is_some_and(|at| at <= now)
     }
 }

@@ -28,6 +28,10 @@ pub(crate) enum BadPath {
     Empty,
     #[error("has a segment `.` or `..`, plain or encoded, which could leave the `base_url`")]
     Dots,
+    #[error(
+        "has a character in more bytes than it needs, which some servers read as `.`, `/` or another"
+    )]
+    Overlong,
     #[error("has a backslash, plain or encoded, which some servers read as `/`")]
     Backslash,
     #[error("has a fragment: what follows `#` is never sent")]
@@ -188,10 +192,14 @@ fn segment(segment: &str) -> Result<(), BadPath> {
         if seen.contains(&b'\\') {
             return Err(BadPath::Backslash);
         }
+        if is_overlong(&seen) {
+            return Err(BadPath::Overlong);
+        }
         // An encoded slash is a part of a name to most APIs, and a separator to some servers.
         for part in seen.split(|byte| *byte == b'/') {
-            // What follows `;` are parameters to some.
+            // What follows `;` are parameters to some, and spaces at the end are nothing to others.
             let name = part.split(|byte| *byte == b';').next().unwrap_or_default();
+            let name = name.trim_ascii_end();
             if matches!(name, b"." | b"..") {
                 return Err(BadPath::Dots);
             }
@@ -207,6 +215,12 @@ fn segment(segment: &str) -> Result<(), BadPath> {
     }
     // It still changes: nobody means that.
     Err(BadPath::Percent)
+}
+
+/// Whether there is a character in more bytes than UTF-8 gives it.
+fn is_overlong(text: &[u8]) -> bool {
+    text.iter().any(|byte| matches!(byte, 0xc0 | 0xc1))
+        || text.windows(2).any(|pair| matches!(pair, [0xe0, 0x80..=0x9f] | [0xf0, 0x80..=0x8f]))
 }
 
 fn plain_query(query: &str) -> Result<(), BadPath> {

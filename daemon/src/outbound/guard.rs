@@ -19,6 +19,8 @@ pub(crate) struct AddressPolicy {
     setting: Option<&'static str>,
     /// Whether the setting is about addresses in URLs too.
     literals: bool,
+    /// Whether public addresses have to be allowed too.
+    closed: bool,
 }
 
 /// An address that the policy does not let a request go to.
@@ -35,7 +37,7 @@ pub(crate) struct Refused {
 impl AddressPolicy {
     /// Only addresses that everybody reaches.
     pub(crate) fn public_only() -> Self {
-        Self { allowed: Vec::new(), private: false, setting: None, literals: false }
+        Self { allowed: Vec::new(), private: false, setting: None, literals: false, closed: false }
     }
 
     /// Every address in `networks` too, whatever it is.
@@ -48,6 +50,12 @@ impl AddressPolicy {
     /// link-local ones and those of metadata services, which `allowing` has to name.
     pub(crate) fn allowing_private(mut self) -> Self {
         self.private = true;
+        self
+    }
+
+    /// Only what was allowed explicitly, for what must not cross the internet.
+    pub(super) fn closed(mut self) -> Self {
+        self.closed = true;
         self
     }
 
@@ -71,7 +79,11 @@ impl AddressPolicy {
     pub(crate) fn check(&self, host: &str, address: IpAddr) -> Result<(), Refused> {
         // A connection to the mapped form of an IPv4 address is one to that address.
         let address = address.to_canonical();
-        let Some(kind) = not_public(address) else { return Ok(()) };
+        let kind = match not_public(address) {
+            Some(kind) => kind,
+            None if self.closed => CLEAR,
+            None => return Ok(()),
+        };
         if self.allowed.iter().any(|network| network.contains(&address)) {
             return Ok(());
         }
@@ -132,6 +144,7 @@ fn not_public_v6(address: Ipv6Addr) -> Option<&'static str> {
     found.map(|(_, kind)| *kind).or_else(outside)
 }
 
+const CLEAR: &str = "a public address, to which a credential would go in the clear";
 const METADATA: &str = "a cloud metadata address";
 const DOCUMENTATION: &str = "a documentation address";
 const LINK_LOCAL: &str = "a link-local address";

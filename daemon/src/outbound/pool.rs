@@ -48,6 +48,8 @@ pub(crate) struct PoolParts {
     pub(crate) tls: Arc<rustls::ClientConfig>,
     /// Shown to this origin alone.
     pub(crate) identified: Option<(String, Arc<rustls::ClientConfig>)>,
+    /// Origins that are shown a credential: over http, only where the policy allows it explicitly.
+    pub(crate) proving: Vec<String>,
     /// To reach one address; and once more for the TLS handshake.
     pub(crate) connect: Duration,
 }
@@ -173,7 +175,11 @@ impl PoolParts {
     async fn open(&self, uri: &Uri) -> Result<Stream, Failure> {
         let target = Target::parse(&uri.to_string())
             .map_err(|error| Failure::Lookup(io::Error::other(error)))?;
-        let addresses = self.resolver.find(&target, &self.policy).await?;
+        let addresses = if !target.https && self.proving.contains(&target.origin()) {
+            self.resolver.find(&target, &self.policy.clone().closed()).await?
+        } else {
+            self.resolver.find(&target, &self.policy).await?
+        };
         let (tcp, address) = connect::tcp(&addresses, self.connect).await?;
         let _ = tcp.set_nodelay(true);
         if !target.https {

@@ -114,6 +114,20 @@ fn every_kind_of_credential_is_read() {
     }
 }
 
+/// A time to which no clock of the system reaches cannot be counted with.
+#[test]
+fn a_rate_is_for_a_time_of_a_year_at_most() {
+    let rate = |text: &str| {
+        let lines = format!("[connection.a]\nbase_url = \"https://a.test\"\nrate = \"{text}\"\n");
+        parse(Path::new("config.toml"), &lines).map(drop).map_err(|error| error.to_string())
+    };
+    rate("1/365days").expect("is a year");
+    for long in ["1/366days", "1/500000000000years"] {
+        let error = rate(long).expect_err(long);
+        assert!(error.contains("the time of a rate is 365 days at most"), "{error}");
+    }
+}
+
 #[test]
 fn every_mistake_in_a_connection_is_shown_in_its_place() {
     shown(

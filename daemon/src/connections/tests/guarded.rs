@@ -149,6 +149,44 @@ async fn every_hop_is_guarded() {
     }
 }
 
+#[tokio::test]
+async fn an_error_does_not_repeat_what_came_back_of_the_credential() {
+    const HOST: &str = "s3cret-t0ken-of-ours.test";
+    assert!(HOST.starts_with(SECRET));
+    let server = Server::start([say(302, &format!("location: http://{HOST}/\r\n"), "")]).await;
+    let names = Names::of([(HOST, &["10.1.2.3"])]);
+    let lines = format!(
+        "base_url = \"{}\"\nallow = [\"127.0.0.1\"]\nredirects = 1\n{BEARER}",
+        server.url()
+    );
+    let api = Place::new().connection_with(names, &lines).unwrap();
+    let message = refused(failed(made(&api, call("GET", "a")).await));
+    assert!(message.starts_with("[redacted].test is at 10.1.2.3"), "{message}");
+}
+
+#[tokio::test]
+async fn a_credential_does_not_leave_the_allowed_networks_in_the_clear() {
+    let names = || Names::of([("api.test", &["93.184.215.14"])]);
+    let lines = "base_url = \"http://api.test\"\nallow = [\"10.0.0.0/8\"]\nallow_private = true\n";
+    let api = Place::new().connection_with(names(), &format!("{lines}{BEARER}")).unwrap();
+    let message = refused(failed(made(&api, within(call("GET", "a"), SOON)).await));
+    let why = "api.test is at 93.184.215.14, a public address, to which a credential would go in \
+               the clear; if that is meant, `allow` or `allow_private` in the connection's table can \
+               allow it";
+    assert_eq!(message, why);
+
+    // Nor to where tokens come from.
+    let server = Server::start([ok("")]).await;
+    let auth = "auth = { oauth2 = { token_url = \"http://api.test/\", client_id = \"a\", \
+                client_secret = { file = \"secret\" } } }";
+    let lines = format!("base_url = \"{}\"\nallow = [\"127.0.0.1\"]\n{auth}", server.url());
+    let api = Place::new().connection_with(names(), &lines).unwrap();
+    let CallError::Credential(message) = failed(made(&api, call("GET", "a")).await) else {
+        panic!("another error")
+    };
+    assert!(message.contains("a credential would go in the clear"), "{message}");
+}
+
 /// What a name server answers the second time, when it is asked between check and connection.
 #[derive(Debug)]
 struct Rebinding(AtomicUsize);

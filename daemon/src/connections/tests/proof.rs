@@ -5,7 +5,7 @@ fn token(name: &str, life: u32) -> Step {
     say(200, "content-type: application/json\r\n", body)
 }
 
-fn oauth(tokens: &Server, more: &str) -> String {
+pub(super) fn oauth(tokens: &Server, more: &str) -> String {
     format!(
         "auth = {{ oauth2 = {{ token_url = \"{}/token\", client_id = \"a b\", client_secret = {{ file \
          = \"secret\" }}{more} }} }}",
@@ -79,6 +79,20 @@ async fn a_token_is_fetched_again_when_it_is_refused_or_about_to_expire() {
     tokio::time::sleep(Duration::from_millis(950)).await;
     made(&api, call("GET", "a")).await;
     assert_eq!(bearers(&server), ["Bearer t1", "Bearer t1", "Bearer t2"]);
+}
+
+/// The one before its end is good enough while there is no next one.
+#[tokio::test]
+async fn a_server_of_tokens_that_hangs_holds_nobody_up_who_has_one() {
+    let tokens = Server::start([token("t1", 2), Step::Stall]).await;
+    let server = Server::start([ok("")]).await;
+    let lines = format!("{}\ntimeout = \"400ms\"", oauth(&tokens, ""));
+    let api = Place::new().connection(&server, &lines);
+    made(&api, call("GET", "a")).await;
+    tokio::time::sleep(Duration::from_millis(1820)).await;
+    assert_eq!(made(&api, call("GET", "a")).await.status, Some(200));
+    assert_eq!(bearers(&server), ["Bearer t1", "Bearer t1"]);
+    assert_eq!(tokens.seen().len(), 2);
 }
 
 #[tokio::test]

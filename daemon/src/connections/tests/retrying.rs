@@ -56,6 +56,39 @@ async fn what_does_no_harm_is_sent_again() {
     }
 }
 
+/// A redirect says that the request was carried out, whatever comes of where it leads, but for 307 and
+/// 308.
+#[tokio::test]
+async fn what_was_answered_with_a_redirect_is_not_sent_again() {
+    let to = |status: u16, location: &str| say(status, &format!("location: {location}\r\n"), "");
+    let gone = "http://127.0.0.1:1/";
+    for (steps, method, wanted) in [
+        (vec![to(303, "b"), say(429, "", ""), ok("")], "POST", (1, Some(429), 2)),
+        (vec![to(302, "b"), say(429, "", ""), ok("")], "PATCH", (1, Some(429), 2)),
+        (vec![to(303, gone), ok("")], "POST", (1, Some(303), 1)),
+        // Nothing was carried out, or sending it twice does no harm.
+        (vec![to(307, "b"), say(429, "", ""), ok("")], "POST", (2, Some(200), 3)),
+        (vec![to(307, gone), ok("")], "POST", (2, Some(200), 2)),
+        (vec![to(303, "b"), say(429, "", ""), ok("")], "PUT", (2, Some(200), 3)),
+    ] {
+        let server = Server::start(steps.clone()).await;
+        let api = Place::new().connection(&server, "redirects = 1");
+        let called = made(&api, call(method, "a")).await;
+        let came = (called.tries, called.status, server.seen().len());
+        assert_eq!(came, wanted, "{method} {steps:?}");
+    }
+
+    let token = say(200, "", r#"{"access_token":"a-token","expires_in":3600}"#);
+    let tokens = Server::start([token]).await;
+    for (status, requests) in [(303, 2), (307, 3)] {
+        let server = Server::start([to(status, "b"), say(401, "", ""), ok("")]).await;
+        let auth = super::proof::oauth(&tokens, "");
+        let api = Place::new().connection(&server, &format!("{auth}\nredirects = 1"));
+        made(&api, call("POST", "a")).await;
+        assert_eq!(server.seen().len(), requests, "{status}");
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_connected_to_is_tried_again() {
     let gone = Server::start([ok("")]).await;
