@@ -55,7 +55,7 @@ pub fn new(plugin: &New<'_>) -> anyhow::Result<()> {
          beginning with a letter"
     );
     ensure!(
-        !(language == Language::Rust && name.starts_with("hookyard-sdk")),
+        language != Language::Rust || !matches!(name, "hookyard-sdk" | "hookyard-sdk-macros"),
         "`{name}` is the SDK's own name, and cargo takes a package's name once: use another"
     );
     ensure!(

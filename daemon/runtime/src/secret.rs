@@ -99,6 +99,19 @@ impl Secrets {
         clean.push_str(text.get(end..).unwrap_or_default());
         clean
     }
+
+    /// As [`Secrets::redact`], of a beginning of something that need not be text. A character that has
+    /// only begun stays as it is.
+    pub(crate) fn redact_bytes(&self, mut bytes: Vec<u8>) -> Vec<u8> {
+        if self.forms.is_empty() {
+            return bytes;
+        }
+        let begun = bytes.utf8_chunks().last().map_or(0, |chunk| chunk.invalid().len());
+        let rest = bytes.split_off(bytes.len() - begun);
+        let mut clean = self.redact(String::from_utf8_lossy(&bytes).into_owned()).into_bytes();
+        clean.extend(rest);
+        clean
+    }
 }
 
 impl fmt::Debug for Secrets {

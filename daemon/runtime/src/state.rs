@@ -100,7 +100,9 @@ impl State {
     /// Takes what a guest writes to its standard output or error.
     pub(crate) fn print(&mut self, stream: u32, bytes: &[u8]) {
         let mut output = std::mem::take(&mut self.wasi.output);
-        output.write(stream, bytes, |level, line| self.printed(level, line));
+        let secrets = Arc::clone(&self.secrets);
+        let redact = |bytes| secrets.redact_bytes(bytes);
+        output.write(stream, bytes, redact, |level, line| self.printed(level, line));
         self.wasi.output = output;
     }
 
