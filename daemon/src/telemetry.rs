@@ -22,8 +22,8 @@ pub(crate) enum LogFormat {
 
 /// Starts logging. What is logged is set by `HOOKYARD_LOG` (`info`, `hookyard=debug`, …).
 ///
-/// Lines are written by a thread of their own, all that wait at one time together: one write for each
-/// would be the most expensive part of some requests. Nothing is dropped. What waits is written when the
+/// Lines are written by a thread of their own, all that wait at one time together, which saves busy
+/// requests a write for each line. Nothing is dropped. What waits is written when the
 /// guard is dropped; a killed process takes its last milliseconds with it.
 pub(crate) fn start(format: Option<LogFormat>) -> WorkerGuard {
     let (writer, guard) = NonBlockingBuilder::default()
